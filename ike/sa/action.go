@@ -1,0 +1,63 @@
+package sa
+
+import "net/netip"
+
+// Action is what a machine wants done. The set is sealed.
+type Action interface{ isAction() }
+
+// Send transmits one IKE message; the sender adds the non-ESP marker where
+// Local's port is the NAT port. Bytes must not be changed: they are also the
+// retransmission and response cache.
+type Send struct {
+	Local, Remote netip.AddrPort
+	Bytes         []byte
+}
+
+// Ticket names one piece of work of one machine.
+type Ticket uint64
+
+// Job is work too slow for the owner goroutine (Diffie-Hellman, signatures).
+// Run is pure but for its result, may run on any goroutine and is bounded in
+// time; secrets it returns stay inside the process.
+type Job interface{ Run() any }
+
+// StartWork runs Job elsewhere; its result comes back as WorkDone.
+type StartWork struct {
+	Ticket Ticket
+	Job    Job
+}
+
+// RegisterSPI routes datagrams for the local IKE SPI to this machine;
+// ReleaseSPI ends that.
+type RegisterSPI struct{ SPI uint64 }
+
+// ReleaseSPI ends what RegisterSPI began.
+type ReleaseSPI struct{ SPI uint64 }
+
+// InstallInbound lets the data path receive on Child.SPIIn.
+type InstallInbound struct{ Child *Child }
+
+// ActivateOutbound makes the data path send on Child.SPIOut, before any older
+// child whose selectors match too.
+type ActivateOutbound struct{ Child *Child }
+
+// RemoveChild takes the Child SA with that inbound SPI, both directions, out
+// of the data path. Removing an unknown SPI is harmless.
+type RemoveChild struct{ SPIIn uint32 }
+
+// MoveChildren gives every Child SA of the machine a new outer address pair
+// (a NAT mapping changed, or traffic moved to the NAT port).
+type MoveChildren struct{ Local, Remote netip.AddrPort }
+
+// Emit tells the world what happened.
+type Emit struct{ Report Report }
+
+func (Send) isAction()             {}
+func (StartWork) isAction()        {}
+func (RegisterSPI) isAction()      {}
+func (ReleaseSPI) isAction()       {}
+func (InstallInbound) isAction()   {}
+func (ActivateOutbound) isAction() {}
+func (RemoveChild) isAction()      {}
+func (MoveChildren) isAction()     {}
+func (Emit) isAction()             {}

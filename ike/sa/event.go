@@ -1,0 +1,60 @@
+package sa
+
+import (
+	"net/netip"
+
+	"causeway/esp/selector"
+)
+
+// Event is what a machine is told. The set is sealed.
+type Event interface{ isEvent() }
+
+// Datagram is one IKE message as it arrived, without the non-ESP marker.
+// Raw is owned by the receiver of the event.
+type Datagram struct {
+	Raw           []byte
+	Local, Remote netip.AddrPort
+}
+
+// TimerDue says that Deadline has passed.
+type TimerDue struct{}
+
+// WorkDone carries the result of a StartWork with the same ticket.
+type WorkDone struct {
+	Ticket Ticket
+	Result any
+}
+
+// TrafficNeeded says that a packet waits for a Child SA which is not there.
+type TrafficNeeded struct{ Flow selector.Flow }
+
+// LifetimeHit says that the data path reached a limit of the Child SA whose
+// inbound SPI is SPI.
+type LifetimeHit struct {
+	SPI  uint32
+	Hard bool
+}
+
+// InboundTraffic says that the data path received authentic ESP on this
+// machine's SAs since the last report: proof of the peer's life (RFC 7296 §2.4).
+type InboundTraffic struct{}
+
+// Up asks for an IKE SA with the first child, from Local to Remote.
+// It is a no-op when one is there or being made.
+type Up struct{ Local, Remote netip.AddrPort }
+
+// Down deletes every SA of the machine at the peer.
+type Down struct{}
+
+// Rekey replaces SAs at once.
+type Rekey struct{ IKE, Children bool }
+
+func (Datagram) isEvent()       {}
+func (TimerDue) isEvent()       {}
+func (WorkDone) isEvent()       {}
+func (TrafficNeeded) isEvent()  {}
+func (LifetimeHit) isEvent()    {}
+func (InboundTraffic) isEvent() {}
+func (Up) isEvent()             {}
+func (Down) isEvent()           {}
+func (Rekey) isEvent()          {}

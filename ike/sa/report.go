@@ -1,0 +1,112 @@
+package sa
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Report is one thing that happened, in the core's own words. Logs, metrics,
+// the API's event stream and transcripts are made of reports and nothing else.
+// The set is sealed.
+type Report interface{ isReport() }
+
+// IKEInfo describes an IKE SA.
+type IKEInfo struct {
+	Version        int
+	Initiator      bool
+	SPIi, SPIr     uint64
+	Local, Remote  netip.AddrPort
+	LocalIdentity  string
+	RemoteIdentity string
+	NAT            string // none, local, remote, both
+	Suite          string // keywords
+	EstablishedAt  time.Time
+	RekeyAt        time.Time // zero: never
+}
+
+// Connecting: an IKE SA is being made.
+type Connecting struct {
+	Connection    string
+	Initiator     bool
+	Local, Remote netip.AddrPort
+}
+
+// IKEEstablished: an IKE SA is authenticated. Rekeys names the local SPI of
+// the one that it replaces, 0 for none.
+type IKEEstablished struct {
+	Connection string
+	IKE        IKEInfo
+	Rekeys     uint64
+}
+
+// IKEClosed: an IKE SA is gone. Failure is nil when it was asked for or was
+// replaced by another.
+type IKEClosed struct {
+	Connection string
+	SPIi, SPIr uint64
+	Replaced   bool
+	Remote     bool // the peer asked for it
+	Failure    *Failure
+}
+
+// ChildEstablished: a Child SA pair carries traffic. Child.Rekeys tells
+// whether it replaces another.
+type ChildEstablished struct {
+	Connection string
+	Child      *Child
+}
+
+// ChildClosed: a Child SA pair is gone.
+type ChildClosed struct {
+	Connection    string
+	SPIIn, SPIOut uint32
+	Replaced      bool
+	Remote        bool
+	Failure       *Failure
+}
+
+// Failed: an attempt failed; SAs that exist stay as they are. An IKE SA that
+// fails before it is established is a Failed and no IKEClosed.
+type Failed struct {
+	Connection string
+	Remote     netip.AddrPort
+	Failure    *Failure
+}
+
+// EndpointChanged: the peer's outer address is another one now.
+type EndpointChanged struct {
+	Connection string
+	Old, New   netip.AddrPort
+}
+
+// MessageTrace is one message sent or received, for level debug.
+type MessageTrace struct {
+	Connection    string
+	Sent          bool
+	Local, Remote netip.AddrPort
+	SPIi, SPIr    uint64
+	Exchange      string
+	Response      bool
+	MessageID     uint32
+	Bytes         int
+	Summary       string // payloads, without secrets
+	Retransmit    int    // 0: the first time
+}
+
+// MessageDropped: a received message was ignored.
+type MessageDropped struct {
+	Connection string // empty: not known yet
+	Remote     netip.AddrPort
+	Reason     Reason
+	Detail     string
+}
+
+func (Connecting) isReport()       {}
+func (IKEEstablished) isReport()   {}
+func (IKEClosed) isReport()        {}
+func (ChildEstablished) isReport() {}
+func (ChildClosed) isReport()      {}
+func (Failed) isReport()           {}
+func (EndpointChanged) isReport()  {}
+func (MessageTrace) isReport()     {}
+func (MessageDropped) isReport()   {}

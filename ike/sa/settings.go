@@ -1,0 +1,63 @@
+package sa
+
+import (
+	"net/netip"
+	"time"
+
+	"causeway/esp/selector"
+	"causeway/ike/auth"
+	"causeway/ike/transform"
+)
+
+// Settings is what one connection asks of a machine. It is immutable: a
+// changed configuration is a new Settings.
+type Settings struct {
+	// Name is the user's name of the connection.
+	Name string
+
+	// Addresses restricts the local outer addresses; empty allows every one.
+	LocalAddresses []netip.Addr
+	// RemoteAddresses are the peer's addresses, for choosing a connection when
+	// the peer starts. Empty: the peer may come from anywhere.
+	RemoteAddresses []netip.Addr
+
+	// LocalIdentity is sent; its zero value means the outer address in use.
+	LocalIdentity auth.Identity
+	// RemoteIdentity must be shown by the peer; its zero value means the
+	// peer's outer address, or any identity where that is unknown (`any`).
+	RemoteIdentity auth.Identity
+	// PSK is the pre-shared key.
+	PSK auth.Secret
+
+	// IKEProposals and ESPProposals are in order of preference.
+	IKEProposals []transform.Proposal
+	ESPProposals []transform.Proposal
+
+	// Children are wanted with the first IKE_AUTH (the first of them) and
+	// with CREATE_CHILD_SA (the others). Never empty.
+	Children []ChildSettings
+
+	IKELifetime time.Duration // rekeyed before this age; 0: never
+	DPD         time.Duration // liveness check after this much silence; 0: off
+
+	ChildLifetime Lifetime
+
+	// ForceEncapsulation claims a NAT so that every peer uses UDP.
+	ForceEncapsulation bool
+	// RespondOnly never initiates an IKE SA; InitiateOnly never answers one.
+	RespondOnly, InitiateOnly bool
+}
+
+// ChildSettings is one wanted Child SA: the selectors of its two sides.
+type ChildSettings struct {
+	Name          string
+	Local, Remote selector.List
+}
+
+// Lifetime is when a Child SA is replaced: at the first limit reached. The hard
+// limit is derived from it (a tenth later). Zero fields are no limit.
+type Lifetime struct {
+	Time    time.Duration
+	Bytes   uint64
+	Packets uint64
+}
