@@ -1,0 +1,16 @@
+# docker build -t causeway .
+# docker run --cap-add NET_ADMIN --device /dev/net/tun --network host -v /etc/causeway:/etc/causeway causeway
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=unknown
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /causeway ./cmd/causeway
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /causeway /causeway
+EXPOSE 500/udp 4500/udp
+ENTRYPOINT ["/causeway"]
+CMD ["run", "-c", "/etc/causeway/causeway.yaml"]

@@ -1,0 +1,78 @@
+# Causeway: `make help` lists what can be done. Nothing here needs more than Go,
+# git and make on a Debian machine; the rest is installed by test/lab/setup.sh.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# How long `make fuzz` and the fuzzing inside `make test` take, over all targets
+# together. FUZZTIME=30s gives every target that long instead.
+FUZZ_TOTAL       ?= 600
+FUZZ_TOTAL_SHORT ?= 60
+FUZZTIME         ?=
+
+# The lab has its own line below: it runs as root, without the race detector.
+UNIT := $$(go list ./... | grep -v '/test/lab$$')
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/causeway, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/causeway ./cmd/causeway
+
+.PHONY: demo
+demo: root build ## two sites joined by a tunnel, seen live (KEEP=1 leaves it up)
+	@test/lab/setup.sh demo
+	@go run ./test/demo $(if $(KEEP),-keep)
+
+.PHONY: demo-down
+demo-down: root ## take down what `make demo KEEP=1` left up
+	@go run ./test/demo -down
+
+.PHONY: test
+test: deps lint unit fuzz-short lab ## everything that CI runs
+
+.PHONY: deps
+deps: ## install the Debian packages that the tests need
+	@test/lab/setup.sh test
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	go vet ./...
+	go tool -modfile=tools.mod staticcheck ./...
+
+.PHONY: unit
+unit: ## unit and architecture tests, with the race detector
+	go test -race $(UNIT)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, ten minutes in all
+	@FUZZTIME=$(FUZZTIME) FUZZ_TOTAL=$(FUZZ_TOTAL) .ci/fuzz
+
+.PHONY: fuzz-short
+fuzz-short:
+	@FUZZTIME=$(FUZZTIME) FUZZ_TOTAL=$(FUZZ_TOTAL_SHORT) .ci/fuzz
+
+# As root a missing capability is a failure; another user sees the tests
+# skipped, each with what it lacks (in CI that is a failure too).
+.PHONY: lab
+lab: ## network namespaces with a real strongSwan (root)
+	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 25m -parallel 4
+
+.PHONY: bench
+bench: root build ## throughput beside strongSwan and wireguard-go; rewrites docs/performance.md
+	@test/lab/setup.sh bench
+	@go run ./test/bench $(BENCH)
+
+.PHONY: clean
+clean: ## remove what the build made
+	rm -rf bin
+
+.PHONY: root
+root:
+	@[ "$$(id -u)" = 0 ] || { echo "make $(MAKECMDGOALS): needs root, for network namespaces: sudo make $(MAKECMDGOALS)"; exit 1; }
