@@ -1,0 +1,60 @@
+// Package udp is the outer side of the gateway: the sockets on the IKE port and
+// the NAT port (RFC 7296 §2.23) that carry IKE, and ESP in UDP (RFC 3948).
+//
+// It moves datagrams in batches with UDP_SEGMENT and UDP_GRO and without
+// allocating, and knows neither IKE nor ESP beyond telling them apart. UDP
+// checksums stay on although RFC 3948 §2.1 would leave them out: Linux refuses
+// UDP_SEGMENT without them and does not merge (UDP_GRO) what lacks them.
+//
+// A Conns and its Receivers are safe for concurrent use; a Batch and a Sender
+// belong to one goroutine each.
+package udp
+
+import (
+	"net/netip"
+)
+
+// Ports of RFC 7296 §2.23 and RFC 3948.
+const (
+	DefaultIKEPort = 500
+	DefaultNATPort = 4500
+)
+
+// Config says which sockets to open.
+type Config struct {
+	// Addresses are the local outer addresses. None means all of them, of
+	// both families: the address a datagram was sent to is known all the
+	// same, and answers leave from it.
+	Addresses []netip.Addr
+	// IKEPort and NATPort are 500 and 4500 when zero.
+	IKEPort, NATPort uint16
+	// ReceiveBuffer and SendBuffer are the kernel's buffer sizes in bytes;
+	// 16 MiB and 8 MiB when zero. Without CAP_NET_ADMIN the kernel caps them at
+	// net.core.rmem_max and wmem_max.
+	ReceiveBuffer, SendBuffer int
+	// NoGSO and NoGRO are the switches that turn UDP_SEGMENT and UDP_GRO off
+	// where the kernel or a driver gets them wrong.
+	NoGSO, NoGRO bool
+}
+
+// Features is what the sockets can do now.
+type Features struct {
+	GSO bool // every socket sends with UDP_SEGMENT
+	GRO bool // every socket receives with UDP_GRO
+	// ReceiveBuffer is the smallest buffer the kernel granted.
+	ReceiveBuffer int
+}
+
+// Stats counts what happened on the sockets since Listen.
+type Stats struct {
+	Received, ReceivedBytes uint64 // messages (a train is one), payload bytes
+	Sent, SentBytes         uint64 // datagrams, payload bytes
+	Overflow                uint64 // datagrams the kernel dropped because we read too slowly
+	Truncated               uint64 // messages larger than the receive buffer, dropped
+	TooBig                  uint64 // sends above the path MTU
+	NoBuffers               uint64 // sends dropped: ENOBUFS, or the send buffer stayed full
+	Denied                  uint64 // sends dropped: EPERM, EACCES (a firewall)
+	Unreachable             uint64 // sends dropped: no route, network down, refused
+	Failed                  uint64 // sends dropped for another reason
+	GSOFallbacks            uint64 // runs resent datagram by datagram
+}
