@@ -52,6 +52,20 @@ type MoveChildren struct{ Local, Remote netip.AddrPort }
 // Emit tells the world what happened.
 type Emit struct{ Report Report }
 
+// HalfOpen is an IKE SA which a peer started, between the code that answered
+// it and the machine that adopts it. Its content is the IKE version's own.
+type HalfOpen interface{ HalfOpen() }
+
+// Handover gives Half to the machine of Connection, as an Adopt event. From
+// then on that machine owns the local IKE SPI, which is registered already: the
+// machine registers it again, and the later registration holds.
+type Handover struct {
+	Connection string
+	SPI        uint64
+	Half       HalfOpen
+}
+
+func (Handover) isAction()         {}
 func (Send) isAction()             {}
 func (StartWork) isAction()        {}
 func (RegisterSPI) isAction()      {}

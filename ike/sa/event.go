@@ -49,6 +49,11 @@ type Down struct{}
 // Rekey replaces SAs at once.
 type Rekey struct{ IKE, Children bool }
 
+// Adopt gives the machine a half-open IKE SA which a peer started: the Half of
+// a Handover for this machine's connection.
+type Adopt struct{ Half HalfOpen }
+
+func (Adopt) isEvent()          {}
 func (Datagram) isEvent()       {}
 func (TimerDue) isEvent()       {}
 func (WorkDone) isEvent()       {}
