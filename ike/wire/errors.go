@@ -1,0 +1,36 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// ParseError says what is wrong with received bytes. It never holds their content.
+type ParseError struct {
+	Payload PayloadType // the payload that is malformed; PayloadNone: the header or the chain
+	Offset  int         // where, from the start of the bytes given to the parser
+	Why     string
+}
+
+func (e *ParseError) Error() string {
+	where := "message"
+	if e.Payload != PayloadNone {
+		where = e.Payload.String() + " payload"
+	}
+	return "wire: malformed " + where + " at byte " + strconv.Itoa(e.Offset) + ": " + e.Why
+}
+
+// VersionError is returned for a message of another major version than 2. The answer to a higher one is
+// INVALID_MAJOR_VERSION (RFC 7296 §2.5).
+type VersionError struct {
+	Major, Minor uint8
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("wire: IKE version %d.%d, only %d.x is understood", e.Major, e.Minor, MajorVersion)
+}
+
+// encodeError says why a payload cannot be laid out.
+func encodeError(t PayloadType, format string, args ...any) error {
+	return fmt.Errorf("wire: cannot encode %v payload: %s", t, fmt.Sprintf(format, args...))
+}
