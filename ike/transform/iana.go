@@ -1,0 +1,148 @@
+package transform
+
+import "fmt"
+
+// Type is a transform type (RFC 7296 §3.3.2).
+type Type uint8
+
+// The transform types of RFC 7296.
+const (
+	Encryption      Type = 1
+	PseudoRandom    Type = 2
+	Integrity       Type = 3
+	KeyExchange     Type = 4
+	SequenceNumbers Type = 5
+)
+
+// String names the type as people speak of it.
+func (t Type) String() string {
+	switch t {
+	case Encryption:
+		return "encryption"
+	case PseudoRandom:
+		return "prf"
+	case Integrity:
+		return "integrity"
+	case KeyExchange:
+		return "key exchange"
+	case SequenceNumbers:
+		return "sequence numbers"
+	}
+	return fmt.Sprintf("transform type %d", uint8(t))
+}
+
+// Protocol is a security protocol identifier (RFC 7296 §3.3.1).
+type Protocol uint8
+
+// The protocols of RFC 7296 §3.3.1. AH is known here by name only.
+const (
+	IKE Protocol = 1
+	AH  Protocol = 2
+	ESP Protocol = 3
+)
+
+// String names the protocol.
+func (p Protocol) String() string {
+	switch p {
+	case IKE:
+		return "IKE"
+	case AH:
+		return "AH"
+	case ESP:
+		return "ESP"
+	}
+	return fmt.Sprintf("protocol %d", uint8(p))
+}
+
+// Transform IDs of type Encryption.
+const (
+	AESCBC   uint16 = 12 // RFC 3602
+	AESGCM16 uint16 = 20 // RFC 4106, RFC 5282
+)
+
+// Transform IDs of type PseudoRandom.
+const (
+	PRFHMACSHA1   uint16 = 2 // RFC 2104
+	PRFHMACSHA256 uint16 = 5 // RFC 4868
+	PRFHMACSHA384 uint16 = 6
+	PRFHMACSHA512 uint16 = 7
+)
+
+// Transform IDs of type Integrity.
+const (
+	IntegrityNone uint16 = 0
+	HMACSHA1_96   uint16 = 2 // RFC 2404
+	HMACSHA256128 uint16 = 12
+	HMACSHA384192 uint16 = 13 // RFC 4868
+	HMACSHA512256 uint16 = 14
+)
+
+// Transform IDs of type KeyExchange.
+const (
+	GroupNone uint16 = 0
+	MODP1024  uint16 = 2  // RFC 7296 appendix B.2
+	MODP2048  uint16 = 14 // RFC 3526
+	MODP3072  uint16 = 15
+	MODP4096  uint16 = 16
+	MODP6144  uint16 = 17
+	MODP8192  uint16 = 18
+	ECP256    uint16 = 19 // RFC 5903
+	ECP384    uint16 = 20
+	ECP521    uint16 = 21
+	X25519    uint16 = 31 // RFC 8031
+)
+
+// Transform IDs of type SequenceNumbers.
+const (
+	NoESN uint16 = 0
+	ESN   uint16 = 1
+)
+
+// Transform is one algorithm of a proposal. KeyBits is the Key Length
+// attribute (RFC 7296 §3.3.5), 0 where it is absent. The zero value is no
+// transform.
+type Transform struct {
+	Type    Type
+	ID      uint16
+	KeyBits uint16
+}
+
+// String is the keyword of the transform, or its numbers where it has none.
+func (t Transform) String() string {
+	if t == (Transform{}) {
+		return ""
+	}
+	if k, ok := keywordOf(t); ok {
+		return k.Name
+	}
+	if t.KeyBits != 0 {
+		return fmt.Sprintf("%s#%d/%d", t.Type.short(), t.ID, t.KeyBits)
+	}
+	return fmt.Sprintf("%s#%d", t.Type.short(), t.ID)
+}
+
+// short is the type's name inside the text of a transform without a keyword.
+func (t Type) short() string {
+	switch t {
+	case Encryption:
+		return "encr"
+	case PseudoRandom:
+		return "prf"
+	case Integrity:
+		return "integ"
+	case KeyExchange:
+		return "group"
+	case SequenceNumbers:
+		return "esn"
+	}
+	return fmt.Sprintf("type%d", uint8(t))
+}
+
+// aead tells whether the transform encrypts and authenticates at once.
+func (t Transform) aead() bool { return t.Type == Encryption && t.ID == AESGCM16 }
+
+// none tells whether the transform is the explicit NONE of its type, which
+// makes the type optional (RFC 7296 §3.3.2).
+func (t Transform) none() bool {
+	return (t.Type == Integrity || t.Type == KeyExchange) && t.ID == 0 && t.KeyBits == 0
+}

@@ -1,0 +1,133 @@
+package transform
+
+import (
+	"slices"
+	"strings"
+)
+
+// Proposal is what one side would accept: for each transform type it holds,
+// one of the transforms of that type, the earlier the better (RFC 7296 §3.3).
+// A proposal that was received may hold transforms unknown here.
+type Proposal struct {
+	Protocol   Protocol
+	Transforms []Transform
+}
+
+// String is the proposal in keywords. Of an IKE proposal, PRFs that its
+// integrity algorithms imply are left out, and of an ESP proposal the absence
+// of extended sequence numbers, as ParseProposal fills them in.
+func (p Proposal) String() string {
+	var words []string
+	implied := p.Protocol == IKE && slices.Equal(p.of(PseudoRandom), impliedPRFs(p.of(Integrity)))
+	plain := p.Protocol == ESP && slices.Equal(p.of(SequenceNumbers), []Transform{{SequenceNumbers, NoESN, 0}})
+	for _, typ := range p.types() {
+		if typ == PseudoRandom && implied || typ == SequenceNumbers && plain {
+			continue
+		}
+		for _, t := range p.of(typ) {
+			if typ == Integrity && t.none() {
+				continue // the keyword none is about groups
+			}
+			words = append(words, t.String())
+		}
+	}
+	return strings.Join(words, "-")
+}
+
+// types is the transform types of the proposal in the order of their numbers,
+// but integrity before PRF: the order in which people write keywords.
+func (p Proposal) types() []Type {
+	var out []Type
+	for _, t := range p.Transforms {
+		if !slices.Contains(out, t.Type) {
+			out = append(out, t.Type)
+		}
+	}
+	rank := func(t Type) int {
+		switch t {
+		case PseudoRandom:
+			return int(Integrity)
+		case Integrity:
+			return int(PseudoRandom)
+		}
+		return int(t)
+	}
+	slices.SortStableFunc(out, func(a, b Type) int { return rank(a) - rank(b) })
+	return out
+}
+
+// of is the transforms of one type, in order.
+func (p Proposal) of(typ Type) []Transform {
+	var out []Transform
+	for _, t := range p.Transforms {
+		if t.Type == typ {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// has tells whether the proposal holds a transform of the type.
+func (p Proposal) has(typ Type) bool {
+	return slices.ContainsFunc(p.Transforms, func(t Transform) bool { return t.Type == typ })
+}
+
+// without is the proposal without one transform type.
+func (p Proposal) without(typ Type) Proposal {
+	out := Proposal{Protocol: p.Protocol}
+	for _, t := range p.Transforms {
+		if t.Type != typ {
+			out.Transforms = append(out.Transforms, t)
+		}
+	}
+	return out
+}
+
+// Groups is the Diffie-Hellman groups of the proposals in order of preference,
+// each once, without NONE. An initiator sends its KE payload for the first.
+func Groups(proposals []Proposal) []uint16 {
+	var out []uint16
+	for _, p := range proposals {
+		for _, t := range p.of(KeyExchange) {
+			if !t.none() && !slices.Contains(out, t.ID) {
+				out = append(out, t.ID)
+			}
+		}
+	}
+	return out
+}
+
+// WithoutGroups is the proposals as IKE_AUTH carries them, where no KE payload
+// goes along (RFC 7296 §1.2). Proposals that become equal are sent once.
+func WithoutGroups(proposals []Proposal) []Proposal {
+	var out []Proposal
+	for _, p := range proposals {
+		p = p.without(KeyExchange)
+		same := func(o Proposal) bool {
+			return o.Protocol == p.Protocol && slices.Equal(o.Transforms, p.Transforms)
+		}
+		if !slices.ContainsFunc(out, same) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// PreferGroup is the proposals with one group moved to the front of each, for
+// the second try after INVALID_KE_PAYLOAD (RFC 7296 §1.2), and the proposals
+// that hold it moved before those that do not. Nothing is added or dropped.
+func PreferGroup(proposals []Proposal, group uint16) []Proposal {
+	var with, rest []Proposal
+	for _, p := range proposals {
+		wanted := Transform{Type: KeyExchange, ID: group}
+		i := slices.Index(p.Transforms, wanted)
+		if i < 0 {
+			rest = append(rest, p)
+			continue
+		}
+		first := slices.IndexFunc(p.Transforms, func(t Transform) bool { return t.Type == KeyExchange })
+		ts := slices.Delete(slices.Clone(p.Transforms), i, i+1)
+		with = append(with, Proposal{p.Protocol, slices.Insert(ts, first, wanted)})
+	}
+	return append(with, rest...)
+}
