@@ -2,71 +2,200 @@ package udp
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"net/netip"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Conns are the open sockets.
-type Conns struct{}
+// keepalive is the NAT keepalive of RFC 3948 §2.3.
+var keepalive = []byte{0xff}
 
-// Listen opens the sockets. Its errors say which address and port could not be
-// had and what holds it.
-func Listen(cfg Config) (*Conns, error) { return nil, errors.New("udp: under construction") }
-
-// Receivers returns one Receiver per socket.
-func (c *Conns) Receivers() []*Receiver { return nil }
-
-// NewSender makes a Sender; each sending goroutine needs its own.
-func (c *Conns) NewSender() *Sender { return nil }
+// Receivers returns one Receiver per socket. Every one of them wants a
+// goroutine that reads it.
+func (c *Conns) Receivers() []*Receiver {
+	receivers := make([]*Receiver, len(c.sockets))
+	for i, s := range c.sockets {
+		receivers[i] = &Receiver{socket: s}
+	}
+	return receivers
+}
 
 // SendIKE sends one IKE message, behind the non-ESP marker when local is on
-// the NAT port.
-func (c *Conns) SendIKE(b []byte, local, remote netip.AddrPort) error { return nil }
+// the NAT port (RFC 7296 §2.23). Unlike ESP it may be fragmented.
+func (c *Conns) SendIKE(b []byte, local, remote netip.AddrPort) error {
+	c.single.Lock()
+	defer c.single.Unlock()
+	c.buffer = c.buffer[:0]
+	if local.Port() == c.natPort {
+		c.buffer = append(c.buffer, make([]byte, MarkerSize)...)
+	}
+	c.buffer = append(c.buffer, b...)
+	return c.sendSingle(c.buffer, local, remote)
+}
 
 // SendKeepalive sends the NAT keepalive of RFC 3948 §2.3.
-func (c *Conns) SendKeepalive(local, remote netip.AddrPort) error { return nil }
+func (c *Conns) SendKeepalive(local, remote netip.AddrPort) error {
+	c.single.Lock()
+	defer c.single.Unlock()
+	return c.sendSingle(keepalive, local, remote)
+}
 
-// LocalAddr is the source address for datagrams to remote.
-func (c *Conns) LocalAddr(remote netip.Addr) (netip.Addr, error) { return netip.Addr{}, nil }
+// sendSingle sends one datagram and says what went wrong. c.single is held.
+func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort) error {
+	sock := c.socketFor(local, remote)
+	if sock == nil {
+		return fmt.Errorf("udp: cannot send from %v to %v: no socket has that local address and port", local, remote)
+	}
+	if len(b) > maxPayload {
+		return fmt.Errorf("udp: cannot send to %v: %d bytes: %w", remote, len(b), unix.EMSGSIZE)
+	}
+	sock.mu.RLock()
+	defer sock.mu.RUnlock()
+	if sock.closed.Load() {
+		return net.ErrClosed
+	}
+	run := Run{Payload: b, Local: local, Remote: remote}
+	errno := c.sender.sendOne(sock, &run)
+	if errno == unix.EMSGSIZE && sock.nat {
+		// On the NAT port the socket sets DF for ESP. ESP sent meanwhile by
+		// others may get fragmented, which does no harm for this moment.
+		if err := sock.dontFragment(false); err == nil {
+			errno = c.sender.sendOne(sock, &run)
+			_ = sock.dontFragment(true)
+		}
+	}
+	if errno != 0 {
+		sock.count(errno)
+		return fmt.Errorf("udp: cannot send from %v to %v: %w", local, remote, errno)
+	}
+	sock.counters.sent.Add(1)
+	sock.counters.sentBytes.Add(uint64(len(b)))
+	return nil
+}
 
-// PathMTU is what the kernel believes the path MTU to remote to be.
-func (c *Conns) PathMTU(local, remote netip.Addr) (int, error) { return 0, nil }
+// sendOne sends the run as one datagram.
+func (s *Sender) sendOne(sock *socket, run *Run) unix.Errno {
+	s.out.fill(0, sock, run, run.Payload, len(run.Payload))
+	for {
+		if _, errno := sock.send(s.out.headers[:1]); errno != unix.EINTR {
+			return errno
+		}
+	}
+}
 
-// Features says which offloads are in use now.
-func (c *Conns) Features() Features { return Features{} }
+// LocalAddr is the source address for datagrams to remote: the one the routes
+// choose, or, where the gateway listens on given addresses and that is none of
+// them, the first of remote's family.
+func (c *Conns) LocalAddr(remote netip.Addr) (netip.Addr, error) {
+	remote = remote.Unmap()
+	var local netip.Addr
+	err := probePath(netip.Addr{}, remote, func(fd int) error {
+		name, err := unix.Getsockname(fd)
+		switch name := name.(type) {
+		case *unix.SockaddrInet4:
+			local = netip.AddrFrom4(name.Addr)
+		case *unix.SockaddrInet6:
+			local = netip.AddrFrom16(name.Addr)
+		}
+		return err
+	})
+	if len(c.addresses) == 0 {
+		return local, err
+	}
+	var first netip.Addr
+	for _, a := range c.addresses {
+		if err == nil && a.WithZone("") == local {
+			return a, nil
+		}
+		if !first.IsValid() && a.Is4() == remote.Is4() {
+			first = a
+		}
+	}
+	if !first.IsValid() {
+		return first, fmt.Errorf("udp: none of the local addresses is of the family of %v", remote)
+	}
+	return first, nil
+}
 
-// Stats returns the counters.
-func (c *Conns) Stats() Stats { return Stats{} }
+// PathMTU is what the kernel believes the path MTU from local to remote to be.
+func (c *Conns) PathMTU(local, remote netip.Addr) (mtu int, err error) {
+	err = probePath(local, remote.Unmap(), func(fd int) (err error) {
+		if remote.Unmap().Is4() {
+			mtu, err = unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU)
+		} else {
+			mtu, err = unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU)
+		}
+		return err
+	})
+	return mtu, err
+}
 
-// Close closes the sockets and waits until nothing uses them any more.
-func (c *Conns) Close() error { return nil }
+// probePath runs look on a socket connected to remote, which makes the kernel
+// choose the route and sends nothing.
+func probePath(local, remote netip.Addr, look func(fd int) error) error {
+	family := unix.AF_INET6
+	if remote.Is4() {
+		family = unix.AF_INET
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("udp: cannot look up the path to %v: %w", remote, err)
+	}
+	defer unix.Close(fd)
+	if local.IsValid() && !local.IsUnspecified() {
+		err = unix.Bind(fd, nameOf(netip.AddrPortFrom(local.Unmap(), 0)))
+	}
+	if err == nil {
+		err = unix.Connect(fd, nameOf(netip.AddrPortFrom(remote, DefaultNATPort)))
+	}
+	if err == nil {
+		err = look(fd)
+	}
+	if err != nil {
+		return fmt.Errorf("udp: no path to %v: %w", remote, err)
+	}
+	return nil
+}
 
-// Receiver reads one socket. Safe for concurrent use with one Batch per
-// goroutine.
-type Receiver struct{}
+func nameOf(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zoneIndex(a.Addr().Zone())}
+}
 
-// Receive fills b.Messages[:n]; it waits until there is at least one message
-// and does not wait for more. After Close the error is net.ErrClosed, after the
-// time set with SetTimeout os.ErrDeadlineExceeded; no other error is returned
-// for a reason that passes.
-func (r *Receiver) Receive(b *Batch) (n int, err error) { return 0, nil }
+// Features says which offloads are in use now: a socket loses UDP_SEGMENT when
+// an interface refuses it.
+func (c *Conns) Features() Features {
+	f := Features{GSO: true, GRO: true}
+	for _, s := range c.sockets {
+		f.GSO = f.GSO && s.gso.Load()
+		f.GRO = f.GRO && s.gro
+		if n := s.receiveBuffer(); f.ReceiveBuffer == 0 || n < f.ReceiveBuffer {
+			f.ReceiveBuffer = n
+		}
+	}
+	return f
+}
 
-// TryReceive is Receive without waiting: 0, nil when there is nothing.
-func (r *Receiver) TryReceive(b *Batch) (n int, err error) { return 0, nil }
+// Stats returns the counters of all sockets together.
+func (c *Conns) Stats() Stats {
+	var s Stats
+	for _, sock := range c.sockets {
+		sock.counters.addTo(&s)
+	}
+	s.Failed += c.unroutable.Load()
+	return s
+}
 
-// SetTimeout bounds how long Receive waits; zero means for ever.
-func (r *Receiver) SetTimeout(d time.Duration) error { return nil }
-
-// Batch is the memory that Receive fills.
-type Batch struct{ Messages []Message }
-
-// NewBatch makes a Batch of n messages of up to 64 KiB each.
-func NewBatch(n int) *Batch { return nil }
-
-// Sender sends runs.
-type Sender struct{}
-
-// Send sends runs in order, several in one system call, and sets each Result.
-// It waits while the socket's send buffer is full. The only error is
-// net.ErrClosed.
-func (s *Sender) Send(runs []Run) error { return nil }
+// Close closes the sockets, wakes whoever is blocked on them, and returns when
+// nobody uses them any more.
+func (c *Conns) Close() error {
+	var errs []error
+	for _, s := range c.sockets {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(errs...)
+}

@@ -10,9 +10,7 @@
 // belong to one goroutine each.
 package udp
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
 // Ports of RFC 7296 §2.23 and RFC 3948.
 const (
@@ -35,26 +33,4 @@ type Config struct {
 	// NoGSO and NoGRO are the switches that turn UDP_SEGMENT and UDP_GRO off
 	// where the kernel or a driver gets them wrong.
 	NoGSO, NoGRO bool
-}
-
-// Features is what the sockets can do now.
-type Features struct {
-	GSO bool // every socket sends with UDP_SEGMENT
-	GRO bool // every socket receives with UDP_GRO
-	// ReceiveBuffer is the smallest buffer the kernel granted.
-	ReceiveBuffer int
-}
-
-// Stats counts what happened on the sockets since Listen.
-type Stats struct {
-	Received, ReceivedBytes uint64 // messages (a train is one), payload bytes
-	Sent, SentBytes         uint64 // datagrams, payload bytes
-	Overflow                uint64 // datagrams the kernel dropped because we read too slowly
-	Truncated               uint64 // messages larger than the receive buffer, dropped
-	TooBig                  uint64 // sends above the path MTU
-	NoBuffers               uint64 // sends dropped: ENOBUFS, or the send buffer stayed full
-	Denied                  uint64 // sends dropped: EPERM, EACCES (a firewall)
-	Unreachable             uint64 // sends dropped: no route, network down, refused
-	Failed                  uint64 // sends dropped for another reason
-	GSOFallbacks            uint64 // runs resent datagram by datagram
 }

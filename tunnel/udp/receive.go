@@ -1,0 +1,153 @@
+package udp
+
+import (
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// bufferStride keeps the buffers of a Batch 64 KiB large and apart by an odd
+// number of cache lines: at multiples of 64 KiB their beginnings would compete
+// for the same cache sets.
+const bufferStride = 65536 + 1088
+
+// Batch is the memory that Receive fills.
+type Batch struct {
+	// Messages has as many elements as the Batch was made for; Receive
+	// returns how many of them it filled.
+	Messages []Message
+
+	headers []mmsghdr
+	iovecs  []unix.Iovec
+	names   []unix.RawSockaddrInet6
+	control []controlBuffer
+	used    int // headers that the kernel changed since they were prepared
+}
+
+// NewBatch makes a Batch of n messages of up to 64 KiB each. Four are as good
+// as more where peers send checksums (UDP_GRO); without, 16 or more pay.
+func NewBatch(n int) *Batch {
+	b := &Batch{
+		Messages: make([]Message, n),
+		headers:  make([]mmsghdr, n),
+		iovecs:   make([]unix.Iovec, n),
+		names:    make([]unix.RawSockaddrInet6, n),
+		control:  make([]controlBuffer, n),
+		used:     n,
+	}
+	memory := make([]byte, n*bufferStride)
+	for i := range b.headers {
+		buffer := memory[i*bufferStride : (i+1)*bufferStride]
+		b.iovecs[i].Base = &buffer[0]
+		b.iovecs[i].SetLen(len(buffer))
+		h := &b.headers[i]
+		h.Iov = &b.iovecs[i]
+		h.SetIovlen(1)
+		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
+		h.Control = (*byte)(unsafe.Pointer(&b.control[i]))
+	}
+	return b
+}
+
+// prepare undoes what the kernel wrote into the headers.
+func (b *Batch) prepare() {
+	for i := range b.headers[:b.used] {
+		h := &b.headers[i]
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(controlWords * 8)
+		h.Flags = 0
+	}
+	b.used = 0
+}
+
+// Receiver reads one socket. It is safe for concurrent use with one Batch per
+// goroutine.
+type Receiver struct {
+	socket *socket
+}
+
+// Local is the address the socket is bound to.
+func (r *Receiver) Local() netip.AddrPort { return r.socket.local }
+
+// Encapsulated says that this is a socket on the NAT port.
+func (r *Receiver) Encapsulated() bool { return r.socket.nat }
+
+// Receive fills b.Messages[:n]; it waits until there is at least one message
+// and does not wait for more. After Close the error is net.ErrClosed, after the
+// time set with SetTimeout os.ErrDeadlineExceeded; any other error means that
+// the socket is of no more use.
+func (r *Receiver) Receive(b *Batch) (n int, err error) {
+	for n == 0 {
+		if n, err = r.receive(b, true); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// TryReceive is Receive without waiting: 0, nil when there is nothing.
+func (r *Receiver) TryReceive(b *Batch) (n int, err error) {
+	return r.receive(b, false)
+}
+
+// SetTimeout bounds how long a later Receive waits; zero means for ever.
+func (r *Receiver) SetTimeout(d time.Duration) error {
+	return r.socket.setTimeout(d)
+}
+
+func (r *Receiver) receive(b *Batch, wait bool) (int, error) {
+	b.prepare()
+	got, err := r.socket.receive(b.headers, wait)
+	if err != nil || got == 0 {
+		// A failed call may have touched the first headers all the same.
+		b.used = len(b.headers)
+		return 0, err
+	}
+	b.used = got
+	return r.decode(b, got), nil
+}
+
+// decode turns the first got headers into messages, without the unusable ones.
+// Messages and headers stay paired because a dropped message's buffer is
+// skipped, not moved.
+func (r *Receiver) decode(b *Batch, got int) (n int) {
+	s := r.socket
+	var bytes, truncated uint64
+	for i := range got {
+		h := &b.headers[i]
+		if h.n == 0 {
+			continue
+		}
+		if h.Flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+			truncated++
+			continue
+		}
+		c := parseControl(b.control[i].bytes()[:int(h.Controllen)])
+		if c.hasOverflow {
+			s.counters.overflow.Store(uint64(c.overflow))
+		}
+		m := &b.Messages[n]
+		m.Payload = unsafe.Slice(b.iovecs[i].Base, int(h.n))
+		m.SegmentSize = len(m.Payload)
+		if c.segmentSize > 0 {
+			m.SegmentSize = min(c.segmentSize, m.SegmentSize)
+		}
+		m.Local = s.local
+		if s.wildcard && c.local.IsValid() {
+			m.Local = netip.AddrPortFrom(c.local, s.local.Port())
+		}
+		m.Remote = sockaddr(&b.names[i])
+		m.ECN = c.tos & 3
+		m.Encapsulated = s.nat
+		bytes += uint64(len(m.Payload))
+		n++
+	}
+	s.counters.received.Add(uint64(n))
+	s.counters.receivedBytes.Add(bytes)
+	if truncated > 0 {
+		s.counters.truncated.Add(truncated)
+	}
+	return n
+}

@@ -1,0 +1,259 @@
+package udp
+
+import (
+	"net"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// sendSlots is how many messages one sendmmsg carries.
+	sendSlots = 64
+
+	// maxSegments is the kernel's limit for UDP_SEGMENT (128 since Linux 6.9,
+	// 64 before). Trains of 1,472 bytes end at maxPayload long before.
+	maxSegments = 64
+
+	// maxPayload is the most that fits one UDP message (65,535 bytes less the
+	// IPv4 and UDP headers), a train included.
+	maxPayload = 65507
+)
+
+// Sender sends runs. It belongs to one goroutine.
+type Sender struct {
+	conns   *Conns
+	out     outgoing
+	pending int // slots filled and not yet sent
+}
+
+// NewSender makes a Sender; each sending goroutine needs its own.
+func (c *Conns) NewSender() *Sender {
+	return &Sender{conns: c, out: newOutgoing(sendSlots)}
+}
+
+// Send sends runs in order, several in one system call, and sets the Result of
+// each. A run may be longer than what one message takes; it is split. Send
+// waits while the socket's send buffer is full, for a tenth of a second per
+// message at most. Its only error is net.ErrClosed.
+func (s *Sender) Send(runs []Run) error {
+	for len(runs) > 0 {
+		sock := s.conns.socketFor(runs[0].Local, runs[0].Remote)
+		n := 1
+		for n < len(runs) && s.conns.socketFor(runs[n].Local, runs[n].Remote) == sock {
+			n++
+		}
+		if sock == nil {
+			for i := range runs[:n] {
+				runs[i].Result = Dropped
+			}
+			s.conns.unroutable.Add(uint64(n))
+		} else if err := s.sendOn(sock, runs[:n]); err != nil {
+			return err
+		}
+		runs = runs[n:]
+	}
+	return nil
+}
+
+// sendOn sends runs that leave from one socket.
+func (s *Sender) sendOn(sock *socket, runs []Run) error {
+	sock.mu.RLock()
+	defer sock.mu.RUnlock()
+	if sock.closed.Load() {
+		return net.ErrClosed
+	}
+	for i := range runs {
+		run := &runs[i]
+		run.Result = Sent
+		size := run.SegmentSize
+		if size <= 0 || size > len(run.Payload) {
+			size = len(run.Payload)
+		}
+		chunk := size // bytes of one message
+		if size > 0 && sock.gso.Load() {
+			chunk = size * max(1, min(maxSegments, maxPayload/size))
+		}
+		for rest := run.Payload; len(rest) > 0; {
+			n := min(chunk, len(rest))
+			s.out.fill(s.pending, sock, run, rest[:n], size)
+			s.pending++
+			rest = rest[n:]
+			if s.pending == sendSlots {
+				s.flush(sock)
+			}
+		}
+	}
+	s.flush(sock)
+	if sock.closed.Load() {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// flush hands the pending slots to the kernel. A slot that fails is given up
+// and the ones after it go on.
+func (s *Sender) flush(sock *socket) {
+	o := &s.out
+	var datagrams, bytes uint64
+	for at := 0; at < s.pending; {
+		n, errno := sock.send(o.headers[at:s.pending])
+		if errno == 0 {
+			for i := at; i < at+n; i++ {
+				datagrams += o.datagrams(i)
+				bytes += uint64(len(o.payloads[i]))
+			}
+			at += n
+			continue
+		}
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case o.datagrams(at) > 1 && (errno == unix.EIO || errno == unix.EINVAL):
+			s.sendSingly(sock, at, errno)
+		default:
+			o.runs[at].fail(sock.count(errno))
+		}
+		at++
+	}
+	clear(o.runs[:s.pending])
+	clear(o.payloads[:s.pending])
+	s.pending = 0
+	if datagrams > 0 {
+		sock.counters.sent.Add(datagrams)
+		sock.counters.sentBytes.Add(bytes)
+	}
+}
+
+// sendSingly sends the train in slot at as datagrams of their own. EIO is how
+// Linux before 6.11 refuses UDP_SEGMENT on an interface without checksum
+// offload, and any where its own IPsec applies: the socket does without from
+// then on. EINVAL says that this one train cannot be; older kernels answer it
+// instead of EMSGSIZE to segments above the interface's MTU.
+func (s *Sender) sendSingly(sock *socket, at int, errno unix.Errno) {
+	if errno == unix.EIO {
+		sock.gso.Store(false)
+	}
+	sock.counters.gsoFallbacks.Add(1)
+	o := &s.out
+	run, train, size := o.runs[at], o.payloads[at], o.sizes[at]
+	for len(train) > 0 {
+		n := min(size, len(train))
+		o.fill(at, sock, run, train[:n], size)
+		for {
+			_, errno = sock.send(o.headers[at : at+1])
+			if errno != unix.EINTR {
+				break
+			}
+		}
+		if errno == 0 {
+			sock.counters.sent.Add(1)
+			sock.counters.sentBytes.Add(uint64(n))
+		} else {
+			run.fail(sock.count(errno))
+		}
+		train = train[n:]
+	}
+}
+
+// fail keeps the more telling of two results.
+func (r *Run) fail(result Result) {
+	if r.Result != TooBig {
+		r.Result = result
+	}
+}
+
+// count counts a failed send and tells what it means for the run.
+func (s *socket) count(errno unix.Errno) Result {
+	switch errno {
+	case unix.EMSGSIZE:
+		s.counters.tooBig.Add(1)
+		return TooBig
+	case unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
+		s.counters.noBuffers.Add(1)
+	case unix.EPERM, unix.EACCES:
+		s.counters.denied.Add(1)
+	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EHOSTDOWN,
+		unix.ECONNREFUSED, unix.EADDRNOTAVAIL, unix.ENONET:
+		s.counters.unreachable.Add(1)
+	default:
+		s.counters.failed.Add(1)
+	}
+	return Dropped
+}
+
+// outgoing is the memory of the messages that one sendmmsg carries.
+type outgoing struct {
+	headers  []mmsghdr
+	iovecs   []unix.Iovec
+	names    []unix.RawSockaddrInet6
+	control  []controlBuffer
+	runs     []*Run
+	payloads [][]byte
+	sizes    []int
+}
+
+func newOutgoing(n int) outgoing {
+	o := outgoing{
+		headers:  make([]mmsghdr, n),
+		iovecs:   make([]unix.Iovec, n),
+		names:    make([]unix.RawSockaddrInet6, n),
+		control:  make([]controlBuffer, n),
+		runs:     make([]*Run, n),
+		payloads: make([][]byte, n),
+		sizes:    make([]int, n),
+	}
+	for i := range o.headers {
+		h := &o.headers[i]
+		h.Iov = &o.iovecs[i]
+		h.SetIovlen(1)
+		h.Name = (*byte)(unsafe.Pointer(&o.names[i]))
+	}
+	return o
+}
+
+// fill makes slot i a message of payload to the run's peer, as a train of
+// segments of size where payload is longer than that.
+func (o *outgoing) fill(i int, sock *socket, run *Run, payload []byte, size int) {
+	o.runs[i], o.payloads[i], o.sizes[i] = run, payload, size
+	h := &o.headers[i]
+	o.iovecs[i].Base = &payload[0]
+	o.iovecs[i].SetLen(len(payload))
+	h.Namelen = putSockaddr(&o.names[i], run.Remote)
+
+	w := controlWriter{b: o.control[i].bytes()}
+	if len(payload) > size {
+		w.segment(size)
+	}
+	if run.TOS != 0 {
+		w.tos(!run.Remote.Addr().Is4(), run.TOS)
+	}
+	if sock.wildcard && run.Local.IsValid() && !run.Local.Addr().IsUnspecified() {
+		w.source(run.Local.Addr())
+	}
+	h.Control = nil
+	if w.n > 0 {
+		h.Control = (*byte)(unsafe.Pointer(&o.control[i]))
+	}
+	h.SetControllen(w.n)
+}
+
+// datagrams is how many datagrams slot i carries.
+func (o *outgoing) datagrams(i int) uint64 {
+	return uint64((len(o.payloads[i]) + o.sizes[i] - 1) / o.sizes[i])
+}
+
+// socketFor is the socket a datagram between the two leaves from: the one bound
+// to local, or else the wildcard one of the port. Nil when there is none.
+func (c *Conns) socketFor(local, remote netip.AddrPort) *socket {
+	for _, s := range c.sockets {
+		if s.local.Port() != local.Port() || s.local.Addr().Is4() != remote.Addr().Is4() {
+			continue
+		}
+		if s.wildcard || s.local.Addr() == local.Addr() || local.Addr().IsUnspecified() {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,510 @@
+package udp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	v4 = netip.MustParseAddr("127.0.0.1")
+	v6 = netip.MustParseAddr("::1")
+)
+
+// listen opens Conns on two free ports.
+func listen(t testing.TB, cfg Config) *Conns {
+	t.Helper()
+	var err error
+	for range 50 {
+		cfg.IKEPort = uint16(20000 + 2*rand.IntN(20000))
+		cfg.NATPort = cfg.IKEPort + 1
+		var c *Conns
+		if c, err = Listen(cfg); err == nil {
+			t.Cleanup(func() { c.Close() })
+			return c
+		}
+	}
+	t.Fatal(err)
+	return nil
+}
+
+// receiver is the Receiver of the socket on addr (or the wildcard of its
+// family), on the NAT port or not. It never blocks a test for ever.
+func receiver(t testing.TB, c *Conns, addr netip.Addr, nat bool) *Receiver {
+	t.Helper()
+	for _, r := range c.Receivers() {
+		l := r.Local().Addr()
+		if r.Encapsulated() == nat && l.Is4() == addr.Is4() && (l == addr || l.IsUnspecified()) {
+			if err := r.SetTimeout(5 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+	}
+	t.Fatalf("no socket for %v", addr)
+	return nil
+}
+
+func (c *Conns) ports() (ike, nat uint16) {
+	return c.sockets[0].local.Port(), c.sockets[1].local.Port()
+}
+
+// slab makes n bytes whose every byte says where it is.
+func slab(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i ^ i>>8)
+	}
+	return b
+}
+
+// collect receives until it has n datagrams, and returns them and the messages
+// they came in.
+func collect(t testing.TB, r *Receiver, n int) (datagrams [][]byte, messages []Message) {
+	t.Helper()
+	b := NewBatch(4)
+	for len(datagrams) < n {
+		got, err := r.Receive(b)
+		if err != nil {
+			t.Fatalf("after %d of %d datagrams: %v", len(datagrams), n, err)
+		}
+		for i := range b.Messages[:got] {
+			m := &b.Messages[i]
+			for j := range m.Segments() {
+				datagrams = append(datagrams, bytes.Clone(m.Segment(j)))
+			}
+			messages = append(messages, *m)
+		}
+	}
+	return datagrams, messages
+}
+
+func split(b []byte, size int) (parts [][]byte) {
+	for len(b) > 0 {
+		n := min(size, len(b))
+		parts = append(parts, b[:n])
+		b = b[n:]
+	}
+	return parts
+}
+
+func TestTrains(t *testing.T) {
+	tests := []struct {
+		name          string
+		addr          netip.Addr
+		cfg           Config
+		size, segment int
+		messages      int // at least one train of this many messages; 0: do not care
+	}{
+		{"44 full segments", v4, Config{}, 44 * 1472, 1472, 1},
+		{"short tail", v4, Config{}, 10*1000 + 7, 1000, 1},
+		{"one datagram", v4, Config{}, 1400, 0, 1},
+		{"segment longer than payload", v4, Config{}, 100, 1400, 1},
+		{"more than one message takes", v4, Config{}, 150 * 1000, 1000, 0},
+		{"IPv6", v6, Config{}, 44 * 1452, 1452, 1},
+		{"IPv6 wildcard", v6, Config{}, 5*1200 + 1, 1200, 1},
+		{"no GSO", v4, Config{NoGSO: true}, 44 * 1472, 1472, 44},
+		{"no GSO, no GRO", v4, Config{NoGSO: true, NoGRO: true}, 20*100 + 3, 100, 21},
+		{"no GRO", v4, Config{NoGRO: true}, 44 * 1472, 1472, 44},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if !strings.Contains(tt.name, "wildcard") {
+				tt.cfg.Addresses = []netip.Addr{tt.addr}
+			}
+			a, b := listen(t, tt.cfg), listen(t, tt.cfg)
+			_, from := a.ports()
+			_, to := b.ports()
+			run := Run{
+				Payload:     slab(tt.size),
+				SegmentSize: tt.segment,
+				Local:       netip.AddrPortFrom(tt.addr, from),
+				Remote:      netip.AddrPortFrom(tt.addr, to),
+				TOS:         0xb8 | 2, // EF, ECT(0)
+			}
+			runs := []Run{run}
+			if err := a.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+				t.Fatal(err, runs[0].Result)
+			}
+			size := tt.segment
+			if size == 0 {
+				size = tt.size
+			}
+			want := split(run.Payload, size)
+			got, messages := collect(t, receiver(t, b, tt.addr, true), len(want))
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+			if tt.messages != 0 && len(messages) != tt.messages {
+				t.Errorf("came in %d messages, want %d", len(messages), tt.messages)
+			}
+			for _, m := range messages {
+				if m.Local != run.Remote || m.Remote != run.Local || m.ECN != 2 || !m.Encapsulated {
+					t.Errorf("from %v to %v, ECN %d, encapsulated %v", m.Remote, m.Local, m.ECN, m.Encapsulated)
+				}
+			}
+			s := a.Stats()
+			if s.Sent != uint64(len(want)) || s.SentBytes != uint64(tt.size) {
+				t.Errorf("counted %d datagrams, %d bytes", s.Sent, s.SentBytes)
+			}
+		})
+	}
+}
+
+// The kernel merges by addresses and ports only: trains of several senders'
+// sizes come apart exactly, whatever was merged.
+func TestMixedSizes(t *testing.T) {
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	_, nat := c.ports()
+	self := netip.AddrPortFrom(v4, nat)
+	var runs []Run
+	var want [][]byte
+	all := slab(400000)
+	for i, size := range []int{1472, 1472, 64, 1, 1200, 700, 1472, 9000} {
+		n := size*(i+1) + size/2
+		runs = append(runs, Run{Payload: all[:n], SegmentSize: size, Local: self, Remote: self})
+		want = append(want, split(all[:n], size)...)
+		all = all[n:]
+	}
+	if err := c.NewSender().Send(runs); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := collect(t, receiver(t, c, v4, true), len(want))
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// On wildcard sockets the local address of each datagram is known, and what is
+// sent leaves from the address asked for.
+func TestLocalAddressOnWildcard(t *testing.T) {
+	c := listen(t, Config{})
+	ike, nat := c.ports()
+	for _, tt := range []struct {
+		source, target string
+		port           uint16
+	}{
+		{"127.0.0.2", "127.0.0.3", nat},
+		{"127.0.0.9", "127.0.0.1", ike},
+		{"::1", "::1", nat},
+	} {
+		local := netip.AddrPortFrom(netip.MustParseAddr(tt.source), tt.port)
+		remote := netip.AddrPortFrom(netip.MustParseAddr(tt.target), tt.port)
+		runs := []Run{{Payload: []byte("hello"), Local: local, Remote: remote}}
+		if err := c.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+			t.Fatal(err, runs[0].Result)
+		}
+		_, messages := collect(t, receiver(t, c, remote.Addr(), tt.port == nat), 1)
+		if messages[0].Remote != local || messages[0].Local != remote {
+			t.Errorf("came from %v to %v, want %v to %v", messages[0].Remote, messages[0].Local, local, remote)
+		}
+	}
+}
+
+func TestSendIKE(t *testing.T) {
+	c := listen(t, Config{})
+	ike, nat := c.ports()
+	message := slab(200)
+	for _, addr := range []netip.Addr{v4, v6} {
+		for _, port := range []uint16{ike, nat} {
+			self := netip.AddrPortFrom(addr, port)
+			if err := c.SendIKE(message, self, self); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := collect(t, receiver(t, c, addr, port == nat), 1)
+			want := message
+			if port == nat {
+				want = append(make([]byte, 4), message...)
+				if k := Classify(got[0]); k != KindIKE {
+					t.Errorf("classified as %d", k)
+				}
+			}
+			if !bytes.Equal(got[0], want) {
+				t.Errorf("port %d: got % x", port, got[0])
+			}
+		}
+	}
+	self := netip.AddrPortFrom(v4, nat)
+	if err := c.SendKeepalive(self, self); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := collect(t, receiver(t, c, v4, true), 1); Classify(got[0]) != KindKeepalive {
+		t.Errorf("keepalive is % x", got[0])
+	}
+	if err := c.SendIKE(message, netip.AddrPortFrom(v4, 9), self); err == nil {
+		t.Error("a local port without a socket was accepted")
+	}
+	if err := c.SendIKE(make([]byte, 65508), self, self); err == nil {
+		t.Error("a message beyond UDP's limit was accepted")
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for _, tt := range []struct {
+		payload []byte
+		want    Kind
+	}{
+		{nil, KindInvalid},
+		{[]byte{0}, KindInvalid},
+		{[]byte{0xff}, KindKeepalive},
+		{[]byte{0xff, 0xff}, KindInvalid},
+		{[]byte{0, 0, 0, 0}, KindInvalid},
+		{[]byte{0, 0, 0, 0, 1}, KindIKE},
+		{[]byte{0, 0, 0, 1, 0}, KindESP},
+		{[]byte{1, 0, 0, 0, 0}, KindESP},
+		{bytes.Repeat([]byte{0xff}, 100), KindESP},
+	} {
+		if got := Classify(tt.payload); got != tt.want {
+			t.Errorf("% x: %d, want %d", tt.payload, got, tt.want)
+		}
+	}
+}
+
+// A refused train goes out datagram by datagram; EIO means the socket has to
+// do without UDP_SEGMENT from then on.
+func TestTrainRefused(t *testing.T) {
+	for _, tt := range []struct {
+		errno   error
+		wantGSO bool
+	}{{unix.EIO, false}, {unix.EINVAL, true}} {
+		t.Run(fmt.Sprint(tt.errno), func(t *testing.T) {
+			c := listen(t, Config{Addresses: []netip.Addr{v4}})
+			_, nat := c.ports()
+			self := netip.AddrPortFrom(v4, nat)
+			run := Run{Payload: slab(5*1000 + 1), SegmentSize: 1000, Local: self, Remote: self}
+			s := c.NewSender()
+			sock := c.socketFor(self, self)
+			s.out.fill(0, sock, &run, run.Payload, run.SegmentSize)
+			s.sendSingly(sock, 0, tt.errno.(unix.Errno))
+			got, _ := collect(t, receiver(t, c, v4, true), 6)
+			if d := cmp.Diff(split(run.Payload, 1000), got); d != "" {
+				t.Error(d)
+			}
+			if c.Features().GSO != tt.wantGSO || c.Stats().GSOFallbacks != 1 || c.Stats().Sent != 6 {
+				t.Errorf("features %+v, stats %+v", c.Features(), c.Stats())
+			}
+		})
+	}
+}
+
+// Lost datagrams are counted and what follows them goes out.
+func TestSendGoesOn(t *testing.T) {
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	_, nat := c.ports()
+	self := netip.AddrPortFrom(v4, nat)
+	broadcast := netip.AddrPortFrom(netip.MustParseAddr("255.255.255.255"), nat)
+	runs := []Run{
+		{Payload: slab(10), Local: self, Remote: self},
+		{Payload: slab(10), Local: self, Remote: broadcast}, // EACCES, or no route
+		{Payload: slab(65508), Local: self, Remote: self},   // EMSGSIZE
+		{Payload: slab(10), Local: netip.AddrPortFrom(v4, 9), Remote: self},
+		{Payload: slab(20), Local: self, Remote: self},
+	}
+	if err := c.NewSender().Send(runs); err != nil {
+		t.Fatal(err)
+	}
+	var got []Result
+	for i := range runs {
+		got = append(got, runs[i].Result)
+	}
+	if d := cmp.Diff([]Result{Sent, Dropped, TooBig, Dropped, Sent}, got); d != "" {
+		t.Error(d)
+	}
+	s := c.Stats()
+	if s.Sent != 2 || s.TooBig != 1 || s.Denied+s.Unreachable != 1 || s.Failed != 1 {
+		t.Errorf("%+v", s)
+	}
+	collect(t, receiver(t, c, v4, true), 2)
+}
+
+func TestNoAllocations(t *testing.T) {
+	for _, addr := range []netip.Addr{v4, v6} {
+		c := listen(t, Config{})
+		_, nat := c.ports()
+		self := netip.AddrPortFrom(addr, nat)
+		r := receiver(t, c, addr, true)
+		s, b := c.NewSender(), NewBatch(4)
+		runs := []Run{
+			{Payload: slab(44 * 1452), SegmentSize: 1452, Local: self, Remote: self, TOS: 2},
+			{Payload: slab(3 * 100), SegmentSize: 100, Local: self, Remote: self},
+		}
+		segments := 0
+		allocs := testing.AllocsPerRun(100, func() {
+			if err := s.Send(runs); err != nil {
+				t.Fatal(err)
+			}
+			for got := 0; got < 47; {
+				n, err := r.Receive(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range b.Messages[:n] {
+					got += b.Messages[i].Segments()
+					segments += len(b.Messages[i].Segment(0))
+				}
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%v: %v allocations to send and receive", addr, allocs)
+		}
+	}
+}
+
+func TestCloseWakesReceive(t *testing.T) {
+	c := listen(t, Config{})
+	errs := make(chan error)
+	for _, r := range c.Receivers() {
+		go func() {
+			_, err := r.Receive(NewBatch(1))
+			errs <- err
+		}()
+	}
+	// Whether the readers are in the kernel yet makes no difference.
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range c.Receivers() {
+		if err := <-errs; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+	_, nat := c.ports()
+	self := netip.AddrPortFrom(v4, nat)
+	if err := c.NewSender().Send([]Run{{Payload: slab(9), Local: self, Remote: self}}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("send after close: %v", err)
+	}
+	if err := c.SendIKE(slab(9), self, self); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("SendIKE after close: %v", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("second close: %v", err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	c := listen(t, Config{})
+	r := c.Receivers()[0]
+	if n, err := r.TryReceive(NewBatch(1)); n != 0 || err != nil {
+		t.Errorf("nothing to receive: %d, %v", n, err)
+	}
+	if err := r.SetTimeout(time.Nanosecond); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Receive(NewBatch(1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestPortInUse(t *testing.T) {
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	ike, nat := c.ports()
+	_, err := Listen(Config{IKEPort: ike, NATPort: nat})
+	want := fmt.Sprintf("cannot listen on 0.0.0.0:%d: address already in use: the port is held by udp.test (process %d); stop it or choose other ports", ike, os.Getpid())
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestConfigRefused(t *testing.T) {
+	for _, cfg := range []Config{
+		{IKEPort: 4500},
+		{Addresses: []netip.Addr{{}}},
+		{Addresses: []netip.Addr{v4, netip.MustParseAddr("::ffff:127.0.0.1")}},
+		{Addresses: []netip.Addr{netip.IPv4Unspecified()}},
+		{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.77")}, IKEPort: 33001, NATPort: 33002},
+	} {
+		if c, err := Listen(cfg); err == nil {
+			c.Close()
+			t.Errorf("%+v was accepted", cfg)
+		}
+	}
+}
+
+func TestLocalAddr(t *testing.T) {
+	c := listen(t, Config{})
+	for _, a := range []netip.Addr{v4, v6} {
+		if got, err := c.LocalAddr(a); got != a || err != nil {
+			t.Errorf("to %v: %v, %v", a, got, err)
+		}
+		if mtu, err := c.PathMTU(netip.Addr{}, a); mtu < 65535 || err != nil {
+			t.Errorf("path MTU to %v: %d, %v", a, mtu, err)
+		}
+	}
+	two := netip.MustParseAddr("127.0.0.2")
+	c = listen(t, Config{Addresses: []netip.Addr{two}})
+	if got, err := c.LocalAddr(v4); got != two || err != nil {
+		t.Errorf("of the given addresses: %v, %v", got, err)
+	}
+	if got, err := c.LocalAddr(v6); err == nil {
+		t.Errorf("no address of that family, yet %v", got)
+	}
+}
+
+func FuzzParseControl(f *testing.F) {
+	var c controlBuffer
+	w := controlWriter{b: c.bytes()}
+	w.segment(1472)
+	w.tos(false, 3)
+	w.source(v4)
+	f.Add(c.bytes()[:w.n])
+	w = controlWriter{b: c.bytes()}
+	w.tos(true, 3)
+	w.source(v6)
+	f.Add(c.bytes()[:w.n])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var aligned controlBuffer
+		n := copy(aligned.bytes(), b)
+		parseControl(aligned.bytes()[:n])
+	})
+}
+
+func FuzzSegments(f *testing.F) {
+	f.Add([]byte("abcdefg"), 3)
+	f.Add([]byte{}, 0)
+	f.Fuzz(func(t *testing.T, payload []byte, size int) {
+		if size < 0 || size > len(payload) || size == 0 && len(payload) > 0 {
+			return
+		}
+		m := Message{Payload: payload, SegmentSize: size}
+		var joined []byte
+		for i := range m.Segments() {
+			s := m.Segment(i)
+			if len(s) == 0 || len(s) > size || cap(s) != len(s) {
+				t.Fatalf("segment %d: len %d cap %d", i, len(s), cap(s))
+			}
+			Classify(s)
+			joined = append(joined, s...)
+		}
+		if !bytes.Equal(joined, payload) {
+			t.Fatal("segments do not add up to the payload")
+		}
+	})
+}
+
+func BenchmarkTrain(b *testing.B) {
+	c := listen(b, Config{Addresses: []netip.Addr{v4}})
+	_, nat := c.ports()
+	self := netip.AddrPortFrom(v4, nat)
+	r, s, batch := receiver(b, c, v4, true), c.NewSender(), NewBatch(4)
+	runs := []Run{{Payload: slab(44 * 1472), SegmentSize: 1472, Local: self, Remote: self}}
+	b.SetBytes(44 * 1472)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Send(runs); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.Receive(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
