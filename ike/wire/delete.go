@@ -19,7 +19,7 @@ const MaxDeleteSPIs = 1024
 // the message.
 type Delete struct {
 	Protocol ProtocolID
-	SPIs     [][]byte // all of one length, 4 for AH and ESP
+	SPIs     [][]byte // all of one length, 4 for AH and ESP; a count of empty SPIs of ProtocolIKE is read as none
 }
 
 // Type returns PayloadDelete.
@@ -35,9 +35,9 @@ func parseDelete(r *reader) (*Delete, error) {
 		r.fail("more SPIs than allowed")
 	case size*count != len(r.b):
 		r.fail("SPI size and count differ from the bytes that follow")
-	case size == 0 && count > 0:
+	case size == 0 && count > 0 && p.Protocol != ProtocolIKE:
 		r.fail("SPIs of no bytes")
-	case count > 0:
+	case size > 0 && count > 0:
 		p.SPIs = make([][]byte, count)
 		for i := range p.SPIs {
 			p.SPIs[i] = r.take(size, "SPI")

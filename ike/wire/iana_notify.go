@@ -37,6 +37,7 @@ const (
 	NotifyAuthorizationFailed        NotifyType = 46 // RFC 9838
 	NotifyStateNotFound              NotifyType = 47 // RFC 9370
 	NotifyTSMaxQueue                 NotifyType = 48 // RFC 9611
+	NotifyRegistrationFailed         NotifyType = 49 // RFC 9838
 )
 
 // Status types.
@@ -102,6 +103,8 @@ const (
 	NotifyUseAggFrag                      NotifyType = 16442 // RFC 9347
 	NotifySupportedAuthMethods            NotifyType = 16443 // RFC 9593
 	NotifySAResourceInfo                  NotifyType = 16444 // RFC 9611
+	NotifyUsePPKInt                       NotifyType = 16445 // RFC 9867
+	NotifyPPKIdentityKey                  NotifyType = 16446 // RFC 9867
 )
 
 var notifyNames = map[NotifyType]string{
@@ -129,6 +132,7 @@ var notifyNames = map[NotifyType]string{
 	NotifyAuthorizationFailed:             "AUTHORIZATION_FAILED",
 	NotifyStateNotFound:                   "STATE_NOT_FOUND",
 	NotifyTSMaxQueue:                      "TS_MAX_QUEUE",
+	NotifyRegistrationFailed:              "REGISTRATION_FAILED",
 	NotifyInitialContact:                  "INITIAL_CONTACT",
 	NotifySetWindowSize:                   "SET_WINDOW_SIZE",
 	NotifyAdditionalTSPossible:            "ADDITIONAL_TS_POSSIBLE",
@@ -190,4 +194,6 @@ var notifyNames = map[NotifyType]string{
 	NotifyUseAggFrag:                      "USE_AGGFRAG",
 	NotifySupportedAuthMethods:            "SUPPORTED_AUTH_METHODS",
 	NotifySAResourceInfo:                  "SA_RESOURCE_INFO",
+	NotifyUsePPKInt:                       "USE_PPK_INT",
+	NotifyPPKIdentityKey:                  "PPK_IDENTITY_KEY",
 }

@@ -53,8 +53,10 @@ func (r *reader) rest() []byte { return r.take(len(r.b), "") }
 
 // sub splits off a reader over the next n bytes.
 func (r *reader) sub(n int, what string) reader {
-	at := r.offset
-	return reader{b: r.take(n, what), offset: at, payload: r.payload, err: r.err}
+	s := reader{offset: r.offset, payload: r.payload}
+	s.b = r.take(n, what)
+	s.err = r.err
+	return s
 }
 
 // adopt takes over the failure of a reader made by sub.

@@ -1,0 +1,198 @@
+package cookie
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// Verdict is what becomes of an IKE_SA_INIT request.
+type Verdict uint8
+
+const (
+	Drop      Verdict = iota // say nothing, keep nothing
+	Challenge                // answer with N(COOKIE) alone, keep nothing (RFC 7296 §2.6)
+	Accept                   // process the request
+)
+
+// String is one lower-case word, for logs and metric labels.
+func (v Verdict) String() string {
+	switch v {
+	case Drop:
+		return "drop"
+	case Challenge:
+		return "challenge"
+	case Accept:
+		return "accept"
+	}
+	return fmt.Sprintf("verdict %d", uint8(v))
+}
+
+// Config sets the limits. A zero field takes the default in its comment.
+type Config struct {
+	Random io.Reader // entropy for the secrets; required
+
+	ChallengeTotal  int // half-open IKE SAs from which on every request must show a cookie: 32
+	ChallengeSource int // the same for one source (IPv4 address or IPv6 /64): 4
+	MaxTotal        int // half-open IKE SAs at which every request is dropped: 4096
+	MaxSource       int // the same for one source, which needed a cookie for all but ChallengeSource: 1024
+
+	SecretLifetime  time.Duration // a cookie is good for one to two of these: 1m
+	HalfOpenTimeout time.Duration // when a half-open IKE SA is forgotten without Closed: 2m
+
+	ResponseRate  int // answers a second to a source that shows no valid cookie: 20
+	ResponseBurst int // how many of them at once: 40
+	MaxSources    int // sources whose answers are counted apart; the others share one count: 8192
+}
+
+func (c *Config) setDefaults() {
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&c.ChallengeTotal, 32},
+		{&c.ChallengeSource, 4},
+		{&c.MaxTotal, 4096},
+		{&c.MaxSource, 1024},
+		{&c.ResponseRate, 20},
+		{&c.ResponseBurst, 40},
+		{&c.MaxSources, 8192},
+	} {
+		if *f.field == 0 {
+			*f.field = f.value
+		}
+	}
+	if c.SecretLifetime == 0 {
+		c.SecretLifetime = time.Minute
+	}
+	if c.HalfOpenTimeout == 0 {
+		c.HalfOpenTimeout = 2 * time.Minute
+	}
+}
+
+func (c *Config) validate() error {
+	if c.Random == nil {
+		return errors.New("cookie: no source of randomness")
+	}
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"ChallengeTotal", int64(c.ChallengeTotal)},
+		{"ChallengeSource", int64(c.ChallengeSource)},
+		{"MaxTotal", int64(c.MaxTotal)},
+		{"MaxSource", int64(c.MaxSource)},
+		{"ResponseRate", int64(c.ResponseRate)},
+		{"ResponseBurst", int64(c.ResponseBurst)},
+		{"MaxSources", int64(c.MaxSources)},
+		{"SecretLifetime", int64(c.SecretLifetime)},
+		{"HalfOpenTimeout", int64(c.HalfOpenTimeout)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("cookie: %s is negative", f.name)
+		}
+	}
+	return nil
+}
+
+// Counters say what became of the requests so far.
+type Counters struct {
+	Accepted, Challenged, Dropped uint64
+}
+
+// Gate decides about IKE_SA_INIT requests. It is not safe for concurrent use.
+type Gate struct {
+	cfg      Config
+	secrets  *secrets
+	halfOpen *halfOpen
+	limiter  *limiter
+	counters Counters
+}
+
+// New returns a Gate, with its first secret drawn from cfg.Random.
+func New(cfg Config) (*Gate, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s, err := newSecrets(cfg.Random, cfg.SecretLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{
+		cfg:      cfg,
+		secrets:  s,
+		halfOpen: newHalfOpen(cfg.HalfOpenTimeout, cfg.MaxTotal),
+		limiter:  newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources),
+	}, nil
+}
+
+// Admit decides about a new IKE_SA_INIT request: where it came from, its initiator SPI, the data of its nonce, and the
+// data of its N(COOKIE), nil if it has none. With Challenge comes the cookie to answer with, which the caller owns. A
+// cookie that is not ours or too old counts as none (RFC 7296 §2.6).
+//
+// A retransmission of a request that was accepted must be recognised before, by the state it has.
+func (g *Gate) Admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cookie []byte) (Verdict, []byte) {
+	v := g.admit(now, source, spiI, ni, cookie)
+	switch v {
+	case Accept:
+		g.counters.Accepted++
+	case Challenge:
+		g.counters.Challenged++
+		return v, g.secrets.bake(source, spiI, ni)
+	case Drop:
+		g.counters.Dropped++
+	}
+	return v, nil
+}
+
+func (g *Gate) admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cookie []byte) Verdict {
+	if !source.Addr().IsValid() {
+		return Drop
+	}
+	g.secrets.rotate(now)
+	g.halfOpen.expire(now)
+	key := aggregate(source.Addr())
+	total, own := g.halfOpen.total(), g.halfOpen.of(key)
+	switch {
+	case total >= g.cfg.MaxTotal || own >= g.cfg.MaxSource:
+		return Drop
+	case g.secrets.verify(cookie, source, spiI, ni):
+		return Accept
+	case !g.limiter.allow(now, key):
+		return Drop
+	case total >= g.cfg.ChallengeTotal || own >= g.cfg.ChallengeSource:
+		return Challenge
+	}
+	return Accept
+}
+
+// AllowResponse asks for any other answer to a message that is not authenticated, such as N(INVALID_IKE_SPI) or
+// N(INVALID_MAJOR_VERSION). It draws on the same count as Admit.
+func (g *Gate) AllowResponse(now time.Time, source netip.AddrPort) bool {
+	return source.Addr().IsValid() && g.limiter.allow(now, aggregate(source.Addr()))
+}
+
+// Opened counts a half-open IKE SA: an accepted request was answered, its IKE_AUTH is awaited.
+func (g *Gate) Opened(now time.Time, source netip.AddrPort) {
+	g.halfOpen.expire(now)
+	g.halfOpen.add(now, aggregate(source.Addr()))
+}
+
+// Closed takes back one Opened of that source: the IKE SA is authenticated, or given up. To be called within
+// HalfOpenTimeout; later it would take back another one.
+func (g *Gate) Closed(now time.Time, source netip.AddrPort) {
+	g.halfOpen.expire(now)
+	g.halfOpen.removeOldest(aggregate(source.Addr()))
+}
+
+// HalfOpen is the number of half-open IKE SAs.
+func (g *Gate) HalfOpen(now time.Time) int {
+	g.halfOpen.expire(now)
+	return g.halfOpen.total()
+}
+
+// Counters returns what became of the requests so far.
+func (g *Gate) Counters() Counters { return g.counters }
