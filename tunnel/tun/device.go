@@ -33,8 +33,9 @@ type Device interface {
 	// Read keeps neither bufs nor sizes.
 	Read(bufs [][]byte, sizes []int, offset int) (int, error)
 
-	// Write hands the packets bufs[i][offset:] to the kernel in order and
-	// returns how many bytes it took, headers of the device included.
+	// Write hands the packets bufs[i][offset:], none of them empty, to the
+	// kernel in order and returns how many bytes it took, headers of the device
+	// included.
 	//
 	// Neighbouring packets of one TCP or UDP flow are coalesced into the
 	// buffer of the first when its capacity allows (see MaxPacket), after
