@@ -1,0 +1,81 @@
+package ike
+
+import (
+	"context"
+	"time"
+
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+)
+
+// acceptor is the goroutine that owns the half-open responders: peers whose
+// connection is not known yet.
+type acceptor struct {
+	engine  *Engine
+	inbox   *inbox
+	machine *ikev2.Acceptor
+	perform performer
+	actions []sa.Action
+}
+
+func newAcceptor(e *Engine, m *ikev2.Acceptor) *acceptor {
+	a := &acceptor{engine: e, inbox: newInbox(), machine: m}
+	a.perform = performer{engine: e, inbox: a.inbox, step: a.step, sendFailed: a.sendFailed}
+	return a
+}
+
+func (a *acceptor) run(ctx context.Context) {
+	defer close(a.inbox.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		resetTimer(timer, a.machine.Deadline())
+		select {
+		case ev := <-a.inbox.events:
+			a.step(ev)
+		case task := <-a.inbox.tasks:
+			task()
+		case <-timer.C:
+			a.step(sa.TimerDue{})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *acceptor) step(ev sa.Event) {
+	a.actions = a.machine.Step(a.actions[:0], time.Now(), ev)
+	for _, act := range a.actions {
+		if a.perform.perform(act) {
+			continue
+		}
+		if h, ok := act.(sa.Handover); ok {
+			a.handOver(h)
+		}
+	}
+	clear(a.actions)
+}
+
+// handOver gives a half-made SA to its connection. A connection that is gone
+// by now leaves the peer without an answer; it tries again and is not found.
+func (a *acceptor) handOver(h sa.Handover) {
+	o := a.engine.owner(h.Connection)
+	if o == nil || !o.inbox.post(func() { o.step(sa.Adopt{Half: h.Half}) }) {
+		a.engine.spis.release(h.SPI, a.inbox)
+	}
+}
+
+// sendFailed: an answer to a stranger that the network refuses is dropped; the
+// stranger asks again.
+func (a *acceptor) sendFailed(s sa.Send, err error) {
+	a.engine.cfg.Report(sa.MessageDropped{Remote: s.Remote, Reason: sa.ReasonSendFailed, Detail: err.Error()})
+}
+
+// resetTimer arms t for deadline; the zero time is far away.
+func resetTimer(t *time.Timer, deadline time.Time) {
+	if deadline.IsZero() {
+		t.Reset(time.Hour)
+		return
+	}
+	t.Reset(max(0, time.Until(deadline)))
+}

@@ -1,0 +1,88 @@
+package ike
+
+import (
+	"net/netip"
+	"time"
+
+	"causeway/ike/sa"
+)
+
+// DataPath is what the control plane needs of ESP. Its methods may be called
+// from any goroutine and must not block on the network.
+type DataPath interface {
+	// AllocateSPI reserves an inbound SPI.
+	AllocateSPI() (uint32, error)
+	// InstallInbound makes the data path receive on c.SPIIn.
+	InstallInbound(connection string, c *sa.Child) error
+	// ActivateOutbound makes it send on c.SPIOut, in preference to older
+	// children. The child is installed already.
+	ActivateOutbound(connection string, c *sa.Child) error
+	// RemoveChild takes both directions away, or gives back an SPI that was
+	// only allocated.
+	RemoveChild(connection string, spiIn uint32)
+	// MoveChildren gives all children of the connection new outer addresses.
+	MoveChildren(connection string, local, remote netip.AddrPort)
+	// LastInbound is when authentic ESP last arrived for the connection; zero:
+	// never.
+	LastInbound(connection string) time.Time
+}
+
+// Transport is what the control plane needs of the sockets.
+type Transport interface {
+	// SendIKE sends one IKE message from local to remote. It adds the non-ESP
+	// marker where local's port is the NAT port, and keeps no reference to b.
+	SendIKE(b []byte, local, remote netip.AddrPort) error
+	// LocalAddr is the source address the kernel uses towards remote.
+	LocalAddr(remote netip.Addr) (netip.Addr, error)
+}
+
+// StartPolicy says who brings a connection up.
+type StartPolicy uint8
+
+const (
+	// StartAlways keeps the connection up.
+	StartAlways StartPolicy = iota
+	// StartOnTraffic brings it up when a packet wants it.
+	StartOnTraffic
+	// StartOnDemand leaves it to a command or the peer.
+	StartOnDemand
+)
+
+// Connection is one connection that the engine is to run.
+type Connection struct {
+	Settings *sa.Settings
+	// Remotes are the peer's addresses and DNS names, tried in order; empty:
+	// respond only.
+	Remotes []string
+	// RemotePort is the peer's IKE port; 0 means 500.
+	RemotePort uint16
+	Start      StartPolicy
+}
+
+// ConnectionStatus is what a connection wants and has, at one moment.
+// Immutable.
+type ConnectionStatus struct {
+	Name        string
+	Wanted      bool // to be up all the time
+	State       State
+	IKE         []sa.IKEInfo // the newest first
+	Children    []*sa.Child  // the newest first
+	LastFailure *sa.Failure
+	LastFailed  time.Time
+	Attempt     int       // failed attempts since the last success
+	NextAttempt time.Time // zero: none planned
+	// Dropped counts datagrams that found the inbox full.
+	Dropped uint64
+}
+
+// State of a connection, as users see it.
+type State string
+
+// The states of a connection.
+const (
+	StateDown       State = "down"
+	StateConnecting State = "connecting"
+	StateUp         State = "up"
+	StateRekeying   State = "rekeying"
+	StateFailed     State = "failed" // down, wanted, and the last attempt failed
+)

@@ -1,0 +1,178 @@
+package ike
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"causeway/esp/selector"
+	"causeway/ike/cookie"
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// EngineConfig is what an Engine is made of.
+type EngineConfig struct {
+	Transport Transport
+	DataPath  DataPath
+	// Report is told everything that happens, from many goroutines. It must
+	// not block.
+	Report func(sa.Report)
+	// Random is the source of all entropy; nil is crypto/rand. It must be
+	// safe for concurrent use.
+	Random io.Reader
+	// Resolve finds the addresses of a DNS name; nil asks the system.
+	Resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	// IKEPort and NATPort are the local ports; 0 means 500 and 4500.
+	IKEPort, NATPort uint16
+	// Retransmit is the schedule of IKE requests; zero is the default.
+	Retransmit ikev2.RetransmitPolicy
+}
+
+// Engine runs the machines of all connections. Its methods may be called from
+// any goroutine.
+type Engine struct {
+	cfg     EngineConfig
+	spis    spiTable
+	workers chan struct{} // one slot for each core
+	jobs    sync.WaitGroup
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	acceptor *acceptor
+
+	mu     sync.Mutex // writers of owners
+	owners atomic.Pointer[ownerSet]
+}
+
+// ownerSet is the immutable set of running connections.
+type ownerSet struct {
+	byName map[string]*owner
+	// ordered is by how much a connection demands of the peer's address.
+	ordered []*owner
+}
+
+// NewEngine starts an engine without connections.
+func NewEngine(cfg EngineConfig) (*Engine, error) {
+	if cfg.Transport == nil || cfg.DataPath == nil || cfg.Report == nil {
+		return nil, errors.New("ike: an engine needs a transport, a data path and a report function")
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	if cfg.Resolve == nil {
+		cfg.Resolve = func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		}
+	}
+	if cfg.IKEPort == 0 {
+		cfg.IKEPort = 500
+	}
+	if cfg.NATPort == 0 {
+		cfg.NATPort = 4500
+	}
+	gate, err := cookie.New(cookie.Config{Random: cfg.Random})
+	if err != nil {
+		return nil, fmt.Errorf("ike: %w", err)
+	}
+	e := &Engine{cfg: cfg, workers: make(chan struct{}, runtime.NumCPU()), spis: spiTable{m: map[uint64]*inbox{}}}
+	e.owners.Store(&ownerSet{})
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.acceptor = newAcceptor(e, ikev2.NewAcceptor(ikev2.AcceptorConfig{
+		Candidates: e.candidates, Random: cfg.Random, Gate: gate,
+	}))
+	e.running.Go(func() { e.acceptor.run(e.ctx) })
+	return e, nil
+}
+
+// Receive takes one IKE message without its non-ESP marker. It copies b and
+// never blocks: what finds a full inbox is dropped, and counted.
+func (e *Engine) Receive(b []byte, local, remote netip.AddrPort) {
+	h, err := wire.ParseHeader(b)
+	if err != nil {
+		e.cfg.Report(sa.MessageDropped{Remote: remote, Reason: sa.ReasonInvalidSyntax, Detail: err.Error()})
+		return
+	}
+	// The initiator flag tells which of the SPIs is ours (RFC 7296 §3.1).
+	spi := h.InitiatorSPI
+	if h.Flags&wire.FlagInitiator != 0 {
+		spi = h.ResponderSPI
+	}
+	to := e.acceptor.inbox
+	if owner := e.spis.lookup(spi); spi != 0 && owner != nil {
+		to = owner
+	}
+	to.offer(sa.Datagram{Raw: slices.Clone(b), Local: local, Remote: remote})
+}
+
+// candidates are the connections that a peer at remote may be (RFC 7296 gives
+// no order): those that name its address first.
+func (e *Engine) candidates(local, remote netip.Addr) []*sa.Settings {
+	var out []*sa.Settings
+	for _, o := range e.owners.Load().ordered {
+		if s := o.conn.Settings; accepts(s.LocalAddresses, local) && accepts(s.RemoteAddresses, remote) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func accepts(allowed []netip.Addr, a netip.Addr) bool {
+	return len(allowed) == 0 || slices.Contains(allowed, a)
+}
+
+func (e *Engine) owner(name string) *owner { return e.owners.Load().byName[name] }
+
+func newOwnerSet(owners map[string]*owner) *ownerSet {
+	s := &ownerSet{byName: owners}
+	for _, o := range owners {
+		s.ordered = append(s.ordered, o)
+	}
+	slices.SortFunc(s.ordered, func(a, b *owner) int {
+		if d := a.vagueness() - b.vagueness(); d != 0 {
+			return d
+		}
+		return strings.Compare(a.conn.Settings.Name, b.conn.Settings.Name)
+	})
+	return s
+}
+
+// TrafficNeeded says that a packet wants a Child SA of the connection.
+func (e *Engine) TrafficNeeded(connection string, flow selector.Flow) {
+	if o := e.owner(connection); o != nil {
+		o.inbox.offer(sa.TrafficNeeded{Flow: flow})
+	}
+}
+
+// LifetimeHit says that a Child SA reached a limit in bytes, packets or
+// sequence numbers. It is not lost, and the caller, who carries packets, does
+// not wait for it.
+func (e *Engine) LifetimeHit(connection string, spiIn uint32, hard bool) {
+	if o := e.owner(connection); o != nil {
+		e.jobs.Go(func() {
+			o.inbox.post(func() { o.step(sa.LifetimeHit{SPI: spiIn, Hard: hard}) })
+		})
+	}
+}
+
+// Status is every connection's status, by name.
+func (e *Engine) Status() []ConnectionStatus {
+	set := e.owners.Load()
+	out := make([]ConnectionStatus, 0, len(set.byName))
+	for _, o := range set.byName {
+		out = append(out, o.statusNow())
+	}
+	slices.SortFunc(out, func(a, b ConnectionStatus) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

@@ -1,0 +1,278 @@
+package ike
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+)
+
+// owner is the goroutine of one connection. Everything but the zone at the end
+// is touched by it alone.
+type owner struct {
+	engine  *Engine
+	conn    Connection // constant
+	inbox   *inbox     // constant
+	machine *ikev2.Machine
+	perform performer
+	keep    keepUp
+	actions []sa.Action
+	waiters []*waiter
+	// state is the machine's after the last step.
+	state ikev2.State
+	// failure is the newest one, until the connection is up again.
+	failure   *sa.Failure
+	failedAt  time.Time
+	resolving bool
+	// heard is the newest proof of life that the machine was told of.
+	heard time.Time
+	// refused is set once an attempt found the local network refusing.
+	refused error
+	ending  bool
+
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// status is written by the owner and read by anyone.
+	status atomic.Pointer[ConnectionStatus]
+}
+
+func newOwner(e *Engine, c Connection) *owner {
+	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown}
+	o.ctx, o.cancel = context.WithCancel(e.ctx)
+	o.perform = performer{engine: e, inbox: o.inbox, step: o.step, sendFailed: o.sendFailed}
+	o.machine = ikev2.New(ikev2.Config{
+		Settings:    c.Settings,
+		Random:      e.cfg.Random,
+		AllocateSPI: e.cfg.DataPath.AllocateSPI,
+		Retransmit:  e.cfg.Retransmit,
+		NATPort:     e.cfg.NATPort,
+	})
+	if c.Start == StartAlways && o.initiates() {
+		o.keep.want(time.Now(), true)
+	}
+	o.publish()
+	return o
+}
+
+// initiates tells whether this side may start an IKE SA.
+func (o *owner) initiates() bool {
+	return len(o.conn.Remotes) > 0 && !o.conn.Settings.RespondOnly
+}
+
+// vagueness orders candidates for an unknown peer: those that name its address
+// before those that take any.
+func (o *owner) vagueness() int {
+	if len(o.conn.Settings.RemoteAddresses) == 0 {
+		return 1
+	}
+	return 0
+}
+
+func (o *owner) name() string { return o.conn.Settings.Name }
+
+func (o *owner) run() {
+	defer o.finish()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		resetTimer(timer, earlier(o.machine.Deadline(), o.keep.due()))
+		select {
+		case ev := <-o.inbox.events:
+			o.receive(ev)
+		case task := <-o.inbox.tasks:
+			task()
+		case <-timer.C:
+			o.tick(time.Now())
+		case <-o.ctx.Done():
+			return
+		}
+		if o.ending && o.state == ikev2.StateDown {
+			return
+		}
+	}
+}
+
+// finish leaves nothing behind: not in the data path, not in the SPI table.
+func (o *owner) finish() {
+	close(o.inbox.done)
+	o.cancel()
+	for _, c := range o.machine.Snapshot().Children {
+		o.engine.cfg.DataPath.RemoveChild(o.name(), c.Child.SPIIn)
+	}
+	o.engine.spis.releaseAll(o.inbox)
+	for _, w := range o.waiters {
+		w.reply <- o.refusal("the connection ended before the command was done", "")
+	}
+}
+
+func (o *owner) receive(ev sa.Event) {
+	if _, ok := ev.(sa.TrafficNeeded); ok && o.state == ikev2.StateDown && o.conn.Start != StartOnDemand && o.initiates() && o.keep.due().IsZero() {
+		o.keep.want(time.Now(), false)
+	}
+	o.step(ev)
+}
+
+// tick does what is due: the machine's timers and the next attempt.
+func (o *owner) tick(now time.Time) {
+	if d := o.machine.Deadline(); !d.IsZero() && !now.Before(d) {
+		o.reportLife()
+		o.step(sa.TimerDue{})
+	}
+	if d := o.keep.due(); !d.IsZero() && !now.Before(d) {
+		o.attempt(now)
+	}
+}
+
+// reportLife tells the machine of ESP that arrived since it last asked: the
+// liveness check is for silent peers (RFC 7296 §2.4).
+func (o *owner) reportLife() {
+	if last := o.engine.cfg.DataPath.LastInbound(o.name()); last.After(o.heard) {
+		o.heard = last
+		o.step(sa.InboundTraffic{})
+	}
+}
+
+// step is the only place where the machine moves.
+func (o *owner) step(ev sa.Event) {
+	now := time.Now()
+	actions := o.machine.Step(o.actions[:0], now, ev)
+	o.actions = nil // a refused action may step the machine again
+	for _, act := range actions {
+		o.do(act, now)
+	}
+	clear(actions)
+	o.actions = actions
+	o.settle(now)
+}
+
+func (o *owner) do(act sa.Action, now time.Time) {
+	if e, ok := act.(sa.Emit); ok {
+		o.observe(e.Report, now)
+	}
+	if o.perform.perform(act) {
+		return
+	}
+	dp := o.engine.cfg.DataPath
+	switch a := act.(type) {
+	case sa.InstallInbound:
+		if err := dp.InstallInbound(o.name(), a.Child); err != nil {
+			o.dataPathRefused(a.Child, err)
+		}
+	case sa.ActivateOutbound:
+		if err := dp.ActivateOutbound(o.name(), a.Child); err != nil {
+			o.dataPathRefused(a.Child, err)
+		}
+	case sa.RemoveChild:
+		dp.RemoveChild(o.name(), a.SPIIn)
+	case sa.MoveChildren:
+		dp.MoveChildren(o.name(), a.Local, a.Remote)
+	}
+}
+
+// dataPathRefused treats a child that cannot carry traffic as one whose hard
+// lifetime ended: the machine deletes it at the peer and tries again.
+func (o *owner) dataPathRefused(c *sa.Child, err error) {
+	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: &sa.Failure{
+		Reason: sa.ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
+	}}
+	o.engine.cfg.Report(report)
+	o.observe(report, time.Now())
+	spi := c.SPIIn
+	o.engine.jobs.Go(func() {
+		o.inbox.post(func() { o.step(sa.LifetimeHit{SPI: spi, Hard: true}) })
+	})
+}
+
+// observe takes from the machine's reports what commands and status wait for.
+func (o *owner) observe(r sa.Report, now time.Time) {
+	var f *sa.Failure
+	switch r := r.(type) {
+	case sa.Failed:
+		f = r.Failure
+	case sa.IKEClosed:
+		f = r.Failure
+	case sa.ChildClosed:
+		f = r.Failure
+	}
+	if f != nil {
+		o.failure, o.failedAt = f, now
+	}
+	for _, w := range o.waiters {
+		w.observe(r)
+	}
+}
+
+// settle draws the conclusions of a step: whether the connection came up, went
+// down or failed, what to do about it, and which commands are answered.
+func (o *owner) settle(now time.Time) {
+	was, is := o.state, o.machine.Snapshot().State
+	o.state = is
+	switch {
+	case is == was:
+	case is == ikev2.StateUp && was != ikev2.StateRekeying:
+		o.keep.succeeded()
+		o.failure, o.refused = nil, nil
+	case is == ikev2.StateDown && was == ikev2.StateConnecting:
+		o.keep.failed(now, rand.Float64())
+	case is == ikev2.StateDown:
+		o.keep.lost(now, rand.Float64())
+	}
+	o.answerWaiters()
+	o.publish()
+}
+
+// publish renews what Status shows.
+func (o *owner) publish() {
+	snap := o.machine.Snapshot()
+	s := &ConnectionStatus{
+		Name: o.name(), Wanted: o.keep.wanted, State: o.stateFor(snap),
+		LastFailure: o.failure, LastFailed: o.failedAt,
+		Attempt: o.keep.attempt, NextAttempt: o.keep.due(),
+	}
+	for _, i := range snap.IKE {
+		s.IKE = append(s.IKE, i.IKEInfo)
+	}
+	for _, c := range snap.Children {
+		s.Children = append(s.Children, c.Child)
+	}
+	o.status.Store(s)
+}
+
+// stateFor is the user's word for what the machine does. An IKE SA without a
+// Child SA carries nothing: that is not up.
+func (o *owner) stateFor(snap ikev2.Snapshot) State {
+	switch snap.State {
+	case ikev2.StateConnecting:
+		return StateConnecting
+	case ikev2.StateUp, ikev2.StateRekeying:
+		if len(snap.Children) == 0 {
+			if o.failure != nil {
+				return StateFailed
+			}
+			return StateConnecting
+		}
+		return State(snap.State)
+	}
+	if o.failure != nil && o.keep.wanted {
+		return StateFailed
+	}
+	return StateDown
+}
+
+func (o *owner) statusNow() ConnectionStatus {
+	s := *o.status.Load()
+	s.Dropped = o.inbox.dropped.Load()
+	return s
+}
+
+// earlier is the earlier of two deadlines, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

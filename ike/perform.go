@@ -1,0 +1,57 @@
+package ike
+
+import (
+	"time"
+
+	"causeway/ike/sa"
+)
+
+// machine is what an owner drives: an ikev2.Machine or ikev2.Acceptor.
+type machine interface {
+	Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
+	Deadline() time.Time
+}
+
+// performer carries out the actions that machines of every kind have in
+// common. It belongs to one goroutine.
+type performer struct {
+	engine *Engine
+	inbox  *inbox
+	// step feeds an event back to the machine, on the owner's goroutine.
+	step func(sa.Event)
+	// sendFailed is told when the local network refuses a datagram.
+	sendFailed func(sa.Send, error)
+}
+
+// perform does act if it is one that needs no connection.
+func (p *performer) perform(act sa.Action) (done bool) {
+	switch a := act.(type) {
+	case sa.Send:
+		if err := p.engine.cfg.Transport.SendIKE(a.Bytes, a.Local, a.Remote); err != nil {
+			p.sendFailed(a, err)
+		}
+	case sa.StartWork:
+		p.startWork(a)
+	case sa.RegisterSPI:
+		p.engine.spis.register(a.SPI, p.inbox)
+	case sa.ReleaseSPI:
+		p.engine.spis.release(a.SPI, p.inbox)
+	case sa.Emit:
+		p.engine.cfg.Report(a.Report)
+	default:
+		return false
+	}
+	return true
+}
+
+// startWork runs the job on a worker; its result comes back as a task. A
+// machine has few jobs outstanding, so goroutines that wait for a worker are
+// bounded by the number of machines.
+func (p *performer) startWork(w sa.StartWork) {
+	p.engine.jobs.Go(func() {
+		p.engine.workers <- struct{}{}
+		result := w.Job.Run()
+		<-p.engine.workers
+		p.inbox.post(func() { p.step(sa.WorkDone{Ticket: w.Ticket, Result: result}) })
+	})
+}

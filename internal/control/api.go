@@ -1,0 +1,130 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Status is the answer of GET /v1/status.
+type Status struct {
+	Gateway     Gateway      `json:"gateway"`
+	Connections []Connection `json:"connections"`
+}
+
+// Gateway describes the daemon.
+type Gateway struct {
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	UptimeS   int64  `json:"uptime_s"`
+	Interface string `json:"interface"`
+	MTU       int    `json:"mtu"`
+	Workers   int    `json:"workers"`
+	DataPath  string `json:"data_path"`
+	// Offloads are the kernel features in use, e.g. udp_segment: on.
+	Offloads map[string]string `json:"offloads,omitempty"`
+	// Drops counts packets of no connection, by reason.
+	Drops map[string]uint64 `json:"drops,omitempty"`
+}
+
+// Connection is one configured connection: wanted and actual.
+type Connection struct {
+	Name     string  `json:"name"`
+	Wanted   string  `json:"wanted"` // up, down
+	State    string  `json:"state"`  // down, connecting, up, rekeying, failed
+	IKE      *IKE    `json:"ike,omitempty"`
+	Children []Child `json:"children"`
+	// Drops counts packets of this connection that were dropped, by reason.
+	Drops     map[string]uint64 `json:"drops"`
+	LastError *LastError        `json:"last_error,omitempty"`
+	// NextAttempt is when a connection that is down is tried again.
+	NextAttempt *time.Time `json:"next_attempt,omitempty"`
+	Attempt     int        `json:"attempt,omitempty"`
+	// Networks of both sides as configured, for tables.
+	LocalNetworks  []string `json:"local_networks,omitempty"`
+	RemoteNetworks []string `json:"remote_networks,omitempty"`
+	Remote         string   `json:"remote,omitempty"`
+}
+
+// IKE is the connection's newest IKE SA.
+type IKE struct {
+	Version        int        `json:"version"`
+	Role           string     `json:"role"`
+	SPIi           string     `json:"spi_i"`
+	SPIr           string     `json:"spi_r"`
+	Local          string     `json:"local"`
+	Remote         string     `json:"remote"`
+	LocalIdentity  string     `json:"local_identity"`
+	RemoteIdentity string     `json:"remote_identity"`
+	NAT            string     `json:"nat"`
+	Suite          string     `json:"suite"`
+	EstablishedAt  *time.Time `json:"established_at,omitempty"`
+	RekeyAt        *time.Time `json:"rekey_at,omitempty"`
+}
+
+// Child is one Child SA pair.
+type Child struct {
+	Name            string     `json:"name,omitempty"`
+	SPIIn           string     `json:"spi_in"`
+	SPIOut          string     `json:"spi_out"`
+	Suite           string     `json:"suite"`
+	Encapsulation   string     `json:"encapsulation"`
+	LocalSelectors  []string   `json:"local_selectors"`
+	RemoteSelectors []string   `json:"remote_selectors"`
+	PacketsIn       uint64     `json:"packets_in"`
+	BytesIn         uint64     `json:"bytes_in"`
+	PacketsOut      uint64     `json:"packets_out"`
+	BytesOut        uint64     `json:"bytes_out"`
+	EstablishedAt   time.Time  `json:"established_at"`
+	RekeyAt         *time.Time `json:"rekey_at,omitempty"`
+}
+
+// LastError is the newest failure of a connection.
+type LastError struct {
+	Problem
+	At time.Time `json:"at"`
+}
+
+// Problem is why something did not work: a stable reason
+// (docs/troubleshooting.md), what happened, what each side has, and what to
+// change. It is the body of every answer that is not a success.
+type Problem struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Local   string `json:"local,omitempty"`
+	Remote  string `json:"remote,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Error is the one-line form.
+func (p *Problem) Error() string {
+	if p.Hint == "" {
+		return fmt.Sprintf("%s (%s)", p.Message, p.Reason)
+	}
+	return fmt.Sprintf("%s (%s); %s", p.Message, p.Reason, p.Hint)
+}
+
+// Details are the facts of both sides, a line each; empty when there are none.
+func (p *Problem) Details() string {
+	var b strings.Builder
+	for _, side := range []struct{ who, what string }{{"ours", p.Local}, {"peer", p.Remote}} {
+		if side.what == "" {
+			continue
+		}
+		for line := range strings.SplitSeq(side.what, "\n") {
+			fmt.Fprintf(&b, "  %s: %s\n", side.who, line)
+		}
+	}
+	return b.String()
+}
+
+// Event is one thing that happened, as GET /v1/events streams it.
+type Event struct {
+	At         time.Time         `json:"at"`
+	Type       string            `json:"type"` // e.g. ike_established
+	Level      string            `json:"level"`
+	Connection string            `json:"connection,omitempty"`
+	Message    string            `json:"message"`
+	Problem    *Problem          `json:"problem,omitempty"`
+	Fields     map[string]string `json:"fields,omitempty"`
+}

@@ -1,0 +1,139 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Client talks to a daemon through its socket. Its methods may be called from
+// any goroutine.
+type Client struct {
+	path string
+	http *http.Client
+}
+
+// NewClient makes a client of the daemon at the socket path.
+func NewClient(path string) *Client {
+	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+	}}}
+}
+
+// Status asks for everything.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.call(ctx, http.MethodGet, "/v1/status", &s)
+	return s, err
+}
+
+// Connection asks for one connection.
+func (c *Client) Connection(ctx context.Context, name string) (Connection, error) {
+	var conn Connection
+	err := c.call(ctx, http.MethodGet, "/v1/connections/"+url.PathEscape(name), &conn)
+	return conn, err
+}
+
+// Command runs up, down or rekey on a connection and waits for the result, at
+// most timeout. What a rekey replaces is in what: ike, child, or none for both.
+func (c *Client) Command(ctx context.Context, name, command string, timeout time.Duration, what ...string) error {
+	q := url.Values{"timeout": {timeout.String()}}
+	for _, w := range what {
+		q.Set(w, "")
+	}
+	return c.call(ctx, http.MethodPost, "/v1/connections/"+url.PathEscape(name)+"/"+command+"?"+q.Encode(), nil)
+}
+
+// Reload makes the daemon read its configuration again.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/reload", nil)
+}
+
+// Events calls each for every event until it fails or ctx ends.
+func (c *Client) Events(ctx context.Context, each func(Event) error) error {
+	resp, err := c.do(ctx, http.MethodGet, "/v1/events")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok || !strings.HasPrefix(data, "{") {
+			continue
+		}
+		var ev Event
+		if err := json.Unmarshal([]byte(data), &ev); err != nil {
+			return fmt.Errorf("control: event of the daemon: %w", err)
+		}
+		if err := each(ev); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("control: events: %w", err)
+	}
+	return errors.New("control: the daemon ended")
+}
+
+func (c *Client) call(ctx context.Context, method, path string, into any) error {
+	resp, err := c.do(ctx, method, path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if into == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("control: answer of the daemon at %s: %w", c.path, err)
+	}
+	return nil
+}
+
+// do makes a request; an answer that is no success is returned as its Problem.
+func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("control: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var p Problem
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil || p.Message == "" {
+		return nil, fmt.Errorf("control: the daemon at %s answered %s", c.path, resp.Status)
+	}
+	return nil, &p
+}
+
+func (c *Client) unreachable(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no causeway answers on %s; start one with `causeway run`, or name its socket with --socket or $CAUSEWAY_SOCKET", c.path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("not allowed to open %s; run this as the user of the daemon", c.path)
+	}
+	return fmt.Errorf("control: %w", err)
+}
