@@ -30,6 +30,18 @@ func parseCertificateRequest(r *reader) (*CertificateRequest, error) {
 	return p, r.finish()
 }
 
+// Authorities splits Data into hashes. It is false when Data is not a whole number of them.
+func (p *CertificateRequest) Authorities() ([][AuthorityHashLen]byte, bool) {
+	if len(p.Data)%AuthorityHashLen != 0 {
+		return nil, false
+	}
+	hashes := make([][AuthorityHashLen]byte, 0, len(p.Data)/AuthorityHashLen)
+	for b := p.Data; len(b) > 0; b = b[AuthorityHashLen:] {
+		hashes = append(hashes, [AuthorityHashLen]byte(b))
+	}
+	return hashes, true
+}
+
 // AppendBody appends the payload without its generic header.
 func (p *CertificateRequest) AppendBody(dst []byte) ([]byte, error) {
 	return append(append(dst, byte(p.Encoding)), p.Data...), nil
