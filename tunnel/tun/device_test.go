@@ -1,0 +1,348 @@
+package tun
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// needRoot skips a test that makes network namespaces.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+}
+
+// inNamespace runs f on a thread of its own in a new, unnamed network
+// namespace, which is gone when nothing uses it any more.
+func inNamespace(f func() error) error {
+	done := make(chan error)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine.
+		runtime.LockOSThread()
+		ns, err := netns.New()
+		if err == nil {
+			defer ns.Close()
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// side is one end of the joined devices, in a namespace of its own.
+type side struct {
+	device   Device
+	listener net.Listener
+	dial     func(to net.Addr) (net.Conn, error)
+}
+
+// openSide makes a device with the address in a new namespace. Sockets are made
+// on a thread that stays in that namespace until the test ends.
+func openSide(t *testing.T, name string, address netip.Prefix, mtu int) *side {
+	t.Helper()
+	s := &side{}
+	type request struct {
+		to     net.Addr
+		result chan net.Conn
+	}
+	ready, requests := make(chan error), make(chan request)
+	t.Cleanup(func() { close(requests) })
+	go func() {
+		err := inNamespace(func() error {
+			if err := s.open(name, address, mtu); err != nil {
+				return err
+			}
+			ready <- nil
+			for r := range requests {
+				c, err := net.Dial("tcp", r.to.String())
+				if err != nil {
+					t.Error(err)
+				}
+				r.result <- c
+			}
+			return nil
+		})
+		if err != nil {
+			ready <- err
+		}
+	}()
+	if err := <-ready; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.device.Close(); s.listener.Close() })
+	s.dial = func(to net.Addr) (net.Conn, error) {
+		r := request{to, make(chan net.Conn)}
+		requests <- r
+		if c := <-r.result; c != nil {
+			return c, nil
+		}
+		return nil, errors.New("dial failed")
+	}
+	return s
+}
+
+func (s *side) open(name string, address netip.Prefix, mtu int) (err error) {
+	if s.device, err = Open(name, mtu); err != nil {
+		return err
+	}
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	addr, err := netlink.ParseAddr(address.String())
+	if err != nil {
+		return err
+	}
+	addr.Flags = unix.IFA_F_NODAD
+	if err := netlink.AddrAdd(link, addr); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return err
+	}
+	s.listener, err = net.Listen("tcp", net.JoinHostPort(address.Addr().String(), "0"))
+	return err
+}
+
+// traffic is what a forwarder saw.
+type traffic struct {
+	packets, batches, largest atomic.Int64
+}
+
+// forward carries packets from one device to another until one closes.
+func forward(t *testing.T, from, to Device, seen *traffic) {
+	n := from.BatchSize()
+	memory := make([]byte, n*(HeaderRoom+MaxPacket))
+	bufs, out, sizes := make([][]byte, n), make([][]byte, 0, n), make([]int, n)
+	for {
+		for i := range bufs {
+			start := i * (HeaderRoom + MaxPacket)
+			bufs[i] = memory[start : start+HeaderRoom+MaxPacket : start+HeaderRoom+MaxPacket]
+		}
+		got, err := from.Read(bufs, sizes, HeaderRoom)
+		if errors.Is(err, os.ErrClosed) {
+			return
+		}
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		out = out[:0]
+		for i := range got {
+			out = append(out, bufs[i][:HeaderRoom+sizes[i]])
+			seen.largest.Store(max(seen.largest.Load(), int64(sizes[i])))
+		}
+		seen.packets.Add(int64(got))
+		seen.batches.Add(1)
+		if _, err := to.Write(out, HeaderRoom); errors.Is(err, os.ErrClosed) {
+			return
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TCP crosses two devices intact, in superpackets one way and coalesced the
+// other.
+func TestTCPWithOffloads(t *testing.T) {
+	needRoot(t)
+	for _, network := range []string{"192.0.2.%d/24", "2001:db8::%d/64"} {
+		t.Run(network, func(t *testing.T) {
+			const mtu = 1400
+			a := openSide(t, "ctun-a", netip.MustParsePrefix(fmt.Sprintf(network, 1)), mtu)
+			b := openSide(t, "ctun-b", netip.MustParsePrefix(fmt.Sprintf(network, 2)), mtu)
+			var there, back traffic
+			var wait sync.WaitGroup
+			wait.Go(func() { forward(t, a.device, b.device, &there) })
+			wait.Go(func() { forward(t, b.device, a.device, &back) })
+
+			data := make([]byte, 20<<20)
+			for i := range data {
+				data[i] = byte(i * (i >> 8))
+			}
+			received := make(chan [sha256.Size]byte)
+			go func() {
+				c, err := b.listener.Accept()
+				if err != nil {
+					t.Error(err)
+				}
+				h := sha256.New()
+				if _, err := io.Copy(h, c); err != nil {
+					t.Error(err)
+				}
+				received <- [sha256.Size]byte(h.Sum(nil))
+			}()
+			c, err := a.dial(b.listener.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(c, bytes.NewReader(data)); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			if <-received != sha256.Sum256(data) {
+				t.Error("the data changed on the way")
+			}
+			a.device.Close()
+			b.device.Close()
+			wait.Wait()
+
+			if n := there.largest.Load(); n != mtu {
+				t.Errorf("the largest packet had %d bytes, want %d", n, mtu)
+			}
+			perBatch := float64(there.packets.Load()) / float64(there.batches.Load())
+			t.Logf("%.1f packets per read there, %.1f back", perBatch,
+				float64(back.packets.Load())/float64(back.batches.Load()))
+			if perBatch < 4 {
+				t.Errorf("%.1f packets per read: TSO is not in use", perBatch)
+			}
+		})
+	}
+}
+
+func TestDevice(t *testing.T) {
+	needRoot(t)
+	err := inNamespace(func() error {
+		d, err := Open("ctun-dev", 1400)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		if d.Name() != "ctun-dev" || d.Queues() != 1 || d.BatchSize() != 128 {
+			t.Errorf("%s, %d queues, batches of %d", d.Name(), d.Queues(), d.BatchSize())
+		}
+		checkMTU(t, d)
+		checkRefused(t, d)
+		if err := d.Close(); err != nil {
+			return err
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+		if _, err := d.MTU(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("MTU after Close: %v", err)
+		}
+		if _, err := netlink.LinkByName("ctun-dev"); err == nil {
+			t.Error("the interface is still there after Close")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkMTU(t *testing.T, d Device) {
+	if mtu, err := d.MTU(); mtu != 1400 || err != nil {
+		t.Errorf("MTU %d, %v", mtu, err)
+	}
+	if err := d.SetMTU(1280); err != nil {
+		t.Error(err)
+	}
+	if mtu, err := d.MTU(); mtu != 1280 || err != nil {
+		t.Errorf("MTU after SetMTU(1280): %d, %v", mtu, err)
+	}
+	if err := d.SetMTU(70000); err == nil || !strings.Contains(err.Error(), d.Name()+" to 70000") {
+		t.Errorf("SetMTU(70000): %v", err)
+	}
+}
+
+// checkRefused sees that what cannot be is refused and d lives on.
+func checkRefused(t *testing.T, d Device) {
+	packet := make([]byte, HeaderRoom+20)
+	packet[HeaderRoom] = 0x45
+	if _, err := d.Write([][]byte{packet}, HeaderRoom); err == nil || errors.Is(err, os.ErrClosed) {
+		t.Errorf("write while down: %v", err)
+	}
+	if _, err := Open(d.Name(), 1400); err == nil || !strings.Contains(err.Error(), "another program has it open") {
+		t.Errorf("second Open: %v", err)
+	}
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "ctun-not"}, PeerName: "ctun-nor"}
+	if err := netlink.LinkAdd(veth); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open("ctun-not", 1400); err == nil || !strings.Contains(err.Error(), "choose another name") {
+		t.Errorf("Open of a veth interface: %v", err)
+	}
+}
+
+// A blocked Read ends when the device is closed, and when the interface is
+// deleted behind our back.
+func TestReadEnds(t *testing.T) {
+	needRoot(t)
+	for name, end := range map[string]func(Device) error{
+		"closed": Device.Close,
+		"deleted": func(d Device) error {
+			link, err := netlink.LinkByName(d.Name())
+			if err != nil {
+				return err
+			}
+			return netlink.LinkDel(link)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := inNamespace(func() error {
+				d, err := Open("ctun-end", 1400)
+				if err != nil {
+					return err
+				}
+				defer d.Close()
+				ended := make(chan error)
+				go func() {
+					_, err := d.Read([][]byte{make([]byte, 2000)}, make([]int, 1), HeaderRoom)
+					ended <- err
+				}()
+				if err := end(d); err != nil {
+					return err
+				}
+				if err := <-ended; !errors.Is(err, os.ErrClosed) {
+					t.Errorf("Read ended with %v", err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	for _, name := range []string{"", "sixteen-bytes-xx", "a/b", "tun%d", "a b", ".", ".."} {
+		if d, err := Open(name, 1400); err == nil {
+			d.Close()
+			t.Errorf("name %q was accepted", name)
+		}
+	}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{openError(unix.ENOENT), "--device /dev/net/tun"},
+		{openError(unix.ENODEV), "modprobe tun"},
+		{openError(unix.EPERM), "--device /dev/net/tun"},
+		{attachError("x", unix.EPERM), "CAP_NET_ADMIN"},
+		{attachError("x", unix.EBUSY), "running already"},
+		{attachError("x", unix.EINVAL), "choose another name"},
+	} {
+		if !strings.Contains(tt.err.Error(), tt.want) {
+			t.Errorf("%q does not say %q", tt.err, tt.want)
+		}
+	}
+}
