@@ -5,72 +5,36 @@
 // SA's life in bytes, packets and sequence numbers.
 //
 // It has no sockets, no clock and no table of SAs, and does not look inside the
-// payload: the tunnel owns those, and drops the dummy packets (next header 59).
+// payload: the tunnel looks up the SA by its SPI, cuts traffic flow
+// confidentiality padding off by the length in the inner header (RFC 4303
+// §2.7), and drops dummy packets (NextHeaderDummy, RFC 4303 §2.6).
 //
 // Outbound and Inbound are safe for concurrent use by workers that each have
-// their own Scratch. Sealing and opening allocate nothing.
+// their own Scratch. Sealing and opening allocate nothing and take no lock but
+// the short one of the replay window.
 package esp
 
-import "errors"
-
-// Cipher is the encryption of an SA.
-type Cipher uint8
-
-// The ciphers. AESGCM16 authenticates too and wants IntegrityNone.
-const (
-	AESGCM16 Cipher = iota + 1
-	AESCBC
+import (
+	"encoding/binary"
+	"errors"
 )
 
-// Integrity is the authentication of an SA whose cipher does not authenticate.
-type Integrity uint8
-
-// The integrity algorithms.
-const (
-	IntegrityNone Integrity = iota
-	HMACSHA1_96
-	HMACSHA256_128
-	HMACSHA384_192
-	HMACSHA512_256
-)
-
-// Parameters describe one direction of a Child SA.
-type Parameters struct {
-	SPI       uint32
-	Cipher    Cipher
-	Integrity Integrity
-	// EncryptionKey is the AES key; for AESGCM16 its four-byte salt follows
-	// (RFC 4106 §8.1).
-	EncryptionKey []byte
-	IntegrityKey  []byte
-	ESN           bool
-	// ReplayWindow is in packets, 64 to 65536; 0 is DefaultReplayWindow.
-	ReplayWindow int
-	Limits       Limits
-}
-
-// Limits end an SA's life; 0 is no limit.
-type Limits struct {
-	SoftBytes, HardBytes, SoftPackets, HardPackets uint64
-}
-
-// LimitState says how near an SA is to its end.
-type LimitState uint8
-
-// The limit states.
-const (
-	OK LimitState = iota
-	Soft
-	Hard
-)
-
-// The reasons for which a packet is refused.
+// The reasons for which a packet or a reservation is refused. They are values
+// without detail, for the hot path: the tunnel counts them.
 var (
-	ErrShort          = errors.New("esp: packet length is impossible")
-	ErrReplay         = errors.New("esp: sequence number is a replay or too old")
+	// ErrShort: no ESP packet of this SA has such a length.
+	ErrShort = errors.New("esp: packet length is impossible")
+	// ErrReplay: the sequence number was seen before, is older than the replay
+	// window, or is one that never is sent.
+	ErrReplay = errors.New("esp: sequence number is a replay or too old")
+	// ErrAuthentication: the ICV is wrong. The packet's bytes are lost.
 	ErrAuthentication = errors.New("esp: packet is not authentic")
-	ErrPadding        = errors.New("esp: padding is malformed")
-	ErrExhausted      = errors.New("esp: SA reached a hard limit")
+	// ErrPadding: the packet is authentic but its padding is not 1, 2, 3...
+	// (RFC 4303 §2.4), so the peer is broken.
+	ErrPadding = errors.New("esp: padding is malformed")
+	// ErrExhausted: the SA is at a hard limit, has no sequence number left, or
+	// was erased. It carries nothing any more.
+	ErrExhausted = errors.New("esp: SA has ended")
 )
 
 // Next headers of tunnel mode.
@@ -80,5 +44,17 @@ const (
 	NextHeaderDummy = 59
 )
 
-// DefaultReplayWindow is in packets.
-const DefaultReplayWindow = 8192
+const (
+	headerLen  = 8 // SPI and the low half of the sequence number
+	trailerLen = 2 // pad length and next header
+)
+
+// SPI reads the SPI of an ESP packet; ok is false when packet is too short for
+// one or has the zero that marks IKE on the NAT port (RFC 3948 §2.2).
+func SPI(packet []byte) (spi uint32, ok bool) {
+	if len(packet) < headerLen {
+		return 0, false
+	}
+	spi = binary.BigEndian.Uint32(packet)
+	return spi, spi != 0
+}

@@ -1,0 +1,122 @@
+package esp
+
+import (
+	"crypto/cipher"
+	"fmt"
+)
+
+// Cipher is the encryption of an SA.
+type Cipher uint8
+
+// The ciphers. AESGCM16 authenticates too and goes with IntegrityNone; AESCBC
+// needs an integrity algorithm.
+const (
+	AESGCM16 Cipher = iota + 1
+	AESCBC
+)
+
+// String names the cipher as proposals do.
+func (c Cipher) String() string {
+	switch c {
+	case AESGCM16:
+		return "aesgcm16"
+	case AESCBC:
+		return "aescbc"
+	}
+	return fmt.Sprintf("cipher %d", uint8(c))
+}
+
+// Integrity is the authentication of an SA whose cipher has none.
+type Integrity uint8
+
+// The integrity algorithms, named by their ICV's bits.
+const (
+	IntegrityNone Integrity = iota
+	HMACSHA1_96
+	HMACSHA256_128
+	HMACSHA384_192
+	HMACSHA512_256
+)
+
+// String names the algorithm as proposals do.
+func (i Integrity) String() string {
+	switch i {
+	case IntegrityNone:
+		return "none"
+	case HMACSHA1_96:
+		return "sha1"
+	case HMACSHA256_128:
+		return "sha256"
+	case HMACSHA384_192:
+		return "sha384"
+	case HMACSHA512_256:
+		return "sha512"
+	}
+	return fmt.Sprintf("integrity %d", uint8(i))
+}
+
+// The replay window, in packets.
+const (
+	MinReplayWindow     = 64
+	MaxReplayWindow     = 65536
+	DefaultReplayWindow = 8192
+)
+
+// Parameters describe one direction of a Child SA. The keys are not kept: the
+// caller may erase them once the SA is made.
+type Parameters struct {
+	SPI       uint32
+	Cipher    Cipher
+	Integrity Integrity
+	// EncryptionKey is the AES key; for AESGCM16 the four bytes of salt follow
+	// it (RFC 4106 §8.1).
+	EncryptionKey []byte
+	// IntegrityKey is as long as the hash's output (RFC 4868 §2.1.1).
+	IntegrityKey []byte
+	// ESN says that extended sequence numbers were negotiated.
+	ESN bool
+	// ReplayWindow is in packets, MinReplayWindow to MaxReplayWindow, rounded
+	// up to a multiple of 64; zero is DefaultReplayWindow. The window cannot be
+	// turned off. An Outbound ignores it.
+	ReplayWindow int
+	// Limits end the SA's life besides its sequence numbers.
+	Limits Limits
+	// NewAEAD makes the cipher of AESGCM16 from its key, without the salt; nil
+	// is crypto/cipher. What it makes must be safe for concurrent use, open in
+	// place, and take nonces of 12 and add tags of 16 bytes.
+	NewAEAD func(key []byte) (cipher.AEAD, error)
+}
+
+// String describes the SA without its keys.
+func (p Parameters) String() string {
+	return fmt.Sprintf("SPI %08x %v-%v esn=%v", p.SPI, p.Cipher, p.Integrity, p.ESN)
+}
+
+// GoString keeps the keys out of %#v.
+func (p Parameters) GoString() string { return "esp.Parameters{" + p.String() + "}" }
+
+// newTransform checks the parameters and makes the cryptography they name.
+func (p Parameters) newTransform() (transform, error) {
+	if p.SPI < 256 {
+		return nil, fmt.Errorf("esp: SPI %d is reserved (RFC 4303 §2.1)", p.SPI)
+	}
+	switch p.Cipher {
+	case AESGCM16:
+		return newGCM(p)
+	case AESCBC:
+		return newCBC(p)
+	}
+	return nil, fmt.Errorf("esp: SPI %08x: unknown %v", p.SPI, p.Cipher)
+}
+
+// replayWindow returns the size of the window in packets.
+func (p Parameters) replayWindow() (int, error) {
+	switch {
+	case p.ReplayWindow == 0:
+		return DefaultReplayWindow, nil
+	case p.ReplayWindow < MinReplayWindow || p.ReplayWindow > MaxReplayWindow:
+		return 0, fmt.Errorf("esp: SPI %08x: a replay window of %d packets is not between %d and %d",
+			p.SPI, p.ReplayWindow, MinReplayWindow, MaxReplayWindow)
+	}
+	return (p.ReplayWindow + 63) &^ 63, nil
+}
