@@ -1,0 +1,226 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one valid configuration: every default is filled in.
+type Config struct {
+	Gateway Gateway
+	Control Control
+	Log     Log
+	// Connections are in the order of the file; their names are unique.
+	Connections []Connection
+}
+
+// Gateway is what all connections share.
+type Gateway struct {
+	Name      string
+	Identity  string // empty: the outer address in use
+	Listen    Listen
+	Interface Interface
+	Bandwidth Bandwidth
+	Workers   int // 0: one for each processor
+}
+
+// Listen says where IKE and ESP arrive.
+type Listen struct {
+	Addresses        []netip.Addr // empty: every address
+	IKEPort, NATPort uint16
+}
+
+// Interface is the TUN device.
+type Interface struct {
+	Name      string
+	Addresses []netip.Prefix // the host bits are the interface's own address
+	MTU       int            // 0: computed from the outer MTU and the overhead
+	Routes    bool           // install kernel routes to remote networks
+}
+
+// Bandwidth is what the gateway may use, in bits a second; 0 is unlimited.
+type Bandwidth struct{ Up, Down uint64 }
+
+// Control is how the daemon is reached.
+type Control struct {
+	Socket string // absolute, or relative to the working directory if the file's path is
+	HTTP   string // host:port; empty: off
+}
+
+// Log is what the daemon writes to standard error.
+type Log struct {
+	Level  LogLevel
+	Format LogFormat
+}
+
+// LogLevel is the least severe level that is written.
+type LogLevel string
+
+// The levels, from the most to the least talkative.
+const (
+	LogDebug LogLevel = "debug"
+	LogInfo  LogLevel = "info"
+	LogWarn  LogLevel = "warn"
+	LogError LogLevel = "error"
+)
+
+// LogFormat is the form of a log line.
+type LogFormat string
+
+// The log formats.
+const (
+	LogConsole LogFormat = "console"
+	LogJSON    LogFormat = "json"
+)
+
+// Connection is one peer and what is reached through it.
+type Connection struct {
+	Name      string
+	Local     Local
+	Remote    Remote
+	Auth      Auth
+	Type      Type
+	Start     Start
+	Mode      Mode
+	IKE       IKE
+	ESP       ESP
+	Bandwidth Share
+}
+
+// Local is this gateway's side of a connection.
+type Local struct {
+	Identity string // empty: the outer address in use
+	Networks []netip.Prefix
+}
+
+// Remote is the peer's side of a connection.
+type Remote struct {
+	// Any is set when the peer may come from everywhere; Addresses is empty
+	// then, and Mode is RespondOnly.
+	Any       bool
+	Addresses []Address // tried in order
+	Identity  string    // empty: the peer's outer address, or any identity with Any
+	Networks  []netip.Prefix
+}
+
+// Address is a peer's outer address or the DNS name of it: exactly one is set.
+type Address struct {
+	IP   netip.Addr
+	Name string
+}
+
+// String gives the address or the name.
+func (a Address) String() string {
+	if a.Name != "" {
+		return a.Name
+	}
+	return a.IP.String()
+}
+
+// Auth is how both sides prove who they are. PSK is set whichever of psk,
+// psk_file and psk_env it came from.
+type Auth struct {
+	PSK         Secret
+	PSKFile     string
+	PSKEnv      string
+	Certificate Certificate
+}
+
+// Certificate names the files of certificate authentication.
+type Certificate struct {
+	Chain, Key string
+	CA         []string
+}
+
+// Type says what a connection's selectors are.
+type Type string
+
+// The types of connection.
+const (
+	RouteBased  Type = "route-based"
+	PolicyBased Type = "policy-based"
+)
+
+// Start says when a connection is brought up.
+type Start string
+
+// The start policies.
+const (
+	StartAlways    Start = "always"
+	StartOnTraffic Start = "on-traffic"
+	StartOnDemand  Start = "on-demand"
+)
+
+// Mode says who may begin the negotiation.
+type Mode string
+
+// The modes.
+const (
+	ModeDefault  Mode = "default"
+	InitiateOnly Mode = "initiate-only"
+	RespondOnly  Mode = "respond-only"
+)
+
+// IKE is the negotiation's own security association.
+type IKE struct {
+	Version   int
+	Proposals []string // empty: the default proposals
+	Lifetime  time.Duration
+	DPD       time.Duration // 0: off
+}
+
+// ESP is the security association that carries the traffic.
+type ESP struct {
+	Proposals     []string // empty: the default proposals
+	Lifetime      time.Duration
+	LifetimeBytes uint64 // 0: no limit
+	ReplayWindow  int
+	Encapsulation Encapsulation
+}
+
+// Encapsulation says when ESP is carried in UDP.
+type Encapsulation string
+
+// The kinds of encapsulation.
+const (
+	EncapsulationAuto  Encapsulation = "auto"
+	EncapsulationForce Encapsulation = "force"
+	EncapsulationNever Encapsulation = "never"
+)
+
+// Share is one connection's part of the gateway's bandwidth, in bits a second.
+type Share struct {
+	Guarantee uint64 // 0: none
+	Ceiling   uint64 // 0: the gateway's
+	Weight    int
+}
+
+// builtinGateway holds the defaults of everything but connections; the key
+// table documents the same values, and a test compares the two.
+func builtinGateway() Config {
+	return Config{
+		Gateway: Gateway{
+			Listen:    Listen{IKEPort: 500, NATPort: 4500},
+			Interface: Interface{Name: "cw0", Routes: true},
+		},
+		Control: Control{Socket: "/run/causeway/control.sock"},
+		Log:     Log{Level: LogInfo, Format: LogConsole},
+	}
+}
+
+// builtinConnection holds the defaults of a connection.
+func builtinConnection() Connection {
+	return Connection{
+		Type:  RouteBased,
+		Start: StartAlways,
+		Mode:  ModeDefault,
+		IKE:   IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
+		ESP: ESP{
+			Lifetime:      time.Hour,
+			LifetimeBytes: 100e9,
+			ReplayWindow:  8192,
+			Encapsulation: EncapsulationAuto,
+		},
+		Bandwidth: Share{Weight: 1},
+	}
+}

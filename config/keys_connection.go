@@ -1,0 +1,192 @@
+package config
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+var connectionKeys = section[Connection]{
+	nested(Key{Name: "local", Doc: "This gateway's side."}, localKeys,
+		func(c *Connection) *Local { return &c.Local }),
+	nested(Key{Name: "remote", Doc: "The peer's side."}, remoteKeys,
+		func(c *Connection) *Remote { return &c.Remote }),
+	nested(Key{Name: "auth", Doc: "How both sides prove who they are: one of these keys."}, authKeys,
+		func(c *Connection) *Auth { return &c.Auth }),
+	value(Key{Name: "type", Doc: "`route-based` negotiates any-to-any selectors and accepts narrower ones: routes decide what is carried. " +
+		"`policy-based` negotiates `local.networks` and `remote.networks`.", Default: "route-based", Example: "policy-based"},
+		enum(RouteBased, PolicyBased), func(c *Connection) *Type { return &c.Type }),
+	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it; " +
+		"`on-demand` waits for a command or for the peer. A connection that only responds is `on-demand`.", Default: "always", Example: "on-traffic"},
+		enum(StartAlways, StartOnTraffic, StartOnDemand), func(c *Connection) *Start { return &c.Start }),
+	value(Key{Name: "mode", Doc: "Who may begin the negotiation; `default` is both sides.", Default: "default", Example: "respond-only"},
+		enum(ModeDefault, InitiateOnly, RespondOnly), func(c *Connection) *Mode { return &c.Mode }),
+	nested(Key{Name: "ike", Doc: "The IKE SA: the negotiation's own security association."}, ikeKeys,
+		func(c *Connection) *IKE { return &c.IKE }),
+	nested(Key{Name: "esp", Doc: "The Child SA: the security association that carries traffic."}, espKeys,
+		func(c *Connection) *ESP { return &c.ESP }),
+	nested(Key{Name: "bandwidth", Doc: "This connection's part of the gateway's bandwidth."}, shareKeys,
+		func(c *Connection) *Share { return &c.Bandwidth }),
+}
+
+const networksAllowed = "a list of networks, such as [10.1.0.0/16, \"2001:db8:1::/48\"]"
+
+var localKeys = section[Local]{
+	value(Key{Name: "identity", Doc: "How this gateway names itself to the peer.", Otherwise: "`gateway.identity`, else the outer address in use", Example: "hq.example.com"},
+		identity, func(l *Local) *string { return &l.Identity }),
+	list(Key{Name: "networks", Doc: "What is behind this gateway. `policy-based` needs it.", Otherwise: "none", Example: "[10.1.0.0/16]"},
+		network, networksAllowed, func(l *Local) *[]netip.Prefix { return &l.Networks }),
+}
+
+var remoteKeys = section[Remote]{
+	addresses(Key{Name: "address", Doc: "Where the peer is. A list is tried in order; with `any` the peer may come from everywhere, and this gateway only responds.",
+		Otherwise: "required", Example: "203.0.113.5"}),
+	value(Key{Name: "identity", Doc: "What the peer must name itself.", Otherwise: "the peer's outer address; with `any`, whatever it names itself", Example: "branch.example.com"},
+		identity, func(r *Remote) *string { return &r.Identity }),
+	list(Key{Name: "networks", Doc: "What is behind the peer: routed to this connection. Of two networks that hold an address the longer prefix wins.",
+		Otherwise: "required", Example: "[10.2.0.0/16]"},
+		network, networksAllowed, func(r *Remote) *[]netip.Prefix { return &r.Networks }),
+}
+
+var authKeys = section[Auth]{
+	value(Key{Name: "psk", Doc: "The pre-shared key itself, taken as it is written. Better keep it in a file of its own.", Otherwise: "one method is required", Example: "\"f1Zq0vX5tS9rW2mK8bYc\""},
+		secretText, func(a *Auth) *Secret { return &a.PSK }),
+	value(Key{Name: "psk_file", Doc: "A file that holds the pre-shared key; a newline at its end is left out.", Otherwise: "one method is required", Example: "azure-west.psk"},
+		filePath, func(a *Auth) *string { return &a.PSKFile }),
+	value(Key{Name: "psk_env", Doc: "An environment variable that holds the pre-shared key.", Otherwise: "one method is required", Example: "AZURE_WEST_PSK"},
+		variable, func(a *Auth) *string { return &a.PSKEnv }),
+	nested(Key{Name: "certificate", Doc: "X.509 certificates."}, certificateKeys,
+		func(a *Auth) *Certificate { return &a.Certificate }),
+}
+
+var certificateKeys = section[Certificate]{
+	value(Key{Name: "chain", Doc: "This gateway's certificate and those that lead to its authority, in PEM.", Otherwise: "required", Example: "hq.pem"},
+		filePath, func(c *Certificate) *string { return &c.Chain }),
+	value(Key{Name: "key", Doc: "The private key, in PEM.", Otherwise: "required", Example: "hq.key"},
+		filePath, func(c *Certificate) *string { return &c.Key }),
+	list(Key{Name: "ca", Doc: "The authorities that a peer's certificate may come from, in PEM.", Otherwise: "required", Example: "[ca.pem]"},
+		filePath, "a list of files", func(c *Certificate) *[]string { return &c.CA }),
+}
+
+const proposalsAllowed = "a list of proposals in order of preference"
+
+var ikeKeys = section[IKE]{
+	value(Key{Name: "version", Doc: "The version of IKE.", Default: "2", Example: "2"},
+		whole[int](1, 2, "1 or 2"), func(i *IKE) *int { return &i.Version }),
+	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords.", Otherwise: "a list of strong ones",
+		Example: "[aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048]"},
+		proposal, proposalsAllowed, func(i *IKE) *[]string { return &i.Proposals }),
+	value(Key{Name: "lifetime", Doc: "The IKE SA is rekeyed before it is this old.", Default: "8h", Example: "4h"},
+		duration(10*time.Second, 30*24*time.Hour), func(i *IKE) *time.Duration { return &i.Lifetime }),
+	value(Key{Name: "dpd", Doc: "After this much silence the peer is asked whether it is alive (dead peer detection).", Default: "30s", Example: "10s"},
+		either("off", duration(time.Second, time.Hour)), func(i *IKE) *time.Duration { return &i.DPD }),
+}
+
+var espKeys = section[ESP]{
+	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords. A Diffie-Hellman group asks for perfect forward secrecy.",
+		Otherwise: "a list of strong ones", Example: "[aes256gcm16-esn, aes256gcm16]"},
+		proposal, proposalsAllowed, func(e *ESP) *[]string { return &e.Proposals }),
+	value(Key{Name: "lifetime", Doc: "A Child SA is rekeyed before it is this old.", Default: "1h", Example: "8h"},
+		duration(10*time.Second, 30*24*time.Hour), func(e *ESP) *time.Duration { return &e.Lifetime }),
+	value(Key{Name: "lifetime_bytes", Doc: "A Child SA is rekeyed before it has carried this much in one direction.", Default: "100GB", Example: "500GB"},
+		either("off", size(1e6)), func(e *ESP) *uint64 { return &e.LifetimeBytes }),
+	value(Key{Name: "replay_window", Doc: "How many packets late a packet may arrive.", Default: "8192", Example: "1024"},
+		replayWindow, func(e *ESP) *int { return &e.ReplayWindow }),
+	value(Key{Name: "encapsulation", Doc: "`auto` carries ESP in UDP whenever the peer can; `force` makes every peer do so; `never` sends bare ESP.",
+		Default: "auto", Example: "force"},
+		enum(EncapsulationAuto, EncapsulationForce, EncapsulationNever), func(e *ESP) *Encapsulation { return &e.Encapsulation }),
+}
+
+// replayWindow is in whole words of the bitmap (RFC 6479).
+var replayWindow = func() kind[int] {
+	k := whole[int](64, 65536, "a multiple of 64 from 64 to 65536")
+	k.Step = 64
+	parse := k.parse
+	k.parse = func(text string) (int, error) {
+		n, err := parse(text)
+		if err == nil && n%k.Step != 0 {
+			return 0, errNotAllowed
+		}
+		return n, err
+	}
+	return k
+}()
+
+var shareKeys = section[Share]{
+	value(Key{Name: "guarantee", Doc: "What this connection can always have.", Otherwise: "none", Example: "100mbit"},
+		anyRate, func(s *Share) *uint64 { return &s.Guarantee }),
+	value(Key{Name: "ceiling", Doc: "What this connection can have at most.", Otherwise: "the gateway's bandwidth", Example: "500mbit"},
+		anyRate, func(s *Share) *uint64 { return &s.Ceiling }),
+	value(Key{Name: "weight", Doc: "Its share of what is left, against the other connections' weights.", Default: "1", Example: "2"},
+		whole[int](1, 1000, "a number from 1 to 1000"), func(s *Share) *int { return &s.Weight }),
+}
+
+// addresses is `any`, one address or a list of them.
+func addresses(key Key) field[Remote] {
+	s := shape{
+		Allowed: "an address, a DNS name, a list of those, or any",
+		AnyOf:   []shape{peerAddr.shape, {Type: "array", Allowed: "a list of addresses and names", Items: &peerAddr.shape, Closed: true}},
+	}
+	one := peerAddr
+	one.shape.Allowed = s.Allowed
+	return field[Remote]{
+		entry: entry{key, s},
+		decode: func(d *decoder, n *yaml.Node, path string, into *Remote) {
+			into.Any, into.Addresses = false, nil
+			switch {
+			case n.Kind == yaml.SequenceNode:
+				into.Addresses = values(d, d.items(n, path, s), path, peerAddr)
+			case n.Kind == yaml.ScalarNode && n.Value == "any":
+				into.Any = true
+			default:
+				if a, ok := scalar(d, n, path, one); ok {
+					into.Addresses = []Address{a}
+				}
+			}
+		},
+		changes: func(path string, a, b *Remote) []string {
+			if a.Any == b.Any && slices.Equal(a.Addresses, b.Addresses) {
+				return nil
+			}
+			return []string{path}
+		},
+	}
+}
+
+var connectionName = regexp.MustCompile(connectionNamePattern)
+
+// connections keeps the node for later: see document.
+func connections(key Key) field[document] {
+	each := connectionKeys.shape()
+	return field[document]{
+		entry:  entry{key, shape{Type: "object", Allowed: "a mapping of names to connections", Each: &each}},
+		decode: func(d *decoder, n *yaml.Node, path string, into *document) { into.connections = n },
+	}
+}
+
+// document reads the file: the defaults first, then each connection over them.
+func (d *decoder) document(root *yaml.Node) document {
+	doc := document{Config: builtinGateway(), defaults: builtinConnection()}
+	documentKeys.decode(d, root, "", &doc)
+	if doc.connections == nil {
+		return doc
+	}
+	for _, p := range d.pairs(doc.connections, "connections") {
+		path := join("connections", p.name)
+		d.mark(path, p.key)
+		if !connectionName.MatchString(p.name) {
+			d.wrong(p.key, path, "the name of a connection must be at most 63 letters, digits, and . _ - and begin with a letter or digit")
+		}
+		c := doc.defaults
+		c.Name = p.name
+		if namesMethod(p.value) {
+			c.Auth = Auth{} // its own method, in place of that of defaults
+		}
+		connectionKeys.decode(d, p.value, path, &c)
+		doc.Connections = append(doc.Connections, c)
+	}
+	return doc
+}

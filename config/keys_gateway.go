@@ -1,0 +1,95 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// document is a whole file while it is read.
+type document struct {
+	Config
+	defaults    Connection
+	connections *yaml.Node // read last: defaults may stand after them
+}
+
+const (
+	lowestMTU  = 576
+	highestMTU = 9216
+	mostWorker = 256
+)
+
+var anyRate = rate(64e3, 10e12)
+
+var documentKeys = section[document]{
+	nested(Key{Name: "gateway", Doc: "What all connections share."}, gatewayKeys,
+		func(d *document) *Gateway { return &d.Gateway }),
+	nested(Key{Name: "control", Doc: "How the running gateway is reached."}, controlKeys,
+		func(d *document) *Control { return &d.Control }),
+	nested(Key{Name: "log", Doc: "What the gateway writes to standard error."}, logKeys,
+		func(d *document) *Log { return &d.Log }),
+	nested(Key{Name: "defaults", Doc: "Any key of a connection, for every connection that does not give it itself."}, connectionKeys,
+		func(d *document) *Connection { return &d.defaults }),
+	connections(Key{Name: "connections", Doc: "The peers, each under a name of your choice.", Example: "azure-west"}),
+}
+
+var gatewayKeys = section[Gateway]{
+	value(Key{Name: "name", Doc: "What this gateway is called in its status and metrics.", Otherwise: "the host name", Example: "hq"},
+		gatewayName, func(g *Gateway) *string { return &g.Name }),
+	value(Key{Name: "identity", Doc: "How this gateway names itself to peers, unless a connection has its own `local.identity`.",
+		Otherwise: "the outer address in use", Example: "hq.example.com"},
+		identity, func(g *Gateway) *string { return &g.Identity }),
+	nested(Key{Name: "listen", Doc: "Where IKE and ESP arrive."}, listenKeys,
+		func(g *Gateway) *Listen { return &g.Listen }),
+	nested(Key{Name: "interface", Doc: "The TUN device that all connections share."}, interfaceKeys,
+		func(g *Gateway) *Interface { return &g.Interface }),
+	nested(Key{Name: "bandwidth", Doc: "What all connections may use together."}, bandwidthKeys,
+		func(g *Gateway) *Bandwidth { return &g.Bandwidth }),
+	value(Key{Name: "workers", Doc: "Threads that carry packets; `auto` is one for each processor.", Default: "auto", Example: "4"},
+		either("auto", whole[int](1, mostWorker, fmt.Sprintf("a number from 1 to %d", mostWorker))),
+		func(g *Gateway) *int { return &g.Workers }),
+}
+
+var listenKeys = section[Listen]{
+	list(Key{Name: "addresses", Doc: "The addresses of this machine to use.", Otherwise: "every address", Example: "[198.51.100.10, \"2001:db8::10\"]"},
+		listenAddr, "a list of addresses", func(l *Listen) *[]netip.Addr { return &l.Addresses }),
+	value(Key{Name: "ike_port", Doc: "The UDP port of IKE.", Default: "500", Example: "500"},
+		port, func(l *Listen) *uint16 { return &l.IKEPort }),
+	value(Key{Name: "nat_port", Doc: "The UDP port of ESP in UDP, and of IKE behind a NAT.", Default: "4500", Example: "4500"},
+		port, func(l *Listen) *uint16 { return &l.NATPort }),
+}
+
+var interfaceKeys = section[Interface]{
+	value(Key{Name: "name", Doc: "What the device is called.", Default: "cw0", Example: "cw0"},
+		interfaceName, func(i *Interface) *string { return &i.Name }),
+	list(Key{Name: "addresses", Doc: "The device's own addresses, for example for BGP with a peer.", Otherwise: "none", Example: "[169.254.21.2/30]"},
+		interfaceAddr, "a list of addresses with a prefix length", func(i *Interface) *[]netip.Prefix { return &i.Addresses }),
+	value(Key{Name: "mtu", Doc: "The largest inner packet; `auto` is what fits into the outer network's packets.", Default: "auto", Example: "1400"},
+		either("auto", whole[int](lowestMTU, highestMTU, fmt.Sprintf("a number from %d to %d", lowestMTU, highestMTU))),
+		func(i *Interface) *int { return &i.MTU }),
+	value(Key{Name: "routes", Doc: "Whether to install kernel routes to the remote networks.", Default: "true", Example: "false"},
+		truth, func(i *Interface) *bool { return &i.Routes }),
+}
+
+var bandwidthKeys = section[Bandwidth]{
+	value(Key{Name: "up", Doc: "Towards the peers.", Otherwise: "unlimited", Example: "1gbit"},
+		anyRate, func(b *Bandwidth) *uint64 { return &b.Up }),
+	value(Key{Name: "down", Doc: "From the peers.", Otherwise: "unlimited", Example: "1gbit"},
+		anyRate, func(b *Bandwidth) *uint64 { return &b.Down }),
+}
+
+var controlKeys = section[Control]{
+	value(Key{Name: "socket", Doc: "The unix socket of the control API, which `causeway status` and the others talk to.",
+		Default: "/run/causeway/control.sock", Example: "/run/causeway/control.sock"},
+		socketPath, func(c *Control) *string { return &c.Socket }),
+	value(Key{Name: "http", Doc: "Where metrics and the dashboard are served, without a password.", Default: "off", Example: "127.0.0.1:8500"},
+		hostPort, func(c *Control) *string { return &c.HTTP }),
+}
+
+var logKeys = section[Log]{
+	value(Key{Name: "level", Doc: "The least severe lines that are written.", Default: "info", Example: "debug"},
+		enum(LogDebug, LogInfo, LogWarn, LogError), func(l *Log) *LogLevel { return &l.Level }),
+	value(Key{Name: "format", Doc: "Lines for people or for machines.", Default: "console", Example: "json"},
+		enum(LogConsole, LogJSON), func(l *Log) *LogFormat { return &l.Format }),
+}

@@ -1,0 +1,41 @@
+package config
+
+import "slices"
+
+// What the file can say and this version does not do. To lift a limit, take
+// its lines out; the key, its schema and its reference are already there.
+
+const noMeter = "traffic is not metered in this version: bandwidth has no effect"
+
+// limits are those of a connection.
+func (d *decoder) limits(c *Connection) {
+	if c.IKE.Version == 1 {
+		d.fail(c, "ike.version", "this version negotiates IKEv2 only: use 2, or leave it out")
+	}
+	if d.authenticatesByCertificate(c) {
+		d.fail(c, "auth.certificate", "certificates are not in this version: use psk, psk_file or psk_env")
+	}
+	if c.ESP.Encapsulation == EncapsulationNever {
+		d.fail(c, "esp.encapsulation", "bare ESP is not in this version: use auto or force")
+	}
+	if d.given(c, "bandwidth") {
+		d.warn(c, "bandwidth", noMeter)
+	}
+}
+
+// authenticatesByCertificate is false where a connection replaces the
+// certificate of defaults by a method of its own.
+func (d *decoder) authenticatesByCertificate(c *Connection) bool {
+	own := d.methods(join("connections", c.Name) + ".auth.")
+	if len(own) == 0 {
+		own = d.methods("defaults.auth.")
+	}
+	return slices.Contains(own, "certificate")
+}
+
+// gatewayLimits are those of everything else.
+func (d *decoder) gatewayLimits() {
+	if d.has("gateway.bandwidth") {
+		d.at(Warning, "gateway.bandwidth", noMeter)
+	}
+}
