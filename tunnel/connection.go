@@ -1,0 +1,122 @@
+package tunnel
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+	"causeway/routing"
+)
+
+// Meter polices one direction of a connection. It is asked once per run of
+// packets, by several workers at once, and must neither block nor allocate.
+type Meter interface {
+	// Allow charges bytes at the time now, a monotonic reading, and reports
+	// whether they may pass.
+	Allow(now time.Duration, bytes int) bool
+}
+
+// ConnectionConfig is what the data path knows of a connection beyond its SAs.
+type ConnectionConfig struct {
+	Up, Down Meter // nil: not metered
+}
+
+// connection is the forwarding state of one connection. Workers read it; the
+// fields below the line belong to Tunnel.mu.
+type connection struct {
+	name     string
+	meters   atomic.Pointer[ConnectionConfig]
+	outbound atomic.Pointer[outboundList] // never nil
+	path     pathMTU
+	counters counters
+	lastIn   atomic.Int64 // Tunnel.now of the last authentic ESP packet, 0: none yet
+	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
+	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
+
+	// ---- guarded by Tunnel.mu
+	keepalive keepalive
+}
+
+func newConnection(name string, cfg ConnectionConfig) *connection {
+	c := &connection{name: name}
+	c.meters.Store(&cfg)
+	c.outbound.Store(&outboundList{})
+	return c
+}
+
+// outboundSA is one Child SA to send on. Immutable; hard is shared by the
+// copies that MoveChildren makes.
+type outboundSA struct {
+	conn          *connection
+	out           *esp.Outbound
+	policy        *selector.Policy
+	spiIn         uint32 // names the pair
+	local, remote netip.AddrPort
+	mtu           int          // of inner packets, before the path lowered it
+	hard          *atomic.Bool // the hard limit has been reported
+}
+
+// outboundList is the Child SAs of a connection, newest first: after a rekey
+// both the old and the new match, and the new must carry.
+type outboundList struct{ children []*outboundSA }
+
+// match finds the SA for the flow, or nil (RFC 4301 §5.1).
+func (l *outboundList) match(f *selector.Flow) *outboundSA {
+	for _, c := range l.children {
+		if c.policy.Outbound(f) {
+			return c
+		}
+	}
+	return nil
+}
+
+// forwarding is what a worker needs to get from an address to a connection. It
+// is immutable: a change is a new value.
+type forwarding struct {
+	routes      *routing.Table // nil: no routes yet
+	connections map[string]*connection
+}
+
+// connectionOf is the connection that a remote address belongs to, or nil.
+func (f *forwarding) connectionOf(a netip.Addr) *connection {
+	if f.routes == nil {
+		return nil
+	}
+	site, ok := f.routes.Lookup(a)
+	if !ok {
+		return nil
+	}
+	return f.connections[site.Connection]
+}
+
+const (
+	flowCacheBits = 6
+	flowCacheSize = 1 << flowCacheBits
+)
+
+// slot is where the flow has its place in a direct-mapped cache. Whoever
+// makes flows collide only makes his own packets slower.
+func (k *flowKey) slot() uint64 {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 / golden ratio: multiplicative hashing
+	h := (k.srcLow ^ k.srcHigh) * odd
+	h = (h ^ k.dstLow ^ k.dstHigh) * odd
+	return (h ^ k.upper) * odd >> (64 - flowCacheBits)
+}
+
+// outboundCache remembers which SA carries a flow, for one worker. An entry
+// holds only as long as the snapshots that it was derived from.
+type outboundCache [flowCacheSize]struct {
+	key  flowKey
+	from *forwarding
+	list *outboundList
+	sa   *outboundSA
+}
+
+// inboundCache remembers which flows an SA may carry, for one worker.
+type inboundCache [flowCacheSize]struct {
+	key  flowKey
+	from *forwarding
+	sa   *inboundSA
+}

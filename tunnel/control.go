@@ -1,0 +1,252 @@
+package tunnel
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+	"causeway/routing"
+)
+
+// eraseDelay is far longer than a worker takes for one batch.
+const eraseDelay = time.Second
+
+// childPair is one Child SA pair, named by its inbound SPI.
+type childPair struct {
+	conn *connection
+	in   *inboundSA
+	out  *outboundSA // nil until activated
+}
+
+// AddConnection makes the connection known, or changes the configuration of a
+// known one and leaves its Child SAs alone.
+func (t *Tunnel) AddConnection(name string, cfg ConnectionConfig) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.forwarding.Load()
+	if c := old.connections[name]; c != nil {
+		c.meters.Store(&cfg)
+		return
+	}
+	next := maps.Clone(old.connections)
+	if next == nil {
+		next = map[string]*connection{}
+	}
+	next[name] = newConnection(name, cfg)
+	t.forwarding.Store(&forwarding{routes: old.routes, connections: next})
+}
+
+// RemoveConnection forgets the connection and its Child SAs. Removing an
+// unknown one is harmless.
+func (t *Tunnel) RemoveConnection(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.forwarding.Load()
+	c := old.connections[name]
+	if c == nil {
+		return
+	}
+	for spi, pair := range t.children {
+		if pair.conn == c {
+			t.removeChild(spi)
+		}
+	}
+	next := maps.Clone(old.connections)
+	delete(next, name)
+	t.forwarding.Store(&forwarding{routes: old.routes, connections: next})
+	last := c.counters.snapshot()
+	t.retired.add(&last)
+}
+
+// SetRoutes replaces the table that maps addresses behind the peers to
+// connections. Sites of connections that were not added are as good as absent.
+func (t *Tunnel) SetRoutes(routes *routing.Table) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forwarding.Store(&forwarding{routes: routes, connections: t.forwarding.Load().connections})
+}
+
+// AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it.
+func (t *Tunnel) AllocateSPI() (uint32, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sad.allocate()
+}
+
+// ReleaseSPI frees an SPI that no SA was installed for; otherwise it does
+// nothing.
+func (t *Tunnel) ReleaseSPI(spi uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.children[spi] == nil {
+		t.sad.release(spi)
+	}
+}
+
+// InstallInbound starts to receive on the SA, whose SPI AllocateSPI gave out.
+func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.Policy, local, remote netip.AddrPort) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.forwarding.Load().connections[name]
+	if c == nil {
+		return fmt.Errorf("tunnel: connection %q is not known to the data path", name)
+	}
+	spi := in.SPI()
+	if !t.sad.isReserved(spi) {
+		return fmt.Errorf("tunnel: connection %q: SPI %08x was not allocated", name, spi)
+	}
+	if t.children[spi] != nil {
+		return fmt.Errorf("tunnel: connection %q: SPI %08x has an SA already", name, spi)
+	}
+	sa := &inboundSA{
+		spi: spi, in: in, policy: policy, conn: c,
+		local: local, remote: remote, hard: new(atomic.Bool),
+	}
+	t.children[spi] = &childPair{conn: c, in: sa}
+	t.sad.install(sa)
+	return nil
+}
+
+// ActivateOutbound starts to send on the SA, before any other Child SA of the
+// connection whose selectors match too. spiIn names the pair that it belongs
+// to, which must be installed.
+func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *selector.Policy, spiIn uint32, local, remote netip.AddrPort) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pair := t.children[spiIn]
+	if pair == nil || pair.conn.name != name {
+		return fmt.Errorf("tunnel: connection %q: no inbound SA %08x to activate an outbound SA for", name, spiIn)
+	}
+	if pair.out != nil {
+		return fmt.Errorf("tunnel: connection %q: the pair of %08x sends already", name, spiIn)
+	}
+	pair.out = &outboundSA{
+		conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
+		local: local, remote: remote,
+		mtu: t.childMTU(out, remote), hard: new(atomic.Bool),
+	}
+	old := pair.conn.outbound.Load().children
+	next := append([]*outboundSA{pair.out}, old...)
+	pair.conn.outbound.Store(&outboundList{children: next})
+	return nil
+}
+
+// RemoveChild ends the Child SA pair with that inbound SPI in both directions
+// and frees the SPI. Removing an unknown one is harmless.
+func (t *Tunnel) RemoveChild(spiIn uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.removeChild(spiIn)
+}
+
+func (t *Tunnel) removeChild(spiIn uint32) {
+	pair := t.children[spiIn]
+	if pair == nil {
+		return
+	}
+	delete(t.children, spiIn)
+	if pair.out != nil {
+		next := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
+			func(c *outboundSA) bool { return c.spiIn == spiIn })
+		pair.conn.outbound.Store(&outboundList{children: next})
+	}
+	t.sad.release(spiIn)
+	// A worker may be in the middle of a batch with these SAs, and what it
+	// sends is still welcome: the keys go when it is certainly done.
+	time.AfterFunc(eraseDelay, func() {
+		pair.in.in.Erase()
+		if pair.out != nil {
+			pair.out.out.Erase()
+		}
+	})
+}
+
+// MoveChildren gives every Child SA of the connection, and its keepalives, a
+// new pair of outer addresses. What the path MTU was is forgotten.
+func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.forwarding.Load().connections[name]
+	if c == nil {
+		return
+	}
+	next := &outboundList{}
+	for _, old := range c.outbound.Load().children {
+		moved := *old
+		moved.local, moved.remote = local, remote
+		moved.mtu = t.childMTU(moved.out, remote)
+		t.children[moved.spiIn].out = &moved
+		next.children = append(next.children, &moved)
+	}
+	for spi, pair := range t.children {
+		if pair.conn == c {
+			moved := *pair.in
+			moved.local, moved.remote = local, remote
+			t.children[spi].in = &moved
+			t.sad.install(&moved)
+		}
+	}
+	c.path.outer.Store(0)
+	c.outbound.Store(next)
+	if c.keepalive.on() {
+		c.keepalive.local, c.keepalive.remote = local, remote
+	}
+}
+
+// ChildCounters is what the Child SA pair carried; false if there is none.
+func (t *Tunnel) ChildCounters(spiIn uint32) (ChildCounters, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pair := t.children[spiIn]
+	if pair == nil {
+		return ChildCounters{}, false
+	}
+	n := ChildCounters{PacketsIn: pair.in.in.Packets(), BytesIn: pair.in.in.Bytes()}
+	if pair.out != nil {
+		n.PacketsOut, n.BytesOut = pair.out.out.Packets(), pair.out.out.Bytes()
+	}
+	return n, true
+}
+
+// ConnectionCounters is what the connection carried and dropped since it was
+// added; false if it is unknown.
+func (t *Tunnel) ConnectionCounters(name string) (Counters, bool) {
+	c := t.forwarding.Load().connections[name]
+	if c == nil {
+		return Counters{}, false
+	}
+	return c.counters.snapshot(), true
+}
+
+// TotalCounters is what all connections, past ones included, carried and
+// dropped, with the drops that belong to none.
+func (t *Tunnel) TotalCounters() Counters {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	total := t.unattributed.snapshot()
+	total.add(&t.retired)
+	for _, c := range t.forwarding.Load().connections {
+		n := c.counters.snapshot()
+		total.add(&n)
+	}
+	return total
+}
+
+// LastInbound is when the last authentic ESP packet of the connection arrived:
+// proof of the peer's life (RFC 7296 §2.4). Zero if none did.
+func (t *Tunnel) LastInbound(name string) time.Time {
+	c := t.forwarding.Load().connections[name]
+	if c == nil {
+		return time.Time{}
+	}
+	last := c.lastIn.Load()
+	if last == 0 {
+		return time.Time{}
+	}
+	return t.start.Add(time.Duration(last))
+}

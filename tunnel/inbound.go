@@ -1,0 +1,263 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"causeway/esp"
+	"causeway/tunnel/udp"
+)
+
+const (
+	// receiveMessages is how many messages (datagrams, or trains of them) one
+	// system call may bring. Four would do where peers send UDP checksums and the
+	// kernel merges; without, 16 pay.
+	receiveMessages = 16
+	// openBatch is how many packets of one SA share the replay window's lock:
+	// the most that the kernel merges into one train.
+	openBatch = 64
+)
+
+// inboundWorker carries what arrives on one socket to the TUN device. It
+// belongs to one goroutine.
+type inboundWorker struct {
+	t        *Tunnel
+	receiver Receiver
+	batch    *udp.Batch
+	scratch  *esp.Scratch
+
+	now        time.Duration // of this batch
+	forwarding *forwarding   // of this batch
+	cache      inboundCache
+	packet     packet // the one being looked at
+
+	// The packets of one SA, from one message, that wait to be opened.
+	sa            *inboundSA
+	local, remote netip.AddrPort
+	ecn           uint8
+	sealed        []esp.Packet
+
+	out deviceQueue
+}
+
+func newInboundWorker(t *Tunnel, r Receiver) *inboundWorker {
+	w := &inboundWorker{
+		t:        t,
+		receiver: r,
+		batch:    udp.NewBatch(receiveMessages),
+		scratch:  esp.NewScratch(),
+		sealed:   make([]esp.Packet, 0, openBatch),
+	}
+	w.out.init(t)
+	return w
+}
+
+// run carries batches until the socket is closed.
+func (w *inboundWorker) run() error {
+	for {
+		n, err := w.receiver.Receive(w.batch)
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return fmt.Errorf("tunnel: cannot receive from the socket: %w", err)
+		}
+		if err := w.carry(w.batch.Messages[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+// carry takes messages through to the device.
+func (w *inboundWorker) carry(messages []udp.Message) error {
+	w.now, w.forwarding = w.t.now(), w.t.forwarding.Load()
+	for i := range messages {
+		w.message(&messages[i])
+	}
+	return w.out.flush()
+}
+
+// message takes one train apart: the kernel merges by addresses and ports, so
+// IKE, keepalives and different SAs may follow each other in it.
+func (w *inboundWorker) message(m *udp.Message) {
+	w.local, w.remote, w.ecn = m.Local, m.Remote, m.ECN
+	for i := range m.Segments() {
+		segment := m.Segment(i)
+		if !m.Encapsulated {
+			w.ike(segment)
+			continue
+		}
+		switch udp.Classify(segment) {
+		case udp.KindESP:
+			w.esp(segment)
+		case udp.KindIKE:
+			w.ike(segment[udp.MarkerSize:])
+		case udp.KindKeepalive:
+			w.t.unattributed.drop(DropKeepalive, 1)
+		default:
+			w.t.unattributed.drop(DropMalformed, 1)
+		}
+	}
+	w.open()
+}
+
+func (w *inboundWorker) ike(message []byte) {
+	if w.t.cfg.OnIKE != nil {
+		w.t.cfg.OnIKE(message, w.local, w.remote)
+	}
+}
+
+// esp finds the SA of an ESP packet and queues it behind others of that SA.
+func (w *inboundWorker) esp(b []byte) {
+	spi, ok := esp.SPI(b)
+	if !ok {
+		w.t.unattributed.drop(DropMalformed, 1)
+		return
+	}
+	if w.sa == nil || w.sa.spi != spi {
+		w.open()
+		w.sa = w.t.sad.lookup(spi)
+		if w.sa == nil {
+			w.t.unattributed.drop(DropUnknownSPI, 1)
+			return
+		}
+	}
+	w.sealed = append(w.sealed, esp.Packet{Bytes: b})
+	if len(w.sealed) == cap(w.sealed) {
+		sa := w.sa
+		w.open()
+		w.sa = sa
+	}
+}
+
+// open decrypts what is queued and passes it on.
+func (w *inboundWorker) open() {
+	sa := w.sa
+	w.sa = nil
+	if len(w.sealed) == 0 {
+		return
+	}
+	sa.in.OpenBatch(w.scratch, w.sealed)
+	w.t.lifetime(sa.conn, sa.spi, sa.in.Limit(), sa.hard)
+	packets, bytes := 0, 0
+	for i := range w.sealed {
+		p := &w.sealed[i]
+		if p.Err != nil {
+			sa.conn.counters.drop(dropOf(p.Err), 1)
+			continue
+		}
+		packets++
+		bytes += len(p.Payload)
+	}
+	if packets > 0 {
+		w.alive(sa)
+		w.deliver(sa, packets, bytes)
+	}
+	clear(w.sealed)
+	w.sealed = w.sealed[:0]
+}
+
+// dropOf is the reason for which esp refused a packet.
+func dropOf(err error) Drop {
+	switch err {
+	case esp.ErrReplay:
+		return DropReplay
+	case esp.ErrAuthentication:
+		return DropAuthentication
+	case esp.ErrExhausted:
+		return DropExhausted
+	default:
+		return DropMalformed
+	}
+}
+
+// alive notes that authentic, fresh ESP arrived, and from where.
+func (w *inboundWorker) alive(sa *inboundSA) {
+	sa.conn.lastIn.Store(int64(w.now))
+	if w.remote == sa.remote || w.t.cfg.OnEndpoint == nil || !once(&sa.conn.moved, w.now) {
+		return
+	}
+	w.t.cfg.OnEndpoint(sa.conn.name, sa.spi, w.local, w.remote)
+}
+
+// deliver passes the authentic packets of the queue on to the device.
+func (w *inboundWorker) deliver(sa *inboundSA, packets, bytes int) {
+	conn := sa.conn
+	if down := conn.meters.Load().Down; down != nil && !down.Allow(w.now, bytes) {
+		conn.counters.drop(DropMeter, packets)
+		return
+	}
+	taken, takenBytes := 0, 0
+	for i := range w.sealed {
+		p := &w.sealed[i]
+		if p.Err != nil {
+			continue
+		}
+		why, ok := w.accept(sa, p)
+		if !ok {
+			conn.counters.drop(why, 1)
+			continue
+		}
+		taken++
+		takenBytes += w.packet.length
+		w.out.push(p, &w.packet)
+	}
+	conn.counters.packetsIn.Add(uint64(taken))
+	conn.counters.bytesIn.Add(uint64(takenBytes))
+}
+
+// accept checks an inner packet (RFC 4301 §5.2) and gives it what the outer
+// header had to say. Afterwards w.packet describes it.
+func (w *inboundWorker) accept(sa *inboundSA, p *esp.Packet) (why Drop, ok bool) {
+	if p.NextHeader == protoNone {
+		return DropDummy, false
+	}
+	inner := &w.packet
+	if inner.parse(p.Payload) != nil {
+		return DropMalformed, false
+	}
+	if (inner.version == 4) != (p.NextHeader == protoIPv4) || (inner.version == 6) != (p.NextHeader == protoIPv6) {
+		return DropMalformed, false
+	}
+	if !w.permitted(sa, inner) {
+		return DropSelector, false
+	}
+	b := p.Payload[:inner.length]
+	ecn, ok := decapsulated(inner.tos, w.ecn)
+	if !ok {
+		return DropECN, false
+	}
+	if ecn != inner.tos&ecnMask {
+		setECN(b, inner, ecn)
+	}
+	if inner.protocol == protoTCP {
+		w.clamp(sa, b, inner)
+	}
+	return 0, true
+}
+
+// permitted tells whether the SA may carry the flow: it lies within the
+// negotiated selectors, and its source is behind this connection and no other.
+// The second matters where the selectors are any-to-any.
+func (w *inboundWorker) permitted(sa *inboundSA, p *packet) bool {
+	entry := &w.cache[p.key.slot()]
+	if entry.key == p.key && entry.from == w.forwarding && entry.sa == sa {
+		return true
+	}
+	flow := p.key.flow()
+	if !sa.policy.Inbound(&flow) || w.forwarding.connectionOf(flow.Src) != sa.conn {
+		return false
+	}
+	entry.key, entry.from, entry.sa = p.key, w.forwarding, sa
+	return true
+}
+
+// clamp lowers the MSS that the far host announces to what we can send it.
+func (w *inboundWorker) clamp(sa *inboundSA, b []byte, p *packet) {
+	if list := sa.conn.outbound.Load(); len(list.children) > 0 {
+		clampMSS(b, p, list.children[0].innerMTU(w.now, p.version))
+	}
+}

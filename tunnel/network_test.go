@@ -1,0 +1,304 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+	"causeway/routing"
+	"causeway/tunnel/tun/tuntest"
+	"causeway/tunnel/udp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// wire is the sockets of one gateway in memory; what is sent arrives at peer.
+type wire struct {
+	inbox  chan udp.Message
+	peer   *wire
+	closed chan struct{}
+	once   sync.Once
+
+	mu         sync.Mutex
+	change     func(udp.Message) []udp.Message // of what is sent; nil: as it is
+	limit      int                             // outer MTU; 0: none
+	known      int                             // what PathMTU says
+	keepalives int
+	runs       []udp.Run // everything sent, without payload
+}
+
+func newWires() (a, b *wire) {
+	a = &wire{inbox: make(chan udp.Message, 1024), closed: make(chan struct{})}
+	b = &wire{inbox: make(chan udp.Message, 1024), closed: make(chan struct{}), peer: a}
+	a.peer = b
+	return a, b
+}
+
+func (w *wire) Receivers() []Receiver { return []Receiver{w} }
+func (w *wire) NewSender() Sender     { return w }
+func (w *wire) Close() error          { w.once.Do(func() { close(w.closed) }); return nil }
+
+func (w *wire) PathMTU(_, _ netip.Addr) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.known, nil
+}
+
+func (w *wire) SendKeepalive(local, remote netip.AddrPort) error {
+	w.mu.Lock()
+	w.keepalives++
+	w.mu.Unlock()
+	w.peer.arrive(udp.Message{Payload: []byte{0xff}, SegmentSize: 1, Local: remote, Remote: local, Encapsulated: true})
+	return nil
+}
+
+func (w *wire) Receive(b *udp.Batch) (int, error) {
+	select {
+	case m := <-w.inbox:
+		b.Messages[0] = m
+	case <-w.closed:
+		return 0, net.ErrClosed
+	}
+	n := 1
+	for n < len(b.Messages) {
+		select {
+		case m := <-w.inbox:
+			b.Messages[n] = m
+			n++
+			continue
+		default:
+		}
+		break
+	}
+	return n, nil
+}
+
+func (w *wire) arrive(m udp.Message) {
+	select {
+	case w.inbox <- m:
+	case <-w.closed:
+	}
+}
+
+func (w *wire) Send(runs []udp.Run) error {
+	select {
+	case <-w.closed:
+		return net.ErrClosed
+	default:
+	}
+	w.mu.Lock()
+	change, limit := w.change, w.limit
+	w.mu.Unlock()
+	for i := range runs {
+		r := &runs[i]
+		r.Result = udp.Sent
+		if limit != 0 && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote.Addr().Is6()) > limit {
+			r.Result = udp.TooBig
+			continue
+		}
+		w.mu.Lock()
+		w.runs = append(w.runs, udp.Run{SegmentSize: r.SegmentSize, TOS: r.TOS, Local: r.Local, Remote: r.Remote, Payload: make([]byte, len(r.Payload))})
+		w.mu.Unlock()
+		m := udp.Message{
+			Payload: bytes.Clone(r.Payload), SegmentSize: r.SegmentSize,
+			Local: r.Remote, Remote: r.Local, ECN: r.TOS & ecnMask, Encapsulated: true,
+		}
+		all := []udp.Message{m}
+		if change != nil {
+			all = change(m)
+		}
+		for _, m := range all {
+			w.peer.arrive(m)
+		}
+	}
+	return nil
+}
+
+// onSend makes f decide what becomes of every message sent from now on.
+func (w *wire) onSend(f func(udp.Message) []udp.Message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.change = f
+}
+
+// gateway is one Tunnel with everything around it.
+type gateway struct {
+	*Tunnel
+	device *tuntest.Device
+	wire   *wire
+	outer  netip.AddrPort
+}
+
+// pair is two gateways: 10.1.0.0/16 and fd01::/16 behind a, 10.2.0.0/16 and
+// fd02::/16 behind b, each with the connection "peer" to the other.
+type pair struct{ a, b *gateway }
+
+type pairConfig struct {
+	v6         bool // outer addresses
+	a          func(*Config)
+	connection ConnectionConfig
+	noChild    bool
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range texts {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}
+
+func routesTo(t testing.TB, connection string, texts ...string) *routing.Table {
+	t.Helper()
+	table, err := routing.Build([]routing.Site{{Connection: connection, Prefixes: prefixes(texts...)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+func newPair(t testing.TB, cfg pairConfig) *pair {
+	t.Helper()
+	wireA, wireB := newWires()
+	outerA, outerB := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("192.0.2.2:4500")
+	if cfg.v6 {
+		outerA, outerB = netip.MustParseAddrPort("[2001:db8::1]:4500"), netip.MustParseAddrPort("[2001:db8::2]:4500")
+	}
+	p := &pair{
+		a: &gateway{device: tuntest.New("a", 1438), wire: wireA, outer: outerA},
+		b: &gateway{device: tuntest.New("b", 1438), wire: wireB, outer: outerB},
+	}
+	for _, g := range []*gateway{p.a, p.b} {
+		c := Config{Device: g.device, Transport: g.wire}
+		if g == p.a && cfg.a != nil {
+			cfg.a(&c)
+		}
+		tunnel, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Tunnel = tunnel
+		g.AddConnection("peer", cfg.connection)
+	}
+	p.a.SetRoutes(routesTo(t, "peer", "10.2.0.0/16", "fd02::/16"))
+	p.b.SetRoutes(routesTo(t, "peer", "10.1.0.0/16", "fd01::/16"))
+	if !cfg.noChild {
+		p.child(t, selector.Any(), selector.Any(), nil)
+	}
+	return p
+}
+
+// run starts both gateways and stops them with the test.
+func (p *pair) run(t testing.TB) *pair {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	for _, g := range []*gateway{p.a, p.b} {
+		go func() { done <- g.Run(ctx) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}
+	})
+	return p
+}
+
+// child makes one Child SA pair between a, whose selectors are first, and b,
+// both directions installed and activated. It returns the inbound SPIs.
+func (p *pair) child(t testing.TB, ofA, ofB selector.List, change func(*esp.Parameters)) (spiA, spiB uint32) {
+	t.Helper()
+	spis := [2]uint32{}
+	for i, g := range []*gateway{p.a, p.b} {
+		spi, err := g.AllocateSPI()
+		if err != nil {
+			t.Fatal(err)
+		}
+		spis[i] = spi
+	}
+	p.install(t, p.a, p.b, spis[0], spis[1], selector.Compile(ofA, ofB), change)
+	p.install(t, p.b, p.a, spis[1], spis[0], selector.Compile(ofB, ofA), change)
+	p.activate(t, p.a, p.b, spis[0], spis[1], selector.Compile(ofA, ofB), change)
+	p.activate(t, p.b, p.a, spis[1], spis[0], selector.Compile(ofB, ofA), change)
+	return spis[0], spis[1]
+}
+
+func parameters(spi uint32, change func(*esp.Parameters)) esp.Parameters {
+	key := bytes.Repeat([]byte{byte(spi), byte(spi >> 8), 3, 4}, 9)
+	p := esp.Parameters{SPI: spi, Cipher: esp.AESGCM16, EncryptionKey: key, ESN: true}
+	if change != nil {
+		change(&p)
+	}
+	return p
+}
+
+func (p *pair) install(t testing.TB, at, from *gateway, spiIn, _ uint32, policy *selector.Policy, change func(*esp.Parameters)) {
+	t.Helper()
+	in, err := esp.NewInbound(parameters(spiIn, change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := at.InstallInbound("peer", in, policy, at.outer, from.outer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *pair) activate(t testing.TB, at, to *gateway, spiIn, spiOut uint32, policy *selector.Policy, change func(*esp.Parameters)) {
+	t.Helper()
+	out, err := esp.NewOutbound(parameters(spiOut, change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := at.ActivateOutbound("peer", out, policy, spiIn, at.outer, to.outer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// next is the next packet that the gateway gives to its kernel. Like all that
+// follow it waits, in a synctest bubble, until the gateways have nothing to do.
+func (g *gateway) next(t testing.TB) []byte {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case b := <-g.device.Written():
+		return b
+	default:
+		t.Fatalf("no packet came; counters: %+v", g.TotalCounters())
+		return nil
+	}
+}
+
+// nothing fails the test if a packet came.
+func (g *gateway) nothing(t testing.TB) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case b := <-g.device.Written():
+		t.Fatalf("a packet came: % x", b)
+	default:
+	}
+}
+
+// dropped fails the test unless the gateway dropped n packets for the reason,
+// and nothing for any other.
+func (g *gateway) dropped(t testing.TB, why Drop, n uint64) {
+	t.Helper()
+	synctest.Wait()
+	want := Drops{}
+	want[why] = n
+	if diff := cmp.Diff(want, g.TotalCounters().Drops); diff != "" {
+		t.Fatalf("drops, by number of reason (%v is %d): %s", why, why, diff)
+	}
+}

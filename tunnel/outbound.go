@@ -1,0 +1,242 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+	"causeway/tunnel/tun"
+)
+
+const (
+	// readStride is the distance of two packets in the read slab. It is not a
+	// multiple of 4096, so that the same offset of neighbours does not compete
+	// for the same cache set.
+	readStride = tun.HeaderRoom + tun.MaxPacket + 1089
+
+	askInterval = time.Second // of OnTrafficNeeded and OnEndpoint, by connection
+)
+
+// outboundWorker carries packets of one TUN queue to the sockets. It belongs
+// to one goroutine.
+type outboundWorker struct {
+	t       *Tunnel
+	scratch *esp.Scratch
+	bufs    [][]byte
+	sizes   []int
+
+	now        time.Duration // of this batch
+	forwarding *forwarding   // of this batch
+	cache      outboundCache
+	packet     packet // the one being looked at
+	pending    []outboundPacket
+	send       sendQueue
+
+	fragments []byte
+	icmp      *icmpLimiter
+	reply     []byte // one ICMP error with room for the device's header
+	replies   [1][]byte
+}
+
+// outboundPacket is an inner packet that was found an SA and waits to be
+// sealed.
+type outboundPacket struct {
+	bytes      []byte
+	sa         *outboundSA
+	sealed     int // length as ESP
+	tos        uint8
+	nextHeader uint8
+}
+
+func newOutboundWorker(t *Tunnel) *outboundWorker {
+	n := t.cfg.Device.BatchSize()
+	w := &outboundWorker{
+		t:         t,
+		scratch:   esp.NewScratch(),
+		bufs:      make([][]byte, n),
+		sizes:     make([]int, n),
+		pending:   make([]outboundPacket, 0, n),
+		fragments: make([]byte, 0, fragmentScratch),
+		icmp:      newICMPLimiter(),
+		reply:     make([]byte, tun.HeaderRoom, tun.HeaderRoom+icmpMaxLen),
+	}
+	w.send.init(t)
+	slab := make([]byte, n*readStride)
+	for i := range w.bufs {
+		start := i * readStride
+		end := start + tun.HeaderRoom + tun.MaxPacket
+		w.bufs[i] = slab[start:end:end]
+	}
+	return w
+}
+
+// run carries batches until the device or the sockets are closed.
+func (w *outboundWorker) run() error {
+	for {
+		n, err := w.t.cfg.Device.Read(w.bufs, w.sizes, tun.HeaderRoom)
+		if err != nil {
+			if errors.Is(err, os.ErrClosed) {
+				return err
+			}
+			return fmt.Errorf("tunnel: cannot read from the TUN device: %w", err)
+		}
+		if err := w.carry(n); err != nil {
+			return err
+		}
+	}
+}
+
+// carry takes the first n packets of bufs through to the sockets.
+func (w *outboundWorker) carry(n int) error {
+	w.now, w.forwarding = w.t.now(), w.t.forwarding.Load()
+	for i := range n {
+		w.one(w.bufs[i][tun.HeaderRoom : tun.HeaderRoom+w.sizes[i]])
+	}
+	w.seal()
+	return w.send.flush(w.now)
+}
+
+// one finds the SA of an inner packet and queues it, or drops it.
+func (w *outboundWorker) one(b []byte) {
+	p := &w.packet
+	if p.parse(b) != nil {
+		w.t.unattributed.drop(DropMalformed, 1)
+		return
+	}
+	b = b[:p.length]
+	sa := w.lookup(b, p)
+	if sa == nil {
+		return
+	}
+	mtu := sa.innerMTU(w.now, p.version)
+	if p.protocol == protoTCP {
+		clampMSS(b, p, mtu)
+	}
+	switch {
+	case p.length <= mtu:
+		w.queue(sa, b, p)
+	case p.df:
+		sa.conn.counters.drop(DropTooBig, 1)
+		w.answer(b, p, icmpTooBig, mtu)
+	default:
+		w.fragment(sa, b, p, mtu)
+	}
+}
+
+// lookup is the SPD: destination to connection, flow to Child SA (RFC 4301
+// §5.1). It returns nil after it dealt with a packet that has none.
+func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
+	entry := &w.cache[p.key.slot()]
+	if entry.key == p.key && entry.from == w.forwarding && entry.list == entry.sa.conn.outbound.Load() {
+		return entry.sa
+	}
+	_, dst := p.key.addresses()
+	conn := w.forwarding.connectionOf(dst)
+	if conn == nil {
+		w.t.unattributed.drop(DropNoRoute, 1)
+		w.answer(b, p, icmpProhibited, 0)
+		return nil
+	}
+	list := conn.outbound.Load()
+	flow := p.key.flow()
+	sa := list.match(&flow)
+	if sa == nil {
+		w.unserved(conn, list, &flow, b, p)
+		return nil
+	}
+	entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
+	return sa
+}
+
+// unserved deals with a packet of a connection that has no Child SA for it:
+// the connection is down, or its selectors do not include the flow.
+func (w *outboundWorker) unserved(c *connection, list *outboundList, f *selector.Flow, b []byte, p *packet) {
+	c.counters.drop(DropNoSA, 1)
+	if w.t.cfg.OnTrafficNeeded != nil && once(&c.asked, w.now) {
+		w.t.cfg.OnTrafficNeeded(c.name, *f)
+	}
+	if len(list.children) == 0 {
+		w.answer(b, p, icmpHostUnreachable, 0)
+	} else {
+		w.answer(b, p, icmpProhibited, 0)
+	}
+}
+
+func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
+	nextHeader := uint8(protoIPv4)
+	if p.version == 6 {
+		nextHeader = protoIPv6
+	}
+	w.pending = append(w.pending, outboundPacket{
+		bytes: b, sa: sa, sealed: sa.out.SealedLen(len(b)),
+		tos: outerTOS(p.tos), nextHeader: nextHeader,
+	})
+	if len(w.pending) == cap(w.pending) {
+		w.seal()
+	}
+}
+
+// fragment cuts an IPv4 packet before encryption (RFC 4301 §8.1), so that the
+// peer's gateway need not reassemble. The fragments live in scratch memory
+// until they are sealed.
+func (w *outboundWorker) fragment(sa *outboundSA, b []byte, p *packet, mtu int) {
+	w.seal()
+	it := fragment4(w.fragments[:0], b, mtu)
+	for {
+		piece := it.next()
+		if piece == nil {
+			break
+		}
+		w.queue(sa, piece, p)
+	}
+	w.seal()
+}
+
+// answer sends an ICMP error about the packet back into the device, unless the
+// rules or the rate limit forbid it.
+func (w *outboundWorker) answer(b []byte, p *packet, why icmpError, mtu int) {
+	src, dst := p.key.addresses()
+	if !mayAnswer(b, p, src, dst) || !w.icmp.allow(w.now, &p.key) {
+		return
+	}
+	from := w.t.cfg.Address4
+	if p.version == 6 {
+		from = w.t.cfg.Address6
+	}
+	w.replies[0] = appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu)
+	// An error concerns this one answer, which its receiver can do without.
+	_, _ = w.t.cfg.Device.Write(w.replies[:], tun.HeaderRoom)
+}
+
+// seal encrypts what is pending, one run of equal packets after the other.
+func (w *outboundWorker) seal() {
+	for rest := w.pending; len(rest) > 0; {
+		n := runLength(rest)
+		w.send.seal(w.scratch, w.now, rest[:n])
+		rest = rest[n:]
+	}
+	w.pending = w.pending[:0]
+}
+
+// runLength is how many of the packets go out as one run: same SA, same outer
+// TOS, same size; a shorter one may end it, as UDP_SEGMENT demands.
+func runLength(packets []outboundPacket) int {
+	head := &packets[0]
+	total := head.sealed
+	n := 1
+	for n < len(packets) && n < maxRunSegments {
+		next := &packets[n]
+		if next.sa != head.sa || next.tos != head.tos || next.sealed > head.sealed || total+next.sealed > maxRunBytes {
+			break
+		}
+		n++
+		total += next.sealed
+		if next.sealed < head.sealed {
+			break
+		}
+	}
+	return n
+}

@@ -1,0 +1,148 @@
+package tunnel
+
+import (
+	"sync/atomic"
+	"time"
+
+	"causeway/esp"
+	"causeway/tunnel/udp"
+)
+
+const (
+	// maxRunSegments and maxRunBytes are what one UDP_SEGMENT message may
+	// carry on every kernel: 64 datagrams, and the payload of one UDP datagram
+	// over IPv4.
+	maxRunSegments = 64
+	maxRunBytes    = 65507
+
+	// slabSize holds the sealed packets of some superpackets, and one run of
+	// any size at least.
+	slabSize = 4 * 65536
+	maxRuns  = 128
+)
+
+// sendQueue seals runs of packets into one slab and hands them to the sockets
+// together. It belongs to one worker.
+type sendQueue struct {
+	t      *Tunnel
+	sender Sender
+	slab   []byte
+	runs   []udp.Run
+	notes  []runNote // by run
+}
+
+// runNote is what a run is accounted with once its result is known.
+type runNote struct {
+	sa             *outboundSA
+	packets, bytes int
+}
+
+func (q *sendQueue) init(t *Tunnel) {
+	q.t = t
+	q.sender = t.cfg.Transport.NewSender()
+	q.slab = make([]byte, 0, slabSize)
+	q.runs = make([]udp.Run, 0, maxRuns)
+	q.notes = make([]runNote, 0, maxRuns)
+}
+
+// seal encrypts the packets of one run. They have one SA, one TOS and one
+// size, but for a shorter last one.
+func (q *sendQueue) seal(s *esp.Scratch, now time.Duration, packets []outboundPacket) {
+	head := &packets[0]
+	conn := head.sa.conn
+	inner, outer := 0, 0
+	for i := range packets {
+		inner += len(packets[i].bytes)
+		outer += packets[i].sealed
+	}
+	if up := conn.meters.Load().Up; up != nil && !up.Allow(now, outer) {
+		conn.counters.drop(DropMeter, len(packets))
+		return
+	}
+	sequence, state, err := head.sa.out.Reserve(len(packets), inner)
+	q.t.lifetime(conn, head.sa.spiIn, state, head.sa.hard)
+	if err != nil {
+		conn.counters.drop(DropExhausted, len(packets))
+		return
+	}
+	if cap(q.slab)-len(q.slab) < outer || len(q.runs) == cap(q.runs) {
+		// The error is net.ErrClosed; the flush that ends the batch meets it
+		// again.
+		_ = q.flush(now)
+	}
+	start := len(q.slab)
+	for i := range packets {
+		p := &packets[i]
+		q.slab = head.sa.out.Seal(s, q.slab, p.bytes, p.nextHeader, sequence+uint64(i))
+	}
+	if len(q.slab)-start != outer {
+		// The SA was removed, and its keys erased, under our hands.
+		q.slab = q.slab[:start]
+		conn.counters.drop(DropNoSA, len(packets))
+		return
+	}
+	q.runs = append(q.runs, udp.Run{
+		Payload: q.slab[start:], SegmentSize: head.sealed,
+		Local: head.sa.local, Remote: head.sa.remote, TOS: head.tos,
+	})
+	q.notes = append(q.notes, runNote{sa: head.sa, packets: len(packets), bytes: inner})
+}
+
+// flush sends every run and accounts for it. Its error is final.
+func (q *sendQueue) flush(now time.Duration) error {
+	if len(q.runs) == 0 {
+		return nil
+	}
+	err := q.sender.Send(q.runs)
+	for i := range q.runs {
+		q.settle(now, &q.runs[i], &q.notes[i], err)
+	}
+	clear(q.notes) // SAs that are gone must not be kept alive here
+	q.slab, q.runs, q.notes = q.slab[:0], q.runs[:0], q.notes[:0]
+	return err
+}
+
+func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err error) {
+	conn := note.sa.conn
+	switch {
+	case err != nil || run.Result == udp.Dropped:
+		conn.counters.drop(DropSend, note.packets)
+	case run.Result == udp.TooBig:
+		conn.counters.drop(DropTooBig, note.packets)
+		q.lowerPath(now, run, note.sa)
+	default:
+		conn.counters.packetsOut.Add(uint64(note.packets))
+		conn.counters.bytesOut.Add(uint64(note.bytes))
+	}
+}
+
+// lowerPath learns a smaller path MTU from the local kernel's refusal.
+func (q *sendQueue) lowerPath(now time.Duration, run *udp.Run, sa *outboundSA) {
+	outer := min(run.SegmentSize, len(run.Payload)) + encapsulation(run.Remote.Addr().Is6())
+	known, err := q.t.cfg.Transport.PathMTU(run.Local.Addr(), run.Remote.Addr())
+	if err != nil {
+		known = 0
+	}
+	sa.conn.path.lower(now, outer, known)
+}
+
+// lifetime tells the world that an SA reached a limit. esp reports Soft once
+// by itself and Hard again and again.
+func (t *Tunnel) lifetime(c *connection, spiIn uint32, state esp.LimitState, hard *atomic.Bool) {
+	if state == esp.OK || t.cfg.OnLifetime == nil {
+		return
+	}
+	if state == esp.Hard && hard.Swap(true) {
+		return
+	}
+	t.cfg.OnLifetime(c.name, spiIn, state == esp.Hard)
+}
+
+// once tells whether a second has passed since *last, and makes now the last.
+func once(last *atomic.Int64, now time.Duration) bool {
+	before := last.Load()
+	if before != 0 && int64(now)-before < int64(askInterval) {
+		return false
+	}
+	return last.CompareAndSwap(before, int64(now))
+}

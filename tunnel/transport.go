@@ -1,0 +1,48 @@
+package tunnel
+
+import (
+	"net/netip"
+
+	"causeway/tunnel/udp"
+)
+
+// Transport is what the data path needs of the outer side. UDP makes one of
+// the real sockets.
+type Transport interface {
+	// Receivers returns the sockets; each is read by one goroutine.
+	Receivers() []Receiver
+	// NewSender makes a Sender for one goroutine.
+	NewSender() Sender
+	// SendKeepalive sends the one-byte NAT keepalive (RFC 3948 §2.3).
+	SendKeepalive(local, remote netip.AddrPort) error
+	// PathMTU is what the kernel believes the outer path MTU to be.
+	PathMTU(local, remote netip.Addr) (int, error)
+	// Close wakes every Receive with net.ErrClosed.
+	Close() error
+}
+
+// Receiver reads one socket, as udp.Receiver does.
+type Receiver interface {
+	Receive(b *udp.Batch) (n int, err error)
+}
+
+// Sender sends runs, as udp.Sender does.
+type Sender interface {
+	Send(runs []udp.Run) error
+}
+
+// UDP is the Transport over real sockets.
+func UDP(c *udp.Conns) Transport { return sockets{c} }
+
+type sockets struct{ *udp.Conns }
+
+func (s sockets) NewSender() Sender { return s.Conns.NewSender() }
+
+func (s sockets) Receivers() []Receiver {
+	conns := s.Conns.Receivers()
+	out := make([]Receiver, len(conns))
+	for i, r := range conns {
+		out[i] = r
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"causeway/esp/selector"
+	"causeway/tunnel/tun"
+)
+
+// Config is what a Tunnel is made of. Device and Transport are required. The
+// callbacks run on the workers: they must return at once and must not call the
+// control methods of the Tunnel. A nil callback is not called.
+type Config struct {
+	Device    tun.Device
+	Transport Transport
+
+	// Workers bounds how many goroutines read the device; 0 is one for each
+	// of its queues.
+	Workers int
+	// OuterMTU is that of the outer network; 0 is 1500.
+	OuterMTU int
+	// InnerMTU bounds inner packets below what OuterMTU allows, as the MTU of
+	// the TUN device does; 0 is no further bound.
+	InnerMTU int
+	// Address4 and Address6 are the source of ICMP errors. Without one they
+	// come in the name of the destination that cannot be reached.
+	Address4, Address6 netip.Addr
+	// Random is where SPIs come from; nil is crypto/rand.
+	Random io.Reader
+
+	// OnIKE takes an IKE message without its non-ESP marker. payload is valid
+	// during the call only.
+	OnIKE func(payload []byte, local, remote netip.AddrPort)
+	// OnTrafficNeeded tells that a packet of a connection found no Child SA;
+	// at most once a second for each connection.
+	OnTrafficNeeded func(connection string, f selector.Flow)
+	// OnLifetime tells that a Child SA pair reached a limit in bytes, packets
+	// or sequence numbers: once for each limit of each direction.
+	OnLifetime func(connection string, spiIn uint32, hard bool)
+	// OnEndpoint tells that authentic, fresh ESP came from another outer
+	// address than the SA's (RFC 7296 §2.23); at most once a second for each
+	// connection. MoveChildren acts on it, nothing else does.
+	OnEndpoint func(connection string, spiIn uint32, local, remote netip.AddrPort)
+}
+
+// Tunnel is the data path of one gateway.
+type Tunnel struct {
+	cfg   Config
+	start time.Time
+
+	sad          *sad
+	forwarding   atomic.Pointer[forwarding] // never nil
+	unattributed counters                   // of no connection
+
+	mu       sync.Mutex // serialises control; no worker takes it
+	children map[uint32]*childPair
+	retired  Counters // of connections that were removed
+}
+
+// New makes a Tunnel; Run starts it.
+func New(cfg Config) (*Tunnel, error) {
+	if cfg.Device == nil || cfg.Transport == nil {
+		return nil, errors.New("tunnel: a device and a transport are required")
+	}
+	if cfg.OuterMTU == 0 {
+		cfg.OuterMTU = defaultOuterMTU
+	}
+	if cfg.OuterMTU < minMTU4 || cfg.OuterMTU > 65535 {
+		return nil, fmt.Errorf("tunnel: outer MTU %d is not within %d..65535", cfg.OuterMTU, minMTU4)
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
+	table, err := newSAD(cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tunnel{cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{}}
+	t.forwarding.Store(&forwarding{})
+	return t, nil
+}
+
+// now is the monotonic time since New; never 0 once running, so that 0 can
+// stand for never.
+func (t *Tunnel) now() time.Duration { return time.Since(t.start) + 1 }
+
+// Run carries packets until ctx ends or the device or transport fails. It owns
+// both from the start and closes them before it returns. The error is nil when
+// ctx ended it.
+func (t *Tunnel) Run(ctx context.Context) error {
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		<-running.Done()
+		return errors.Join(t.cfg.Device.Close(), t.cfg.Transport.Close())
+	})
+	group.Go(func() error { return t.sendKeepalives(running) })
+	workers := t.cfg.Device.Queues()
+	if t.cfg.Workers > 0 {
+		workers = min(workers, t.cfg.Workers)
+	}
+	for range workers {
+		w := newOutboundWorker(t)
+		group.Go(func() error { return w.run() })
+	}
+	for _, r := range t.cfg.Transport.Receivers() {
+		w := newInboundWorker(t, r)
+		group.Go(func() error { return w.run() })
+	}
+	err := group.Wait()
+	if ctx.Err() != nil && closed(err) {
+		return nil
+	}
+	return err
+}
+
+// closed tells whether err is only the consequence of closing, or nil.
+func closed(err error) bool {
+	return err == nil || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed)
+}
