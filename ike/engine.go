@@ -28,6 +28,9 @@ type EngineConfig struct {
 	// Report is told everything that happens, from many goroutines. It must
 	// not block.
 	Report func(sa.Report)
+	// Changed is told when what a connection wants or has changed, after
+	// Status shows it. It must not block; nil is not called.
+	Changed func(connection string)
 	// Random is the source of all entropy; nil is crypto/rand. It must be
 	// safe for concurrent use.
 	Random io.Reader
@@ -67,6 +70,9 @@ type ownerSet struct {
 func NewEngine(cfg EngineConfig) (*Engine, error) {
 	if cfg.Transport == nil || cfg.DataPath == nil || cfg.Report == nil {
 		return nil, errors.New("ike: an engine needs a transport, a data path and a report function")
+	}
+	if cfg.Changed == nil {
+		cfg.Changed = func(string) {}
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader

@@ -239,7 +239,10 @@ func (o *owner) publish() {
 	for _, c := range snap.Children {
 		s.Children = append(s.Children, c.Child)
 	}
-	o.status.Store(s)
+	old := o.status.Swap(s)
+	if old == nil || old.Wanted != s.Wanted || old.State != s.State || len(old.Children) != len(s.Children) {
+		o.engine.cfg.Changed(s.Name)
+	}
 }
 
 // stateFor is the user's word for what the machine does. An IKE SA without a

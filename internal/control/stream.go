@@ -56,3 +56,10 @@ func (s *Stream) takeLost(r *reader) uint64 {
 	r.lost = 0
 	return n
 }
+
+// Heard tells whether anybody listens.
+func (s *Stream) Heard() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.readers) > 0
+}

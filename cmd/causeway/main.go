@@ -1,0 +1,72 @@
+// Command causeway is a userspace IPsec gateway: `causeway run` is the daemon,
+// the other subcommands talk to it through its control socket.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"causeway/config"
+)
+
+// The exit codes that users and scripts may rely on.
+const (
+	exitOK        = 0
+	exitFailed    = 1
+	exitBadConfig = 2
+	exitDown      = 3 // status: a wanted connection is down
+)
+
+// exitError ends the command with a code; its text, if any, goes to standard
+// error.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e *exitError) Error() string { return e.text }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitFailed, err.Error()}
+		var invalid *config.InvalidError
+		if errors.As(err, &invalid) {
+			exit.code = exitBadConfig
+		}
+	}
+	if exit.text != "" {
+		fmt.Fprintln(os.Stderr, exit.text)
+	}
+	return exit.code
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "causeway",
+		Short:         "a userspace IPsec gateway",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	socket := os.Getenv("CAUSEWAY_SOCKET")
+	if socket == "" {
+		socket = "/run/causeway/control.sock"
+	}
+	root.PersistentFlags().StringVar(&socket, "socket", socket, "control socket of the daemon ($CAUSEWAY_SOCKET)")
+	root.AddCommand(
+		newRun(root), newCheck(), newStatus(&socket), newUp(&socket), newDown(&socket),
+		newRekey(&socket), newReload(&socket), newEvents(&socket), newVersion(),
+	)
+	return root
+}

@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+	"causeway/ike/sa"
+	"causeway/tunnel"
+)
+
+// dataPath is ike.DataPath over a tunnel.
+type dataPath struct {
+	tunnel *tunnel.Tunnel
+	// replayWindows by connection; a reload changes it while owners read.
+	mu            sync.RWMutex
+	replayWindows map[string]int
+}
+
+func (d *dataPath) setReplayWindow(connection string, packets int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.replayWindows[connection] = packets
+}
+
+func (d *dataPath) replayWindow(connection string) int {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.replayWindows[connection]
+}
+
+// AllocateSPI implements ike.DataPath.
+func (d *dataPath) AllocateSPI() (uint32, error) { return d.tunnel.AllocateSPI() }
+
+// InstallInbound implements ike.DataPath.
+func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
+	p, err := inboundParameters(c, d.replayWindow(connection))
+	if err != nil {
+		return err
+	}
+	in, err := esp.NewInbound(p)
+	if err != nil {
+		return err
+	}
+	return d.tunnel.InstallInbound(connection, in, policyOf(c), c.Local, c.Remote)
+}
+
+// ActivateOutbound implements ike.DataPath.
+func (d *dataPath) ActivateOutbound(connection string, c *sa.Child) error {
+	p, err := outboundParameters(c)
+	if err != nil {
+		return err
+	}
+	out, err := esp.NewOutbound(p)
+	if err != nil {
+		return err
+	}
+	return d.tunnel.ActivateOutbound(connection, out, policyOf(c), c.SPIIn, c.Local, c.Remote)
+}
+
+func policyOf(c *sa.Child) *selector.Policy {
+	return selector.Compile(c.LocalSelectors, c.RemoteSelectors)
+}
+
+// RemoveChild implements ike.DataPath.
+func (d *dataPath) RemoveChild(_ string, spiIn uint32) {
+	d.tunnel.RemoveChild(spiIn)
+	d.tunnel.ReleaseSPI(spiIn)
+}
+
+// MoveChildren implements ike.DataPath.
+func (d *dataPath) MoveChildren(connection string, local, remote netip.AddrPort) {
+	d.tunnel.MoveChildren(connection, local, remote)
+}
+
+// LastInbound implements ike.DataPath.
+func (d *dataPath) LastInbound(connection string) time.Time { return d.tunnel.LastInbound(connection) }

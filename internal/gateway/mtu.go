@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"causeway/config"
+	"causeway/esp"
+	"causeway/ike/transform"
+	"causeway/tunnel"
+)
+
+// standardMTU is Ethernet's: the outer MTU where nothing better is known.
+const standardMTU = 1500
+
+// outerMTU is the smallest that the kernel knows towards a configured peer.
+func (g *Gateway) outerMTU(cfg *config.Config) int {
+	smallest := 0
+	for _, c := range cfg.Connections {
+		for _, a := range c.Remote.Addresses {
+			if !a.IP.IsValid() {
+				continue
+			}
+			local, err := g.conns.LocalAddr(a.IP)
+			if err != nil {
+				continue
+			}
+			mtu, err := g.conns.PathMTU(local, a.IP)
+			if err == nil && mtu > 0 && (smallest == 0 || mtu < smallest) {
+				smallest = mtu
+			}
+		}
+	}
+	if smallest == 0 {
+		return standardMTU
+	}
+	return smallest
+}
+
+// deviceMTU is the interface's MTU: the configured one, or the smallest that
+// any connection's first proposal leaves of the outer MTU. A connection that
+// ends up with more overhead answers packets that are too big with ICMP.
+func deviceMTU(cfg *config.Config, outer int) (int, error) {
+	if cfg.Gateway.Interface.MTU != 0 {
+		return cfg.Gateway.Interface.MTU, nil
+	}
+	smallest := 0
+	for _, c := range cfg.Connections {
+		offered, err := proposals(transform.ESP, c.ESP.Proposals, transform.DefaultESPProposals)
+		if err != nil {
+			return 0, err
+		}
+		mtu, err := innerMTU(outer, mayBeIPv6(c.Remote), offered[0])
+		if err != nil {
+			return 0, err
+		}
+		if smallest == 0 || mtu < smallest {
+			smallest = mtu
+		}
+	}
+	if smallest == 0 {
+		return innerMTU(outer, false, transform.DefaultESPProposals()[0])
+	}
+	return smallest, nil
+}
+
+func mayBeIPv6(r config.Remote) bool {
+	for _, a := range r.Addresses {
+		if a.IP.Is6() {
+			return true
+		}
+	}
+	return false
+}
+
+// innerMTU is what the suite that a proposal prefers leaves of the outer MTU.
+func innerMTU(outer int, v6 bool, p transform.Proposal) (int, error) {
+	suite, _, err := transform.MatchIgnoringGroup(transform.ESP, []transform.Proposal{p}, []transform.Proposal{p})
+	if err != nil {
+		return 0, err
+	}
+	out, err := esp.NewOutbound(esp.Parameters{
+		SPI: 1 << 8, Cipher: espCiphers[suite.Encryption.ID], Integrity: espIntegrity[suite.Integrity.ID], ESN: suite.ESN,
+		EncryptionKey: make([]byte, suite.EncryptionKeyLen()), IntegrityKey: make([]byte, suite.IntegrityKeyLen()),
+	})
+	if err != nil {
+		return 0, err
+	}
+	return tunnel.InnerMTU(outer, v6, out), nil
+}

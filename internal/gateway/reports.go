@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/internal/control"
+)
+
+// The levels of an event, as zap names them.
+const (
+	levelDebug = "debug"
+	levelInfo  = "info"
+	levelWarn  = "warn"
+)
+
+// eventOf puts a report into words and fields: the one place that does.
+func eventOf(r sa.Report, at time.Time) control.Event {
+	ev := describe(r)
+	ev.At = at
+	return ev
+}
+
+func describe(r sa.Report) control.Event {
+	switch r := r.(type) {
+	case sa.Connecting:
+		return connecting(r)
+	case sa.IKEEstablished:
+		return ikeEstablished(r)
+	case sa.IKEClosed:
+		return ikeClosed(r)
+	case sa.ChildEstablished:
+		return childEstablished(r)
+	case sa.ChildClosed:
+		return childClosed(r)
+	case sa.Failed:
+		return failed(r)
+	case sa.EndpointChanged:
+		return event("endpoint_changed", levelInfo, r.Connection,
+			fmt.Sprintf("the peer moved from %v to %v", r.Old, r.New), "remote", r.New.String())
+	case sa.MessageTrace:
+		return trace(r)
+	case sa.MessageDropped:
+		ev := event("message_dropped", levelDebug, r.Connection,
+			fmt.Sprintf("ignored a message from %v: %s", r.Remote, r.Detail), "remote", r.Remote.String())
+		ev.Fields["reason"] = string(r.Reason)
+		return ev
+	}
+	return event("unknown", levelWarn, "", fmt.Sprintf("%T", r))
+}
+
+func event(kind, level, connection, message string, fields ...string) control.Event {
+	ev := control.Event{Type: kind, Level: level, Connection: connection, Message: message, Fields: map[string]string{}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		ev.Fields[fields[i]] = fields[i+1]
+	}
+	return ev
+}
+
+func connecting(r sa.Connecting) control.Event {
+	message := fmt.Sprintf("connecting to %v", r.Remote)
+	if !r.Initiator {
+		message = fmt.Sprintf("%v connects", r.Remote)
+	}
+	return event("connecting", levelInfo, r.Connection, message,
+		"role", role(r.Initiator), "local", r.Local.String(), "remote", r.Remote.String())
+}
+
+func ikeEstablished(r sa.IKEEstablished) control.Event {
+	verb := "established"
+	if r.Rekeys != 0 {
+		verb = "rekeyed"
+	}
+	return event("ike_established", levelInfo, r.Connection,
+		fmt.Sprintf("IKE SA %s with %s (%s)", verb, r.IKE.RemoteIdentity, r.IKE.Suite),
+		"role", role(r.IKE.Initiator), "spi_i", spi64(r.IKE.SPIi), "spi_r", spi64(r.IKE.SPIr),
+		"local", r.IKE.Local.String(), "remote", r.IKE.Remote.String(),
+		"local_identity", r.IKE.LocalIdentity, "remote_identity", r.IKE.RemoteIdentity,
+		"nat", r.IKE.NAT, "suite", r.IKE.Suite)
+}
+
+func ikeClosed(r sa.IKEClosed) control.Event {
+	level, message := levelInfo, "IKE SA closed"
+	switch {
+	case r.Failure != nil:
+		level, message = levelWarn, "IKE SA lost: "+r.Failure.Message
+	case r.Replaced:
+		message = "old IKE SA closed"
+	case r.Remote:
+		message = "IKE SA closed by the peer"
+	}
+	ev := event("ike_closed", level, r.Connection, message, "spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr))
+	ev.Problem = problemOf(r.Failure)
+	return ev
+}
+
+func childEstablished(r sa.ChildEstablished) control.Event {
+	verb := "established"
+	if r.Child.Rekeys != 0 {
+		verb = "rekeyed"
+	}
+	return event("child_established", levelInfo, r.Connection,
+		fmt.Sprintf("Child SA %s: %v === %v (%v)", verb, r.Child.LocalSelectors, r.Child.RemoteSelectors, r.Child.Suite),
+		"child", r.Child.Name, "spi_in", spi32(r.Child.SPIIn), "spi_out", spi32(r.Child.SPIOut),
+		"suite", r.Child.Suite.String(), "local", r.Child.Local.String(), "remote", r.Child.Remote.String())
+}
+
+func childClosed(r sa.ChildClosed) control.Event {
+	level, message := levelInfo, "Child SA closed"
+	switch {
+	case r.Failure != nil:
+		level, message = levelWarn, "Child SA lost: "+r.Failure.Message
+	case r.Replaced:
+		message = "old Child SA closed"
+	case r.Remote:
+		message = "Child SA closed by the peer"
+	}
+	ev := event("child_closed", level, r.Connection, message, "spi_in", spi32(r.SPIIn), "spi_out", spi32(r.SPIOut))
+	ev.Problem = problemOf(r.Failure)
+	return ev
+}
+
+func failed(r sa.Failed) control.Event {
+	ev := event("failed", levelWarn, r.Connection, r.Failure.Message)
+	if r.Remote.IsValid() {
+		ev.Fields["remote"] = r.Remote.String()
+	}
+	ev.Problem = problemOf(r.Failure)
+	return ev
+}
+
+func trace(r sa.MessageTrace) control.Event {
+	arrow := "<-"
+	if r.Sent {
+		arrow = "->"
+	}
+	kind := "request"
+	if r.Response {
+		kind = "response"
+	}
+	message := fmt.Sprintf("%s %s %s %d { %s }", arrow, r.Exchange, kind, r.MessageID, r.Summary)
+	if r.Retransmit > 0 {
+		message += fmt.Sprintf(", retransmission %d", r.Retransmit)
+	}
+	return event("message", levelDebug, r.Connection, message,
+		"spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr), "local", r.Local.String(), "remote", r.Remote.String(),
+		"bytes", fmt.Sprint(r.Bytes))
+}
+
+// problemOf is a failure in the API's words; nil for none.
+func problemOf(f *sa.Failure) *control.Problem {
+	if f == nil {
+		return nil
+	}
+	return &control.Problem{
+		Reason: string(f.Reason), Message: f.Message,
+		Local: strings.TrimRight(f.Local, "\n"), Remote: strings.TrimRight(f.Remote, "\n"), Hint: f.Hint,
+	}
+}
+
+func role(initiator bool) string {
+	if initiator {
+		return "initiator"
+	}
+	return "responder"
+}
+
+func spi64(spi uint64) string { return fmt.Sprintf("%016x", spi) }
+func spi32(spi uint32) string { return fmt.Sprintf("%08x", spi) }
+
+// natOf is r's finding about NATs that concerns keepalives: this side is
+// behind one.
+func behindNAT(nat string) bool { return nat == "local" || nat == "both" }

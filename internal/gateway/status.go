@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"causeway/config"
+	"causeway/esp/selector"
+	"causeway/ike"
+	"causeway/ike/sa"
+	"causeway/internal/control"
+	"causeway/tunnel"
+)
+
+// Status implements control.Backend.
+func (g *Gateway) Status() control.Status {
+	cfg := g.config.Load()
+	features := g.conns.Features()
+	s := control.Status{Gateway: control.Gateway{
+		Name: cfg.Gateway.Name, Version: g.version, UptimeS: int64(time.Since(g.started).Seconds()),
+		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName,
+		Offloads: map[string]string{"udp_segment": onOff(features.GSO), "udp_gro": onOff(features.GRO)},
+		Drops:    dropsOf(g.tunnel.TotalCounters()),
+	}}
+	configured := map[string]config.Connection{}
+	for _, c := range cfg.Connections {
+		configured[c.Name] = c
+	}
+	for _, c := range g.engine.Status() {
+		s.Connections = append(s.Connections, g.connectionStatus(c, configured[c.Name]))
+	}
+	return s
+}
+
+// dataPathName is the backend in use: the portable TUN device.
+const dataPathName = "portable"
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connection) control.Connection {
+	out := control.Connection{
+		Name: c.Name, Wanted: "down", State: string(c.State), Attempt: c.Attempt,
+		Children: []control.Child{}, NextAttempt: moment(c.NextAttempt),
+		LocalNetworks: texts(conf.Local.Networks), RemoteNetworks: texts(conf.Remote.Networks),
+		Remote: remoteOf(conf.Remote),
+	}
+	if c.Wanted {
+		out.Wanted = "up"
+	}
+	counters, _ := g.tunnel.ConnectionCounters(c.Name)
+	out.Drops = dropsOf(counters)
+	if len(c.IKE) > 0 {
+		out.IKE = ikeStatus(c.IKE[0])
+	}
+	for _, child := range c.Children {
+		out.Children = append(out.Children, g.childStatus(child))
+	}
+	if c.LastFailure != nil {
+		out.LastError = &control.LastError{Problem: *problemOf(c.LastFailure), At: c.LastFailed}
+	}
+	return out
+}
+
+func ikeStatus(i sa.IKEInfo) *control.IKE {
+	return &control.IKE{
+		Version: i.Version, Role: role(i.Initiator), SPIi: spi64(i.SPIi), SPIr: spi64(i.SPIr),
+		Local: i.Local.String(), Remote: i.Remote.String(),
+		LocalIdentity: i.LocalIdentity, RemoteIdentity: i.RemoteIdentity, NAT: i.NAT, Suite: i.Suite,
+		EstablishedAt: moment(i.EstablishedAt), RekeyAt: moment(i.RekeyAt),
+	}
+}
+
+func (g *Gateway) childStatus(c *sa.Child) control.Child {
+	n, _ := g.tunnel.ChildCounters(c.SPIIn)
+	return control.Child{
+		Name: c.Name, SPIIn: spi32(c.SPIIn), SPIOut: spi32(c.SPIOut), Suite: c.Suite.String(),
+		Encapsulation:  "udp",
+		LocalSelectors: selectorTexts(c.LocalSelectors), RemoteSelectors: selectorTexts(c.RemoteSelectors),
+		PacketsIn: n.PacketsIn, BytesIn: n.BytesIn, PacketsOut: n.PacketsOut, BytesOut: n.BytesOut,
+		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt),
+	}
+}
+
+// shownDrops are in every status, also at zero, so that users and graphs can
+// rely on them; the others appear once they happen.
+var shownDrops = []tunnel.Drop{tunnel.DropReplay, tunnel.DropAuthentication, tunnel.DropSelector, tunnel.DropMeter}
+
+func dropsOf(c tunnel.Counters) map[string]uint64 {
+	out := map[string]uint64{}
+	for i, n := range c.Drops {
+		if n > 0 {
+			out[tunnel.Drop(i).String()] = n
+		}
+	}
+	for _, d := range shownDrops {
+		out[d.String()] = c.Drops[d]
+	}
+	return out
+}
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func texts(networks []netip.Prefix) []string {
+	out := make([]string, 0, len(networks))
+	for _, p := range networks {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+func selectorTexts(l selector.List) []string {
+	out := make([]string, 0, len(l))
+	for _, s := range l {
+		out = append(out, s.String())
+	}
+	return out
+}
+
+func remoteOf(r config.Remote) string {
+	if r.Any {
+		return "any"
+	}
+	if len(r.Addresses) == 0 {
+		return ""
+	}
+	text := r.Addresses[0].String()
+	if more := len(r.Addresses) - 1; more > 0 {
+		text += fmt.Sprintf(" (+%d)", more)
+	}
+	return text
+}

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+
+	"causeway/config"
+	"causeway/esp/selector"
+	"causeway/ike"
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// Checks lets package config, which knows no protocol, ask what an identity or
+// a proposal may look like.
+func Checks() config.Checks {
+	return config.Checks{
+		Identity: func(text string) error {
+			_, err := auth.ParseIdentity(text)
+			return err
+		},
+		Proposal: func(protocol, text string) error {
+			_, err := transform.ParseProposal(protocolOf(protocol), text)
+			return err
+		},
+	}
+}
+
+func protocolOf(name string) transform.Protocol {
+	if name == "ike" {
+		return transform.IKE
+	}
+	return transform.ESP
+}
+
+// connections is what the engine is to run for the configuration.
+func connections(cfg *config.Config) ([]ike.Connection, error) {
+	out := make([]ike.Connection, 0, len(cfg.Connections))
+	for _, c := range cfg.Connections {
+		settings, err := settingsOf(cfg, c)
+		if err != nil {
+			return nil, err
+		}
+		conn := ike.Connection{Settings: settings, Start: startOf(c.Start)}
+		for _, a := range c.Remote.Addresses {
+			conn.Remotes = append(conn.Remotes, a.String())
+		}
+		out = append(out, conn)
+	}
+	return out, nil
+}
+
+func startOf(s config.Start) ike.StartPolicy {
+	switch s {
+	case config.StartOnTraffic:
+		return ike.StartOnTraffic
+	case config.StartOnDemand:
+		return ike.StartOnDemand
+	}
+	return ike.StartAlways
+}
+
+func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
+	s := &sa.Settings{
+		Name:           c.Name,
+		LocalAddresses: cfg.Gateway.Listen.Addresses,
+		PSK:            auth.NewSecret(c.Auth.PSK.Bytes()),
+		Children:       childrenOf(c),
+		IKELifetime:    c.IKE.Lifetime,
+		DPD:            c.IKE.DPD,
+		ChildLifetime:  sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes},
+
+		ForceEncapsulation: c.ESP.Encapsulation == config.EncapsulationForce,
+		RespondOnly:        c.Mode == config.RespondOnly || c.Remote.Any,
+		InitiateOnly:       c.Mode == config.InitiateOnly,
+	}
+	s.RemoteAddresses = literalAddresses(c.Remote)
+	var err error
+	if s.LocalIdentity, err = identityOf(c.Local.Identity, cfg.Gateway.Identity); err != nil {
+		return nil, err
+	}
+	if s.RemoteIdentity, err = identityOf(c.Remote.Identity, nameOf(c.Remote)); err != nil {
+		return nil, err
+	}
+	if s.IKEProposals, err = proposals(transform.IKE, c.IKE.Proposals, transform.DefaultIKEProposals); err != nil {
+		return nil, err
+	}
+	if s.ESPProposals, err = proposals(transform.ESP, c.ESP.Proposals, transform.DefaultESPProposals); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// literalAddresses are the addresses that a peer must come from; none when a
+// DNS name is among them, since what it resolves to may change at any time and
+// the identity decides then.
+func literalAddresses(r config.Remote) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range r.Addresses {
+		if a.Name != "" {
+			return nil
+		}
+		out = append(out, a.IP)
+	}
+	return out
+}
+
+// nameOf is the identity that a peer known by a DNS name is expected to show.
+// A peer known by addresses shows the one in use, which the machine knows.
+func nameOf(r config.Remote) string {
+	if len(r.Addresses) > 0 {
+		return r.Addresses[0].Name
+	}
+	return ""
+}
+
+// identityOf parses the first of texts that is not empty; none is the zero
+// identity.
+func identityOf(texts ...string) (auth.Identity, error) {
+	for _, text := range texts {
+		if text != "" {
+			return auth.ParseIdentity(text)
+		}
+	}
+	return auth.Identity{}, nil
+}
+
+func proposals(p transform.Protocol, texts []string, byDefault func() []transform.Proposal) ([]transform.Proposal, error) {
+	if len(texts) == 0 {
+		return byDefault(), nil
+	}
+	out := make([]transform.Proposal, 0, len(texts))
+	for _, text := range texts {
+		proposal, err := transform.ParseProposal(p, text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, proposal)
+	}
+	return out, nil
+}
+
+// childrenOf are the Child SAs that a connection wants. Route-based: one, from
+// anything to anything, which the peer may narrow; routes decide what enters
+// it. Policy-based: one with all networks of both sides.
+func childrenOf(c config.Connection) []sa.ChildSettings {
+	if c.Type == config.RouteBased {
+		return []sa.ChildSettings{{Name: c.Name, Local: anyOf(c), Remote: anyOf(c)}}
+	}
+	return []sa.ChildSettings{{Name: c.Name, Local: selectorsOf(c.Local.Networks), Remote: selectorsOf(c.Remote.Networks)}}
+}
+
+// anyOf is 0.0.0.0/0, ::/0, or both, by the families of the remote networks: a
+// peer without IPv6 need not be asked for it.
+func anyOf(c config.Connection) selector.List {
+	var out selector.List
+	for _, s := range selector.Any() {
+		if slices.ContainsFunc(c.Remote.Networks, func(p netip.Prefix) bool { return p.Addr().Is4() == s.Is4() }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func selectorsOf(networks []netip.Prefix) selector.List {
+	out := make(selector.List, 0, len(networks))
+	for _, p := range networks {
+		out = append(out, selector.FromPrefix(p))
+	}
+	return out
+}
