@@ -43,7 +43,7 @@ func TestDeleteMalformed(t *testing.T) {
 	wantEncodeError(t, "SPI too long", &Delete{Protocol: ProtocolESP, SPIs: [][]byte{make([]byte, 256)}})
 }
 
-// Some peers count the IKE SA itself; it has no SPI in either case.
+// The IKE SA has no SPI in this payload, so that a count of them says nothing more.
 func TestDeleteIKECounted(t *testing.T) {
 	ps, err := chainOf(PayloadDelete, unhex(t, "01 00 0001"))
 	if err != nil || len(ps[0].(*Delete).SPIs) != 0 {

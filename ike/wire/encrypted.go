@@ -32,7 +32,8 @@ func (*Encrypted) Type() PayloadType { return PayloadSK }
 func (p *Encrypted) AppendBody(dst []byte) ([]byte, error) { return append(dst, p.Body...), nil }
 
 func parseEncrypted(first PayloadType, r *reader) *Encrypted {
-	return &Encrypted{First: first, Offset: r.offset, Body: r.rest()}
+	offset := r.offset // before rest moves it
+	return &Encrypted{First: first, Body: r.rest(), Offset: offset}
 }
 
 // AppendEncrypted appends the header and the generic SK header of a message whose only payload is SK, with every

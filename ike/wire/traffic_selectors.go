@@ -65,6 +65,7 @@ func parseTrafficSelectors(r *reader) (*TrafficSelectors, error) {
 	if r.err == nil && count == 0 {
 		r.fail("no traffic selector")
 	}
+	p.Selectors = make([]TrafficSelector, 0, min(count, len(r.b)/selectorHeaderLen))
 	for range count {
 		if r.err != nil {
 			break
