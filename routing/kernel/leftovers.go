@@ -1,0 +1,42 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// RemoveLeftovers removes what a crashed run left: our routes, and the TUN
+// interface name where it outlived its program (a persistent one that no
+// program has open and that was not prepared for a certain user). Call it
+// before the interface is opened. An interface of another kind is left alone;
+// opening it will say that the name is taken.
+func (k *Kernel) RemoveLeftovers(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	errs := []error{k.removeRoutes()}
+	link, err := k.handle.LinkByName(name)
+	var gone netlink.LinkNotFoundError
+	switch {
+	case errors.As(err, &gone):
+	case err != nil:
+		errs = append(errs, fmt.Errorf("kernel: interface %s: %w", name, err))
+	case abandoned(link):
+		errs = append(errs, k.change(k.handle.LinkDel(link), "remove the leftover interface %s", name))
+	}
+	return errors.Join(errs...)
+}
+
+// abandoned tells a TUN interface that is up and that nobody holds: it has no
+// carrier (IFF_LOWER_UP). One that is down says nothing about carrier and may be
+// held by a program that is starting; tun.Open takes it over if it can.
+func abandoned(link netlink.Link) bool {
+	t, ok := link.(*netlink.Tuntap)
+	if !ok || t.Mode != unix.IFF_TUN || t.NonPersist || t.Owner != 0 || t.Group != 0 {
+		return false // owner and group are 0 where there are none
+	}
+	flags := t.Attrs().RawFlags
+	return flags&unix.IFF_UP != 0 && flags&unix.IFF_LOWER_UP == 0
+}
