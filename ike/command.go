@@ -68,7 +68,7 @@ func (e *Engine) Up(ctx context.Context, connection string) error {
 		if o.state == ikev2.StateDown && !o.resolving {
 			o.keep.want(time.Now(), true)
 		}
-		o.keep.wanted = o.initiates()
+		o.keep.wanted, o.resting = o.initiates(), false
 		return &waiter{met: up}
 	})
 }
@@ -77,6 +77,7 @@ func (e *Engine) Up(ctx context.Context, connection string) error {
 func (e *Engine) Down(ctx context.Context, connection string) error {
 	return e.command(ctx, connection, func(o *owner) *waiter {
 		o.keep.rest()
+		o.resting = true
 		o.step(sa.Down{})
 		return &waiter{met: func(o *owner) bool { return o.state == ikev2.StateDown }}
 	})

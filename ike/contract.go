@@ -62,15 +62,17 @@ type Connection struct {
 // ConnectionStatus is what a connection wants and has, at one moment.
 // Immutable.
 type ConnectionStatus struct {
-	Name        string
-	Wanted      bool // to be up all the time
-	State       State
-	IKE         []sa.IKEInfo // the newest first
-	Children    []*sa.Child  // the newest first
-	LastFailure *sa.Failure
-	LastFailed  time.Time
-	Attempt     int       // failed attempts since the last success
-	NextAttempt time.Time // zero: none planned
+	Name   string
+	Wanted bool // to be up all the time
+	// WaitsForTraffic: a packet brings it up.
+	WaitsForTraffic bool
+	State           State
+	IKE             []sa.IKEInfo // the newest first
+	Children        []*sa.Child  // the newest first
+	LastFailure     *sa.Failure
+	LastFailed      time.Time
+	Attempt         int       // failed attempts since the last success
+	NextAttempt     time.Time // zero: none planned
 	// Dropped counts datagrams that found the inbox full.
 	Dropped uint64
 }

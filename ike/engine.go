@@ -172,6 +172,13 @@ func (e *Engine) LifetimeHit(connection string, spiIn uint32, hard bool) {
 	}
 }
 
+// EndpointSeen says that authentic ESP of a Child SA came from a new address.
+func (e *Engine) EndpointSeen(connection string, spiIn uint32, local, remote netip.AddrPort) {
+	if o := e.owner(connection); o != nil {
+		o.inbox.offer(sa.EndpointSeen{SPI: spiIn, Local: local, Remote: remote})
+	}
+}
+
 // Status is every connection's status, by name.
 func (e *Engine) Status() []ConnectionStatus {
 	set := e.owners.Load()

@@ -32,6 +32,9 @@ type owner struct {
 	// refused is set once an attempt found the local network refusing.
 	refused error
 	ending  bool
+	// resting: a command took the connection down; only a command or the peer
+	// brings it back.
+	resting bool
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -110,10 +113,16 @@ func (o *owner) finish() {
 }
 
 func (o *owner) receive(ev sa.Event) {
-	if _, ok := ev.(sa.TrafficNeeded); ok && o.state == ikev2.StateDown && o.conn.Start != StartOnDemand && o.initiates() && o.keep.due().IsZero() {
+	if _, ok := ev.(sa.TrafficNeeded); ok && o.wakesOnTraffic() {
 		o.keep.want(time.Now(), false)
 	}
 	o.step(ev)
+}
+
+// wakesOnTraffic tells whether a packet is a reason to start now.
+func (o *owner) wakesOnTraffic() bool {
+	return o.state == ikev2.StateDown && o.conn.Start == StartOnTraffic && o.initiates() &&
+		!o.resting && !o.resolving && o.keep.due().IsZero()
 }
 
 // tick does what is due: the machine's timers and the next attempt.
@@ -230,7 +239,8 @@ func (o *owner) publish() {
 	snap := o.machine.Snapshot()
 	s := &ConnectionStatus{
 		Name: o.name(), Wanted: o.keep.wanted, State: o.stateFor(snap),
-		LastFailure: o.failure, LastFailed: o.failedAt,
+		WaitsForTraffic: o.conn.Start == StartOnTraffic && o.initiates() && !o.resting,
+		LastFailure:     o.failure, LastFailed: o.failedAt,
 		Attempt: o.keep.attempt, NextAttempt: o.keep.due(),
 	}
 	for _, i := range snap.IKE {

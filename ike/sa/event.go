@@ -39,6 +39,14 @@ type LifetimeHit struct {
 // machine's SAs since the last report: proof of the peer's life (RFC 7296 §2.4).
 type InboundTraffic struct{}
 
+// EndpointSeen says that authentic, fresh ESP of the Child SA with the inbound
+// SPI came from another outer address than the SA's: a NAT gave the peer a new
+// one (RFC 7296 §2.23).
+type EndpointSeen struct {
+	SPI           uint32
+	Local, Remote netip.AddrPort
+}
+
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
 type Up struct{ Local, Remote netip.AddrPort }
@@ -60,6 +68,7 @@ func (WorkDone) isEvent()       {}
 func (TrafficNeeded) isEvent()  {}
 func (LifetimeHit) isEvent()    {}
 func (InboundTraffic) isEvent() {}
+func (EndpointSeen) isEvent()   {}
 func (Up) isEvent()             {}
 func (Down) isEvent()           {}
 func (Rekey) isEvent()          {}

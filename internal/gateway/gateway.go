@@ -105,6 +105,14 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.mtu, err = deviceMTU(cfg, outerMTU); err != nil {
 		return err
 	}
+	table, err := kernel.Open(0)
+	if err != nil {
+		return err
+	}
+	g.routes = newRouteKeeper(table)
+	if err := table.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
+		return err
+	}
 	if g.device, err = tun.Open(cfg.Gateway.Interface.Name, g.mtu); err != nil {
 		return err
 	}
@@ -112,7 +120,6 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.workers == 0 {
 		g.workers = runtime.GOMAXPROCS(0)
 	}
-	g.routes = newRouteKeeper(g.device.Name(), g.mtu)
 	return g.openTunnel(cfg, outerMTU)
 }
 
@@ -268,4 +275,4 @@ func ownAddresses(cfg *config.Config) (v4, v6 netip.Addr) {
 var _ ike.DataPath = (*dataPath)(nil)
 var _ ike.Transport = (*udp.Conns)(nil)
 var _ control.Backend = (*Gateway)(nil)
-var _ routeTable = (*kernel.Table)(nil)
+var _ routeTable = (*kernel.Kernel)(nil)
