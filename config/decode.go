@@ -32,11 +32,16 @@ func (d *decoder) report(p Problem) {
 	d.problems = append(d.problems, p)
 }
 
-// wrong reports that what stands at a node cannot be read. Checks of the path
-// that follow are left out: they would speak of a value nobody wrote.
+// wrong reports an error at a node.
 func (d *decoder) wrong(n *yaml.Node, path, format string, args ...any) {
-	d.broken[path] = true
 	d.report(Problem{Line: n.Line, Column: n.Column, Path: path, What: fmt.Sprintf(format, args...)})
+}
+
+// unreadable reports that a value is not what its key wants. Checks of the path
+// that follow are left out: they would speak of a value nobody wrote.
+func (d *decoder) unreadable(n *yaml.Node, path, format string, args ...any) {
+	d.broken[path] = true
+	d.wrong(n, path, format, args...)
 }
 
 func (d *decoder) mark(path string, n *yaml.Node) { d.marks[path] = mark{n.Line, n.Column} }
@@ -54,7 +59,7 @@ type pair struct {
 func (d *decoder) pairs(n *yaml.Node, path string) []pair {
 	if n.Kind != yaml.MappingNode {
 		if nameOf(n) != "nothing" {
-			d.wrong(n, path, "must be a mapping (key: value), not %s", nameOf(n))
+			d.unreadable(n, path, "must be a mapping (key: value), not %s", nameOf(n))
 		}
 		return nil
 	}
@@ -87,7 +92,7 @@ func (d *decoder) untagged(n *yaml.Node, path string) bool {
 	if n.Style&yaml.TaggedStyle == 0 {
 		return true
 	}
-	d.wrong(n, path, "begins with a tag (!), which is not supported: put text that begins with ! in quotes")
+	d.unreadable(n, path, "begins with a tag (!), which is not supported: put text that begins with ! in quotes")
 	return false
 }
 
@@ -98,14 +103,14 @@ func (d *decoder) items(n *yaml.Node, path string, s shape) []*yaml.Node {
 		if nameOf(n) == "text" && !strings.ContainsAny(n.Value, "\n[]{},") {
 			what += fmt.Sprintf(": write [%s]", clip(n.Value))
 		}
-		d.wrong(n, path, "%s", what)
+		d.unreadable(n, path, "%s", what)
 		return nil
 	}
 	if !d.untagged(n, path) {
 		return nil
 	}
 	if len(n.Content) == 0 {
-		d.wrong(n, path, "is empty: must be %s, with one at least", s.Allowed)
+		d.unreadable(n, path, "is empty: must be %s, with one at least", s.Allowed)
 	}
 	return n.Content
 }
@@ -124,24 +129,28 @@ func scalar[V any](d *decoder, n *yaml.Node, path string, k kind[V]) (v V, ok bo
 	got := nameOf(n)
 	switch {
 	case got == "nothing":
-		d.wrong(n, path, "has no value: must be %s", k.Allowed)
+		d.unreadable(n, path, "has no value: must be %s", k.Allowed)
 	case n.Kind != yaml.ScalarNode:
-		d.wrong(n, path, "must be %s, not %s", k.Allowed, got)
+		d.unreadable(n, path, "must be %s, not %s", k.Allowed, got)
 	case got == "text" && k.unquoted && n.Value != k.word && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		d.wrong(n, path, "must be %s, not text: remove the quotes", k.Allowed)
+		hint := ""
+		if _, err := k.parse(n.Value); err == nil {
+			hint = ": remove the quotes"
+		}
+		d.unreadable(n, path, "must be %s, not text%s", k.Allowed, hint)
 	case got != "text" && k.text:
-		d.wrong(n, path, "must be %s, but is read as %s: put it in quotes", k.Allowed, got)
+		d.unreadable(n, path, "must be %s, but is read as %s: put it in quotes", k.Allowed, got)
 	default:
 		value, err := k.parse(n.Value)
 		if err == nil {
 			return value, true
 		}
 		if !errors.Is(err, errNotAllowed) {
-			d.wrong(n, path, "%s", err)
+			d.unreadable(n, path, "%s", err)
 		} else if k.secret {
-			d.wrong(n, path, "must be %s", k.Allowed)
+			d.unreadable(n, path, "must be %s", k.Allowed)
 		} else {
-			d.wrong(n, path, "must be %s, not %s", k.Allowed, quote(n.Value))
+			d.unreadable(n, path, "must be %s, not %s", k.Allowed, quote(n.Value))
 		}
 	}
 	return v, false

@@ -1,0 +1,240 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var compare = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, Secret{})}
+
+const psk = "f1Zq0vX5tS9rW2mK8bYc"
+
+// mustParse loads text that has no error.
+func mustParse(t testing.TB, text string) *Config {
+	t.Helper()
+	c, problems := Parse("gw.yaml", []byte(text), testChecks)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestMinimal(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := mustParse(t, `
+connections:
+  azure-west:
+    remote:
+      address: 203.0.113.5
+      networks: [10.2.0.0/16]
+    auth:
+      psk: "`+psk+`"
+`)
+	want := &Config{
+		Gateway: Gateway{
+			Name:      host,
+			Listen:    Listen{IKEPort: 500, NATPort: 4500},
+			Interface: Interface{Name: "cw0", Routes: true},
+		},
+		Control: Control{Socket: "/run/causeway/control.sock"},
+		Log:     Log{Level: LogInfo, Format: LogConsole},
+		Connections: []Connection{{
+			Name: "azure-west",
+			Remote: Remote{
+				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
+				Networks:  []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")},
+			},
+			Auth:      Auth{PSK: NewSecret(psk)},
+			Type:      RouteBased,
+			Start:     StartAlways,
+			Mode:      ModeDefault,
+			IKE:       IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
+			ESP:       ESP{Lifetime: time.Hour, LifetimeBytes: 100_000_000_000, ReplayWindow: 8192, Encapsulation: EncapsulationAuto},
+			Bandwidth: Share{Weight: 1},
+		}},
+	}
+	if diff := cmp.Diff(want, got, compare...); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestInterface loads the example that users are shown, which sets every key
+// but the alternatives of auth.
+func TestInterface(t *testing.T) {
+	got, problems := Load("testdata/interface.yaml", Checks{})
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	prefixes := func(p string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(p)} }
+	want := &Config{
+		Gateway: Gateway{
+			Name:      "hq",
+			Identity:  "hq.example.com",
+			Listen:    Listen{Addresses: []netip.Addr{netip.MustParseAddr("198.51.100.10")}, IKEPort: 500, NATPort: 4500},
+			Interface: Interface{Name: "cw0", Addresses: prefixes("169.254.21.2/30"), Routes: true},
+			Bandwidth: Bandwidth{Up: 1e9, Down: 1e9},
+		},
+		Control: Control{Socket: "/run/causeway/control.sock", HTTP: "127.0.0.1:8500"},
+		Log:     Log{Level: LogInfo, Format: LogConsole},
+		Connections: []Connection{{
+			Name:  "azure-west",
+			Local: Local{Identity: "hq.example.com", Networks: prefixes("10.1.0.0/16")},
+			Remote: Remote{
+				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
+				Identity:  "203.0.113.5",
+				Networks:  prefixes("10.2.0.0/16"),
+			},
+			Auth:  Auth{PSK: NewSecret("s3cret")},
+			Type:  RouteBased,
+			Start: StartAlways,
+			Mode:  ModeDefault,
+			IKE: IKE{Version: 2, Proposals: []string{"aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp2048"},
+				Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
+			ESP: ESP{Proposals: []string{"aes256gcm16-esn", "aes256gcm16"}, Lifetime: time.Hour,
+				LifetimeBytes: 100e9, ReplayWindow: 8192, Encapsulation: EncapsulationAuto},
+			Bandwidth: Share{Guarantee: 100e6, Ceiling: 500e6, Weight: 1},
+		}},
+	}
+	if diff := cmp.Diff(want, got, compare...); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, p := range problems {
+		if !strings.Contains(p.What, "is weak") && p.What != noMeter && !strings.Contains(p.What, "chmod 600") {
+			t.Errorf("unexpected problem: %s", p)
+		}
+	}
+}
+
+func TestDefaultsAreMergedUnderEachConnection(t *testing.T) {
+	t.Setenv("CAUSEWAY_TEST_PSK", "another-"+psk)
+	c := mustParse(t, `
+gateway: {identity: hq.example.com}
+connections:
+  a:
+    remote: {address: [203.0.113.5, branch.example.com.], networks: ["2001:db8::/32"]}
+    esp: {lifetime: 1h30m, lifetime_bytes: off}
+  b:
+    local: {identity: b.example.com}
+    remote: {address: any, identity: b, networks: [10.3.0.0/16]}
+    auth: {psk_env: CAUSEWAY_TEST_PSK}
+defaults:
+  local: {networks: [10.1.0.0/16]}
+  auth: {psk: "`+psk+`"}
+  ike: {dpd: off, lifetime: 2d}
+  esp: {lifetime: 30m, replay_window: 64, proposals: [aes256gcm16]}
+`)
+	a, b := c.Connections[0], c.Connections[1]
+	if a.ESP.Lifetime != 90*time.Minute || a.ESP.LifetimeBytes != 0 || a.ESP.ReplayWindow != 64 || len(a.ESP.Proposals) != 1 {
+		t.Errorf("a.esp = %+v", a.ESP)
+	}
+	if b.ESP.Lifetime != 30*time.Minute || b.IKE.Lifetime != 48*time.Hour || b.IKE.DPD != 0 {
+		t.Errorf("b.esp = %+v, b.ike = %+v", b.ESP, b.IKE)
+	}
+	if a.Local.Identity != "hq.example.com" || b.Local.Identity != "b.example.com" || len(b.Local.Networks) != 1 {
+		t.Errorf("local = %+v, %+v", a.Local, b.Local)
+	}
+	if string(a.Auth.PSK.Bytes()) != psk || string(b.Auth.PSK.Bytes()) != "another-"+psk || b.Auth.PSKEnv == "" {
+		t.Error("a connection's own method does not replace that of defaults, or defaults are not used")
+	}
+	if want := []Address{{IP: netip.MustParseAddr("203.0.113.5")}, {Name: "branch.example.com"}}; !cmp.Equal(want, a.Remote.Addresses, compare...) {
+		t.Errorf("a.remote.address = %v", a.Remote.Addresses)
+	}
+	if !b.Remote.Any || b.Mode != RespondOnly || b.Start != StartOnDemand {
+		t.Errorf("address any gives mode %s and start %s", b.Mode, b.Start)
+	}
+}
+
+func TestPathsAreRelativeToTheFile(t *testing.T) {
+	dir := t.TempDir()
+	text := "control: {socket: run.sock}\nconnections:\n  a:\n    remote: {address: \"2001:db8::5\", networks: [10.2.0.0/16]}\n    auth: {psk_file: a.psk}\n"
+	for name, data := range map[string]string{"gw.yaml": text, "a.psk": psk + "\r\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, problems := Load(filepath.Join(dir, "gw.yaml"), testChecks)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if c.Control.Socket != filepath.Join(dir, "run.sock") {
+		t.Errorf("control.socket = %s", c.Control.Socket)
+	}
+	if string(c.Connections[0].Auth.PSK.Bytes()) != psk {
+		t.Error("the key in the file is not read, or keeps its line end")
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	for path, want := range map[string]string{
+		"testdata/missing.yaml": "testdata/missing.yaml: cannot be read: no such file or directory",
+		"testdata":              "testdata: cannot be read: is a directory",
+	} {
+		c, problems := Load(path, Checks{})
+		if c != nil || problems.String() != want {
+			t.Errorf("Load(%s) = %v, %q, want %q", path, c, problems, want)
+		}
+	}
+}
+
+func TestTooLarge(t *testing.T) {
+	_, problems := Parse("gw.yaml", make([]byte, maxFileSize+1), Checks{})
+	if len(problems) != 1 || !strings.Contains(problems[0].What, "larger than 16 MiB") {
+		t.Error(problems)
+	}
+}
+
+// TestAliasesAreBounded has a file of a few lines that stands for 10^9 values.
+func TestAliasesAreBounded(t *testing.T) {
+	text := "a: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+	for i := range 8 {
+		text += fmt.Sprintf("b%d: &a%d [%s*a%d]\n", i, i+1, strings.Repeat(fmt.Sprintf("*a%d,", i), 9), i)
+	}
+	_, problems := Parse("gw.yaml", []byte(text), Checks{})
+	if len(problems) != 1 || !strings.Contains(problems[0].What, "aliases (*name) expand to more than") {
+		t.Error(problems)
+	}
+}
+
+// TestManyConnections has as many as a large hub: the checks between them must
+// not compare all with all.
+func TestManyConnections(t *testing.T) {
+	const n = 5000
+	var b strings.Builder
+	b.WriteString("defaults: {auth: {psk: \"" + psk + "\"}}\nconnections:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  c%d: {remote: {address: 203.0.%d.%d, networks: [10.%d.%d.0/24]}}\n", i, i/250, 1+i%250, i/250, i%250)
+	}
+	if c := mustParse(t, b.String()); len(c.Connections) != n || c.Connections[4999].Name != "c4999" {
+		t.Errorf("%d connections, out of order or missing", len(c.Connections))
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for _, test := range []struct {
+		p    Problem
+		want string
+	}{
+		{Problem{File: "f", Line: 3, Column: 4, Path: "a.b", What: "is wrong"}, "f:3:4: a.b: is wrong"},
+		{Problem{File: "f", Line: 3, Column: 4, Path: "a.b", What: "is odd", Severity: Warning}, "f:3:4: warning: a.b: is odd"},
+		{Problem{File: "f", What: "cannot be read"}, "f: cannot be read"},
+	} {
+		if got := test.p.String(); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+	both := Problems{{What: "e"}, {What: "w", Severity: Warning}}
+	if both.Err() == nil || both.Warnings().Err() != nil || len(both.Errors()) != 1 {
+		t.Error("only errors prevent the use of a configuration")
+	}
+}
