@@ -41,8 +41,8 @@ func bindError(local netip.AddrPort, errno unix.Errno) error {
 
 // occupant describes the program that holds a UDP port, as far as /proc tells.
 func occupant(port uint16) string {
-	inodes := inodesOnPort("/proc/net/udp", port)
-	inodes = append(inodes, inodesOnPort("/proc/net/udp6", port)...)
+	inodes := inodesOnPort("/proc/thread-self/net/udp", port)
+	inodes = append(inodes, inodesOnPort("/proc/thread-self/net/udp6", port)...)
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, link := range links {
 		target, err := os.Readlink(link)
@@ -69,7 +69,7 @@ func describe(pid string) string {
 	return fmt.Sprintf("%s (process %s)", name, pid)
 }
 
-// inodesOnPort lists the sockets of a /proc/net/udp table that are bound to
+// inodesOnPort lists the sockets of a /proc/PID/net/udp table that are bound to
 // the port.
 func inodesOnPort(table string, port uint16) (inodes []string) {
 	f, err := os.Open(table)
