@@ -55,16 +55,16 @@ func Build(sites []Site) (*Table, error) {
 	slices.SortStableFunc(t.sites, func(a, b Site) int {
 		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 	})
-	t.sites = slices.CompactFunc(t.sites, func(kept, next Site) bool {
-		if kept.Prefix != next.Prefix {
-			return false
-		}
-		if kept.Connection != next.Connection {
+	kept := t.sites[:0]
+	for _, s := range t.sites {
+		if len(kept) == 0 || kept[len(kept)-1].Prefix != s.Prefix {
+			kept = append(kept, s)
+		} else if first := kept[len(kept)-1]; first.Connection != s.Connection {
 			problems = append(problems, fmt.Errorf("routing: connections %s and %s both have the network %v: take it from one of them",
-				kept.Connection, next.Connection, next.Prefix))
+				first.Connection, s.Connection, s.Prefix))
 		}
-		return true
-	})
+	}
+	t.sites = kept
 	if len(problems) != 0 {
 		return nil, errors.Join(problems...)
 	}
