@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode"
 
 	"causeway/ike/wire"
 )
@@ -35,12 +36,23 @@ var prefixes = []struct {
 // ParseIdentity reads an identity as people write it. The form tells the type:
 // see AllowedIdentities. A prefix such as fqdn: or keyid: forces it.
 func ParseIdentity(s string) (Identity, error) {
-	text := strings.TrimSpace(s)
+	text := trim(s)
 	id, err := parseIdentity(text)
 	if err != nil {
 		return Identity{}, fmt.Errorf("auth: %q is no identity: %w; allowed are %s", short(text), err, AllowedIdentities)
 	}
 	return id, nil
+}
+
+// trim cuts white space off both ends, but leaves a space that a distinguished
+// name escapes.
+func trim(s string) string {
+	text := strings.TrimSpace(s)
+	backslashes := len(text) - len(strings.TrimRight(text, `\`))
+	if backslashes%2 == 1 && strings.HasPrefix(strings.TrimLeftFunc(s, unicode.IsSpace)[len(text):], " ") {
+		return text + " "
+	}
+	return text
 }
 
 func parseIdentity(s string) (Identity, error) {
@@ -58,7 +70,7 @@ func parseIdentity(s string) (Identity, error) {
 	if prefix, rest, ok := strings.Cut(s, ":"); ok {
 		for _, p := range prefixes {
 			if strings.EqualFold(p.name, strings.TrimSpace(prefix)) {
-				data, err := p.parse(strings.TrimSpace(rest))
+				data, err := p.parse(strings.TrimLeft(rest, " "))
 				return finish(p.typ, data, err)
 			}
 		}

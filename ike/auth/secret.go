@@ -13,9 +13,10 @@ const redacted = "[redacted]"
 // Secret is key material that no log, error, JSON or YAML ever shows. Copies
 // of a Secret share one memory. The zero value is the empty secret.
 type Secret struct {
-	// The pointer hides the octets even where fmt walks an unexported field by
-	// reflection and so cannot call the methods below.
-	material *material
+	// Two pointers hide the octets even where fmt walks an unexported field by
+	// reflection and so cannot call the methods below: it follows one, for verbs
+	// that do not fit the type.
+	material **material
 }
 
 type material struct{ octets []byte }
@@ -25,7 +26,8 @@ func NewSecret(b []byte) Secret {
 	if len(b) == 0 {
 		return Secret{}
 	}
-	return Secret{&material{bytes.Clone(b)}}
+	m := &material{bytes.Clone(b)}
+	return Secret{&m}
 }
 
 // Bytes is the secret itself, not a copy: the caller must not change it.
@@ -33,7 +35,7 @@ func (s Secret) Bytes() []byte {
 	if s.material == nil {
 		return nil
 	}
-	return s.material.octets
+	return (*s.material).octets
 }
 
 // Len is the length in octets.
@@ -50,8 +52,8 @@ func (s Secret) Equal(o Secret) bool {
 // Erase overwrites the secret, for every copy of it.
 func (s Secret) Erase() {
 	if s.material != nil {
-		clear(s.material.octets)
-		s.material.octets = nil
+		clear((*s.material).octets)
+		(*s.material).octets = nil
 	}
 }
 
