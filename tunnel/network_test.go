@@ -33,12 +33,18 @@ type wire struct {
 	limit      int                             // outer MTU; 0: none
 	known      int                             // what PathMTU says
 	keepalives int
-	runs       []udp.Run // everything sent, without payload
+	runs       []sentRun // everything sent
+}
+
+type sentRun struct {
+	Segments, Size int
+	TOS            uint8
+	Remote         netip.AddrPort
 }
 
 func newWires() (a, b *wire) {
-	a = &wire{inbox: make(chan udp.Message, 1024), closed: make(chan struct{})}
-	b = &wire{inbox: make(chan udp.Message, 1024), closed: make(chan struct{}), peer: a}
+	a = &wire{inbox: make(chan udp.Message, 64), closed: make(chan struct{})}
+	b = &wire{inbox: make(chan udp.Message, 64), closed: make(chan struct{}), peer: a}
 	a.peer = b
 	return a, b
 }
@@ -105,13 +111,13 @@ func (w *wire) Send(runs []udp.Run) error {
 			r.Result = udp.TooBig
 			continue
 		}
-		w.mu.Lock()
-		w.runs = append(w.runs, udp.Run{SegmentSize: r.SegmentSize, TOS: r.TOS, Local: r.Local, Remote: r.Remote, Payload: make([]byte, len(r.Payload))})
-		w.mu.Unlock()
 		m := udp.Message{
 			Payload: bytes.Clone(r.Payload), SegmentSize: r.SegmentSize,
 			Local: r.Remote, Remote: r.Local, ECN: r.TOS & ecnMask, Encapsulated: true,
 		}
+		w.mu.Lock()
+		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, r.TOS, r.Remote})
+		w.mu.Unlock()
 		all := []udp.Message{m}
 		if change != nil {
 			all = change(m)
@@ -149,17 +155,13 @@ type pairConfig struct {
 	noChild    bool
 }
 
-func prefixes(texts ...string) []netip.Prefix {
-	var out []netip.Prefix
-	for _, s := range texts {
-		out = append(out, netip.MustParsePrefix(s))
-	}
-	return out
-}
-
 func routesTo(t testing.TB, connection string, texts ...string) *routing.Table {
 	t.Helper()
-	table, err := routing.Build([]routing.Site{{Connection: connection, Prefixes: prefixes(texts...)}})
+	var sites []routing.Site
+	for _, s := range texts {
+		sites = append(sites, routing.Site{Connection: connection, Prefix: netip.MustParsePrefix(s)})
+	}
+	table, err := routing.Build(sites)
 	if err != nil {
 		t.Fatal(err)
 	}

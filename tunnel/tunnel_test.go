@@ -14,7 +14,6 @@ import (
 
 	"causeway/esp"
 	"causeway/esp/selector"
-	"causeway/tunnel/udp"
 )
 
 func list(t testing.TB, texts ...string) selector.List {
@@ -120,8 +119,7 @@ func TestRuns(t *testing.T) {
 		synctest.Wait()
 		var got [][3]int
 		for _, r := range p.a.wire.runs {
-			m := udp.Message{Payload: r.Payload, SegmentSize: r.SegmentSize}
-			got = append(got, [3]int{m.Segments(), r.SegmentSize, int(r.TOS)})
+			got = append(got, [3]int{r.Segments, r.Size, int(r.TOS)})
 		}
 		want := [][3]int{{4, 1064, 0}, {1, 1064, 0}, {1, 1064, 0xb8}, {1, 1264, 0xb8}, {64, 84, 0}, {6, 84, 0}}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -262,8 +260,8 @@ func TestTooBig(t *testing.T) {
 		fits := udpPacket(t, "10.1.0.1", "10.2.0.1", 1438-28, ipOptions{df: true})
 		p.a.device.Inject(fits)
 		wantPacket(t, p.b.next(t), fits)
-		if r := p.a.wire.runs[0]; r.SegmentSize != 1472 {
-			t.Errorf("an inner packet of the MTU makes UDP payloads of %d, want 1472", r.SegmentSize)
+		if r := p.a.wire.runs[0]; r.Size != 1472 {
+			t.Errorf("an inner packet of the MTU makes UDP payloads of %d, want 1472", r.Size)
 		}
 		for _, ends := range [][2]string{{"10.1.0.1", "10.2.0.1"}, {"fd01::1", "fd02::1"}} {
 			large := udpPacket(t, ends[0], ends[1], 1439-28, ipOptions{df: true})

@@ -1,0 +1,136 @@
+package tunnel
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"testing"
+
+	"causeway/esp"
+	"causeway/esp/selector"
+)
+
+func TestSPIs(t *testing.T) {
+	s, err := newSAD(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint32]bool{}
+	allocate := func() uint32 {
+		spi, err := s.allocate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if spi < 256 || seen[spi] {
+			t.Fatalf("SPI %08x is reserved or was given out before", spi)
+		}
+		seen[spi] = true
+		return spi
+	}
+	first := allocate()
+	s.release(first)
+	// Not soon again, though it is free: every other slot comes before.
+	for range sadSize - 1 {
+		if spi := allocate(); spi%sadSize == first%sadSize {
+			t.Fatalf("the slot of %08x was used again at once", first)
+		}
+	}
+	if again := allocate(); again%sadSize != first%sadSize {
+		t.Fatalf("%08x is not in the last free slot", again)
+	}
+	if _, err := s.allocate(); !errors.Is(err, errSADFull) {
+		t.Fatalf("one more than there is: %v", err)
+	}
+}
+
+func TestSPIOfZeroUpperHalfIsSkipped(t *testing.T) {
+	noise := append(make([]byte, 4*sadSize), 0, 0, 0, 0, 0, 7)
+	s, err := newSAD(bytes.NewReader(noise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spi, err := s.allocate()
+	if err != nil || spi>>16 != 7 {
+		t.Errorf("SPI %08x, %v", spi, err)
+	}
+	if _, err := s.allocate(); !errors.Is(err, io.EOF) {
+		t.Errorf("no randomness, but %v", err)
+	}
+}
+
+func TestLookupComparesTheWholeSPI(t *testing.T) {
+	p := newPair(t, pairConfig{noChild: true})
+	spi, _ := p.child(t, selector.Any(), selector.Any(), nil)
+	if p.a.sad.lookup(spi) == nil || p.a.sad.lookup(spi^1<<31) != nil || p.a.sad.lookup(spi^1) != nil {
+		t.Error("lookup does not tell SPIs apart")
+	}
+	p.a.RemoveChild(spi)
+	p.a.RemoveChild(spi)
+	if p.a.sad.lookup(spi) != nil || p.a.sad.isReserved(spi) {
+		t.Error("a removed SA is still there")
+	}
+}
+
+func TestControlRefuses(t *testing.T) {
+	p := newPair(t, pairConfig{noChild: true})
+	spiA, _ := p.child(t, selector.Any(), selector.Any(), nil)
+	in, err := esp.NewInbound(parameters(spiA, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := esp.NewInbound(parameters(0x01020304, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := esp.NewOutbound(parameters(0x01020304, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := selector.Compile(selector.Any(), selector.Any())
+	at, to := p.a.outer, p.b.outer
+	for name, err := range map[string]error{
+		"inbound twice":           p.a.InstallInbound("peer", in, policy, at, to),
+		"SPI not allocated":       p.a.InstallInbound("peer", foreign, policy, at, to),
+		"connection unknown":      p.a.InstallInbound("other", in, policy, at, to),
+		"outbound twice":          p.a.ActivateOutbound("peer", out, policy, spiA, at, to),
+		"outbound without a pair": p.a.ActivateOutbound("peer", out, policy, 0x01020304, at, to),
+		"outbound of another":     p.a.ActivateOutbound("other", out, policy, spiA, at, to),
+	} {
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	p.a.ReleaseSPI(spiA) // in use: stays
+	if !p.a.sad.isReserved(spiA) || p.a.sad.lookup(spiA) == nil {
+		t.Error("ReleaseSPI removed an SA")
+	}
+	spare, err := p.a.AllocateSPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.a.ReleaseSPI(spare)
+	if p.a.sad.isReserved(spare) {
+		t.Error("ReleaseSPI kept an unused SPI")
+	}
+	p.a.MoveChildren("other", at, to)
+	p.a.RemoveConnection("other")
+	p.a.SetKeepalive("other", at, to)
+	if _, ok := p.a.ChildCounters(0x01020304); ok {
+		t.Error("counters of nothing")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	w, _ := newWires()
+	for name, cfg := range map[string]Config{
+		"nothing":       {},
+		"no device":     {Transport: w},
+		"tiny MTU":      {Transport: w, Device: newSink(), OuterMTU: 100},
+		"no randomness": {Transport: w, Device: newSink(), Random: bytes.NewReader(nil)},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
