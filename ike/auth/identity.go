@@ -139,7 +139,7 @@ func (id Identity) String() string {
 			}
 		}
 	case wire.IDNull:
-		return "null"
+		return "null:" // not to be read as a host of that name
 	}
 	return prefixOf(id.Type) + "#" + hex.EncodeToString([]byte(id.Data))
 }

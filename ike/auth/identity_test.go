@@ -268,7 +268,7 @@ func TestFromPayloadErrors(t *testing.T) {
 			t.Errorf("%v of %d octets is %v", p.IDType, len(p.Data), id)
 		}
 	}
-	if id, err := FromPayload(&wire.Identification{IDType: wire.IDNull}); err != nil || id.String() != "null" || id.IsZero() {
+	if id, err := FromPayload(&wire.Identification{IDType: wire.IDNull}); err != nil || id.String() != "null:" || id.IsZero() {
 		t.Errorf("ID_NULL: %v, %v", id, err)
 	}
 }
@@ -345,6 +345,7 @@ func FuzzStrangersIdentity(f *testing.F) {
 		}
 		f.Add(byte(id.Type), []byte(id.Data))
 	}
+	f.Add(byte(wire.IDNull), []byte("x"))
 	f.Fuzz(func(t *testing.T, typ byte, data []byte) {
 		id, err := FromPayload(&wire.Identification{IDType: wire.IDType(typ), Data: data})
 		if err != nil {

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// maxKeywords bounds a configured proposal; every keyword there is fits.
-const maxKeywords = 64
+// What bounds a configured proposal; every keyword there is fits.
+const (
+	maxKeywords = 64
+	maxText     = 1024
+)
 
 // ParseProposal reads a proposal as strongSwan writes it: keywords joined by
 // hyphens, several of one kind being alternatives in order of preference. An
@@ -16,6 +19,9 @@ const maxKeywords = 64
 func ParseProposal(proto Protocol, keywords string) (Proposal, error) {
 	if proto != IKE && proto != ESP {
 		return Proposal{}, fmt.Errorf("transform: %s proposals are not supported, only IKE and ESP", proto)
+	}
+	if len(keywords) > maxText {
+		return Proposal{}, fmt.Errorf("transform: proposal of %d characters: at most %d are allowed", len(keywords), maxText)
 	}
 	p := Proposal{Protocol: proto}
 	words := strings.Split(strings.ToLower(strings.TrimSpace(keywords)), "-")

@@ -93,7 +93,8 @@ func TestParseProposalErrors(t *testing.T) {
 		{ESP, "aes256gcm16-aes256-sha256", []string{"aes256gcm16 and aes256 need a proposal each"}},
 		{IKE, "aes256-sha256-sha2_256-modp2048", []string{"sha256 is given twice"}},
 		{AH, "sha256", []string{"AH proposals are not supported"}},
-		{IKE, strings.Repeat("aes256-", 100), []string{"at most 64"}},
+		{IKE, strings.Repeat("aes256-", 100), []string{"101 keywords: at most 64"}},
+		{IKE, strings.Repeat("aes256-", 1000), []string{"7000 characters: at most 1024"}},
 	}
 	for _, tt := range tests {
 		_, err := ParseProposal(tt.proto, tt.text)
