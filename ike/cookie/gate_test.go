@@ -206,6 +206,26 @@ func TestResponseRateTableFull(t *testing.T) {
 	}
 }
 
+// The bucket that was used last must not keep those that were not.
+func TestResponseRateExpiry(t *testing.T) {
+	l := newLimiter(10, 5, 3)
+	l.allow(start, spoofed(0).Addr())
+	l.allow(start.Add(100*time.Millisecond), spoofed(1).Addr())
+	l.allow(start.Add(400*time.Millisecond), spoofed(0).Addr())
+	l.allow(start.Add(600*time.Millisecond), spoofed(2).Addr())
+	if _, ok := l.buckets[spoofed(1).Addr()]; ok || len(l.buckets) != 2 {
+		t.Errorf("%d buckets, want those of the two sources seen last", len(l.buckets))
+	}
+}
+
+func TestResponseRateClockBack(t *testing.T) {
+	l := newLimiter(10, 5, 3)
+	l.allow(start, spoofed(0).Addr())
+	if !l.allow(start.Add(-time.Hour), spoofed(0).Addr()) {
+		t.Error("a clock that went back took away the allowance")
+	}
+}
+
 // TestSpoofedSources floods the gate from 100,000 sources: memory has a bound, a peer that returns its cookie gets in,
 // and everything is forgotten afterwards.
 func TestSpoofedSources(t *testing.T) {

@@ -69,12 +69,13 @@ func TestTrafficSelectorsMalformed(t *testing.T) {
 	})
 	v4, v6 := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fe80::1%eth0")
 	for name, s := range map[string]TrafficSelector{
-		"no address":   {TSType: TSIPv4AddrRange},
-		"no end":       {TSType: TSIPv4AddrRange, Start: v4},
-		"other family": {TSType: TSIPv6AddrRange, Start: v4, End: v4},
-		"mixed":        {TSType: TSIPv4AddrRange, Start: v4, End: v6.WithZone("")},
-		"zone":         {TSType: TSIPv6AddrRange, Start: v6, End: v6},
-		"too long":     {TSType: TSSecLabel, Data: make([]byte, 1<<16-4)},
+		"no address":    {TSType: TSIPv4AddrRange},
+		"no end":        {TSType: TSIPv4AddrRange, Start: v4},
+		"other family":  {TSType: TSIPv6AddrRange, Start: v4, End: v4},
+		"mixed":         {TSType: TSIPv4AddrRange, Start: v4, End: v6.WithZone("")},
+		"zone of start": {TSType: TSIPv6AddrRange, Start: v6, End: v6.WithZone("")},
+		"zone of end":   {TSType: TSIPv6AddrRange, Start: v6.WithZone(""), End: v6},
+		"too long":      {TSType: TSSecLabel, Data: make([]byte, 1<<16-4)},
 	} {
 		wantEncodeError(t, name, &TrafficSelectors{Selectors: []TrafficSelector{s}})
 	}

@@ -31,6 +31,9 @@ func TestUnknownCritical(t *testing.T) {
 	if kind, ok := UnknownCritical(ps[1:]); ok {
 		t.Errorf("UnknownCritical = %v for a known payload", kind)
 	}
+	if kind, ok := UnknownCritical([]Payload{&Unknown{PayloadType: 201}}); ok {
+		t.Errorf("UnknownCritical = %v for a payload that may be ignored", kind)
+	}
 	got, err := AppendPayloads(nil, ps)
 	if err != nil || !bytes.Equal(got, unhex(t, "2b 80 0006 0102 00 00 0005 aa")) {
 		t.Errorf("appended %x, %v", got, err)
