@@ -1,12 +1,16 @@
 package ikev2
 
 import (
+	"errors"
 	"io"
 	"net/netip"
 	"time"
 
 	"causeway/ike/cookie"
+	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
 )
 
 // AcceptorConfig is what an Acceptor is made of.
@@ -24,33 +28,218 @@ type AcceptorConfig struct {
 	Timeout time.Duration
 }
 
+const defaultHalfOpenLimit = 10000
+
 // Acceptor is the responder before a connection is known. It answers
 // IKE_SA_INIT, computes the shared secret when IKE_AUTH arrives, and hands the
 // SA to the machine of the connection that the addresses and then the
 // identities choose (sa.Handover). It is owned by one goroutine.
 //
 // Datagrams for an SPI that nobody registered go to the acceptor, too: it
-// answers those that RFC 7296 §2.21 and §2.5 want answered, and drops the rest.
+// answers those that RFC 7296 §2.5 wants answered, and drops the rest. A peer
+// for which there is no connection is answered NO_PROPOSAL_CHOSEN, within the
+// gate's limits, so that its log shows more than a timeout.
 type Acceptor struct {
-	cfg AcceptorConfig
+	cfg    AcceptorConfig
+	random entropy
+	desk   desk
+
+	// now and out are of the Step that runs.
+	now time.Time
+	out []sa.Action
+
+	halves []*half // the oldest first
+	byPeer map[peerKey]*half
+	bySPI  map[uint64]*half
 }
 
-// NewAcceptor makes an acceptor without half-open IKE SAs.
-func NewAcceptor(cfg AcceptorConfig) *Acceptor { return &Acceptor{cfg: cfg} }
+// peerKey is what a repeated IKE_SA_INIT request is known by.
+type peerKey struct {
+	remote netip.AddrPort
+	spi    uint64
+}
 
-// Step tells the acceptor of a Datagram, a WorkDone or a TimerDue; it ignores
-// every other event.
-func (a *Acceptor) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action { return dst }
+// half is one half-open IKE SA of the acceptor.
+type half struct {
+	association
+	stage   stage
+	since   time.Time
+	private transform.PrivateKey
+	peerKE  []byte
+	auth    sa.Datagram // the IKE_AUTH that waits for the shared secret
+	refused []byte      // our answer to it, if it was not granted
+}
 
-// Deadline is when the acceptor wants sa.TimerDue next; the zero time is never.
-func (a *Acceptor) Deadline() time.Time { return time.Time{} }
+// stage is where a half-open IKE SA is.
+type stage uint8
 
-// HalfOpen is how many IKE SAs wait for their peer to finish.
-func (a *Acceptor) HalfOpen() int { return 0 }
+const (
+	stageSharing  stage = iota // our key share is being made
+	stageAnswered              // IKE_SA_INIT is answered
+	stageAgreeing              // the shared secret is being computed
+	stageKeyed                 // IKE_AUTH can be decrypted
+	stageOver                  // handed over or refused; kept to know repeats
+)
 
 // HalfOpen is an IKE SA between its IKE_SA_INIT and the machine that adopts it
 // with sa.Adopt: keys, both IKE_SA_INIT messages, and the first IKE_AUTH.
-type HalfOpen struct{}
+type HalfOpen struct {
+	association association
+	since       time.Time
+	auth        sa.Datagram
+}
 
 // HalfOpen marks the type as one that sa.Handover carries.
 func (*HalfOpen) HalfOpen() {}
+
+// NewAcceptor makes an acceptor without half-open IKE SAs.
+func NewAcceptor(cfg AcceptorConfig) *Acceptor {
+	if cfg.Limit == 0 {
+		cfg.Limit = defaultHalfOpenLimit
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = adoptTimeout
+	}
+	return &Acceptor{cfg: cfg, random: entropy{cfg.Random}, byPeer: map[peerKey]*half{}, bySPI: map[uint64]*half{}}
+}
+
+// Step tells the acceptor of a Datagram, a WorkDone or a TimerDue; it ignores
+// every other event.
+func (a *Acceptor) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action {
+	a.now, a.out = now, dst
+	switch ev := ev.(type) {
+	case sa.Datagram:
+		a.datagram(ev)
+	case sa.WorkDone:
+		a.desk.finish(ev)
+	}
+	a.reap()
+	dst, a.out = a.out, nil
+	return dst
+}
+
+// Deadline is when the acceptor wants sa.TimerDue next; the zero time is never.
+func (a *Acceptor) Deadline() time.Time {
+	if len(a.halves) == 0 {
+		return time.Time{}
+	}
+	return a.halves[0].since.Add(a.cfg.Timeout)
+}
+
+// HalfOpen is how many IKE SAs wait for their peer to finish.
+func (a *Acceptor) HalfOpen() int {
+	n := 0
+	for _, h := range a.halves {
+		if h.stage != stageOver {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *Acceptor) do(act sa.Action) { a.out = append(a.out, act) }
+
+func (a *Acceptor) emit(r sa.Report) { a.do(sa.Emit{Report: r}) }
+
+func (a *Acceptor) dropped(d sa.Datagram, why sa.Reason, detail string) {
+	a.emit(sa.MessageDropped{Remote: d.Remote, Reason: why, Detail: detail})
+}
+
+// reap ends what waited too long for its peer.
+func (a *Acceptor) reap() {
+	for len(a.halves) > 0 && !a.now.Before(a.halves[0].since.Add(a.cfg.Timeout)) {
+		h := a.halves[0]
+		a.halves = a.halves[1:]
+		delete(a.byPeer, peerKey{h.remote, h.spiI})
+		delete(a.bySPI, h.spiR)
+		if h.stage != stageOver {
+			a.emit(sa.MessageDropped{Remote: h.remote, Reason: sa.ReasonTimeout,
+				Detail: "the peer sent IKE_SA_INIT and no valid IKE_AUTH; check that UDP port 4500 passes both ways"})
+			a.over(h)
+			a.do(sa.ReleaseSPI{SPI: h.spiR})
+		} else if h.refused != nil {
+			a.do(sa.ReleaseSPI{SPI: h.spiR})
+		}
+	}
+}
+
+// over ends a half-open IKE SA; its row stays, to know repeats by, until it
+// would have timed out.
+func (a *Acceptor) over(h *half) {
+	h.stage = stageOver
+	a.desk.cancel(h)
+	a.cfg.Gate.Closed(a.now, h.remote)
+	if h.private != nil {
+		h.private.Erase()
+		h.private = nil
+	}
+	h.auth = sa.Datagram{}
+}
+
+// datagram sorts what nobody else wants.
+func (a *Acceptor) datagram(d sa.Datagram) {
+	outer, err := wire.ParseMessage(d.Raw)
+	var version *wire.VersionError
+	switch {
+	case errors.As(err, &version):
+		a.refuseVersion(outer, d, version)
+		return
+	case err != nil:
+		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
+		return
+	case outer.Flags.Response() || !outer.Flags.Initiator():
+	case outer.Exchange == wire.ExchangeIKESAInit && outer.MessageID == 0 && outer.ResponderSPI == 0:
+		a.initRequest(outer, d)
+		return
+	case outer.Exchange == wire.ExchangeIKEAuth && outer.MessageID == 1:
+		if h := a.bySPI[outer.ResponderSPI]; h != nil && h.spiI == outer.InitiatorSPI {
+			a.authRequest(h, outer, d)
+			return
+		}
+	}
+	a.dropped(d, sa.ReasonUnknownPeer, "no IKE SA with these SPIs: "+outer.Header.String())
+}
+
+// refuseVersion answers a higher major version (RFC 7296 §2.5). Lower ones are
+// not answered: their senders would not understand.
+func (a *Acceptor) refuseVersion(outer *wire.Message, d sa.Datagram, v *wire.VersionError) {
+	a.dropped(d, sa.ReasonVersionMismatch, v.Error())
+	if v.Major > wire.MajorVersion && !outer.Flags.Response() && outer.InitiatorSPI != 0 && a.cfg.Gate.AllowResponse(a.now, d.Remote) {
+		a.reply(outer.Header, d, notify(wire.NotifyInvalidMajorVersion, nil))
+	}
+}
+
+// reply answers a request that no IKE SA came of, without protection.
+func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
+	h := wire.Header{InitiatorSPI: request.InitiatorSPI, ResponderSPI: request.ResponderSPI,
+		Exchange: request.Exchange, Flags: wire.FlagResponse, MessageID: request.MessageID}
+	ps := []wire.Payload{n}
+	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
+	if err != nil {
+		return
+	}
+	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
+	a.emit(trace("", true, h, ps, len(raw), d.Local, d.Remote, 0))
+}
+
+// agreed derives the keys and judges the IKE_AUTH that waited for them.
+func (a *Acceptor) agreed(h *half, r keyExchanged) {
+	d := h.auth
+	h.auth = sa.Datagram{}
+	if r.err == nil {
+		r.err = h.deriveKeys(keymat.SKEYSEED(h.prf, h.nonceI, h.nonceR, r.shared))
+		keymat.Erase(r.shared)
+	}
+	if r.err != nil {
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
+		a.emit(sa.Failed{Remote: d.Remote, Failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+		return
+	}
+	h.private.Erase()
+	h.private, h.peerKE = nil, nil
+	h.stage = stageKeyed
+	if outer, err := wire.ParseMessage(d.Raw); err == nil {
+		a.judge(h, outer, d)
+	}
+}

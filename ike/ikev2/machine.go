@@ -2,9 +2,12 @@ package ikev2
 
 import (
 	"io"
+	"net/netip"
+	"slices"
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/wire"
 )
 
 // SPIAllocator reserves an inbound ESP SPI in the data path. The machine gives
@@ -33,20 +36,191 @@ type Config struct {
 // Machine is one peer of one connection: all its IKE SAs, old and new during a
 // rekey. It is owned by one goroutine.
 type Machine struct {
-	cfg Config
+	cfg      Config
+	settings *sa.Settings
+	random   entropy
+	desk     desk
+
+	// now and out are of the Step that runs.
+	now time.Time
+	out []sa.Action
+
+	sas      []*ikeSA // the oldest first
+	wanted   bool     // Up was asked for, and Down was not since
+	retries  map[string]*retry
+	removals []removal
+	failure  *sa.Failure // the newest
+}
+
+// removal is a child that is closed but still receives for a while, for what
+// is on its way.
+type removal struct {
+	child *sa.Child
+	at    time.Time
 }
 
 // New makes a machine that has no IKE SA and does nothing until it is told to.
-func New(cfg Config) *Machine { return &Machine{cfg: cfg} }
-
-// Step tells the machine what happened at now and appends to dst what is to be
-// done, in order. It is the only way in.
-func (m *Machine) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action { return dst }
-
-// Deadline is when the machine wants sa.TimerDue next; the zero time is never.
-func (m *Machine) Deadline() time.Time { return time.Time{} }
+func New(cfg Config) *Machine {
+	if cfg.Retransmit == (RetransmitPolicy{}) {
+		cfg.Retransmit = DefaultRetransmit
+	}
+	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}}
+}
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose
 // selectors are no longer wanted are deleted and new ones made; identities,
 // key, proposals and lifetimes count from the next negotiation on.
-func (m *Machine) Reconfigure(settings *sa.Settings) { m.cfg.Settings = settings }
+func (m *Machine) Reconfigure(settings *sa.Settings) {
+	m.settings = settings
+	m.retries = map[string]*retry{}
+	for _, s := range m.sas {
+		for _, c := range s.children {
+			if !c.wantedBy(settings) {
+				c.wantDelete = true
+			}
+		}
+	}
+}
+
+// Step tells the machine what happened at now and appends to dst what is to be
+// done, in order. It is the only way in.
+func (m *Machine) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action {
+	m.now, m.out = now, dst
+	m.handle(ev)
+	m.runTimers()
+	m.proceed()
+	dst, m.out = m.out, nil
+	return dst
+}
+
+func (m *Machine) handle(ev sa.Event) {
+	switch ev := ev.(type) {
+	case sa.Datagram:
+		m.datagram(ev)
+	case sa.WorkDone:
+		m.desk.finish(ev)
+	case sa.Up:
+		m.up(ev)
+	case sa.Down:
+		m.down()
+	case sa.Rekey:
+		m.rekey(ev)
+	case sa.Adopt:
+		if h, ok := ev.Half.(*HalfOpen); ok {
+			m.adopt(h)
+		}
+	case sa.TrafficNeeded:
+		m.trafficNeeded(ev.Flow)
+	case sa.LifetimeHit:
+		m.lifetimeHit(ev)
+	case sa.InboundTraffic:
+		for _, s := range m.sas {
+			s.heardAt = m.now
+		}
+	}
+}
+
+// datagram leads a message to the IKE SA that it names.
+func (m *Machine) datagram(d sa.Datagram) {
+	outer, err := wire.ParseMessage(d.Raw)
+	if err != nil {
+		m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
+		return
+	}
+	for _, s := range m.sas {
+		if s.named(outer.Header) {
+			s.receive(outer, d)
+			return
+		}
+	}
+	m.dropped(d.Remote, sa.ReasonUnknownPeer, "no IKE SA with these SPIs: "+outer.Header.String())
+}
+
+// named reports whether a message of the peer belongs to the IKE SA. The
+// Initiator flag must tell the peer's role, so a message of ours that comes
+// back is nobody's (RFC 7296 §3.1).
+func (s *ikeSA) named(h wire.Header) bool {
+	if h.Flags.Initiator() == s.initiator || s.state == gone {
+		return false
+	}
+	if s.initiator {
+		return h.InitiatorSPI == s.spiI && (s.spiR == 0 || h.ResponderSPI == s.spiR)
+	}
+	return h.ResponderSPI == s.spiR && h.InitiatorSPI == s.spiI
+}
+
+// down deletes every IKE SA at the peer.
+func (m *Machine) down() {
+	m.wanted = false
+	clear(m.retries)
+	for _, s := range slices.Clone(m.sas) {
+		switch s.state {
+		case established, rekeying, superseded:
+			s.removeChildren(ending{})
+			s.wantDelete = true
+		case lingering, deleting, gone:
+		default:
+			s.drop(causeFailed, ending{})
+		}
+	}
+}
+
+func (m *Machine) rekey(ev sa.Rekey) {
+	for _, s := range m.sas {
+		if s.state != established {
+			continue
+		}
+		if ev.IKE {
+			s.wantRekey, s.rekeyAfter = true, time.Time{}
+		}
+		for _, c := range s.children {
+			if ev.Children && c.state == childInstalled {
+				c.wantRekey, c.rekeyAfter = true, time.Time{}
+			}
+		}
+	}
+}
+
+// current is the newest IKE SA that can carry exchanges, or nil. One that is to
+// go counts only where there is no other.
+func (m *Machine) current() *ikeSA {
+	var last *ikeSA
+	for _, s := range m.sas {
+		if !s.wantDelete && (s.state == established || s.state == rekeying) && (last == nil || last.lesser || !s.lesser) {
+			last = s
+		}
+	}
+	return last
+}
+
+// busy reports whether an IKE SA is there or being made.
+func (m *Machine) busy() bool {
+	return slices.ContainsFunc(m.sas, func(s *ikeSA) bool {
+		return s.state <= rekeying && !s.wantDelete
+	})
+}
+
+func (m *Machine) do(a sa.Action) { m.out = append(m.out, a) }
+
+func (m *Machine) emit(r sa.Report) { m.do(sa.Emit{Report: r}) }
+
+// fail reports an attempt that failed while other SAs stay as they are.
+func (m *Machine) fail(remote netip.AddrPort, f *sa.Failure) {
+	m.failure = f
+	m.emit(sa.Failed{Connection: m.settings.Name, Remote: remote, Failure: f})
+}
+
+func (m *Machine) dropped(remote netip.AddrPort, why sa.Reason, detail string) {
+	m.emit(sa.MessageDropped{Connection: m.settings.Name, Remote: remote, Reason: why, Detail: detail})
+}
+
+// work runs job for owner elsewhere and then calls then, unless the owner's
+// tickets are cancelled before.
+func (m *Machine) work(owner any, job *keyExchange, then func(keyExchanged)) {
+	m.do(m.desk.start(owner, job, then))
+}
+
+// later is now and d, of which up to a fraction is taken off at random.
+func (m *Machine) later(d time.Duration, fraction float64) time.Time {
+	return m.now.Add(time.Duration(float64(d) * (1 - fraction*m.random.fraction())))
+}

@@ -21,8 +21,8 @@ const (
 // Snapshot is a copy of what the machine knows, for status.
 type Snapshot struct {
 	State    State
-	IKE      []IKEStatus
-	Children []ChildStatus
+	IKE      []IKEStatus   // the oldest first
+	Children []ChildStatus // the oldest first
 	// NextRetry is when the next missing Child SA is tried again; zero: none
 	// is missing.
 	NextRetry time.Time
@@ -33,7 +33,7 @@ type Snapshot struct {
 // IKEStatus is one IKE SA.
 type IKEStatus struct {
 	sa.IKEInfo
-	State       string // of the state table in rules.go
+	State       string // of the state table in states.go
 	Retransmits int    // of the request that is waiting for an answer
 	LastHeard   time.Time
 }
@@ -46,5 +46,50 @@ type ChildStatus struct {
 	IKE      uint64 // local SPI of its IKE SA
 }
 
-// Snapshot copies the machine's state.
-func (m *Machine) Snapshot() Snapshot { return Snapshot{State: StateDown} }
+// Snapshot copies the machine's state. IKE SAs that are closed and only repeat
+// their last answer are left out.
+func (m *Machine) Snapshot() Snapshot {
+	out := Snapshot{State: m.state(), LastFailure: m.failure}
+	if m.current() != nil {
+		out.NextRetry = m.nextChild()
+	}
+	for _, s := range m.sas {
+		if s.state >= lingering {
+			continue
+		}
+		out.IKE = append(out.IKE, IKEStatus{
+			IKEInfo: s.report(), State: s.state.String(), Retransmits: s.window.attempt, LastHeard: s.heardAt,
+		})
+		for _, c := range s.children {
+			out.Children = append(out.Children, ChildStatus{
+				Child: c.Child, State: c.state.String(), Outbound: c.outbound.String(), IKE: s.localSPI(),
+			})
+		}
+	}
+	return out
+}
+
+// state is the best that can be said of the IKE SAs.
+func (m *Machine) state() State {
+	if s := m.current(); s != nil {
+		if s.state == rekeying {
+			return StateRekeying
+		}
+		for _, c := range s.children {
+			if c.state == childRekeying {
+				return StateRekeying
+			}
+		}
+		return StateUp
+	}
+	out := StateDown
+	for _, s := range m.sas {
+		switch {
+		case s.state < established:
+			return StateConnecting
+		case s.state < lingering:
+			out = StateClosing
+		}
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package ikev2
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// The first IKE_AUTH of a peer: what it takes to know whose it is.
+
+// authRequest makes the shared secret with the first IKE_AUTH that arrives, and
+// judges the message then. Until now the half-open IKE SA cost one key share.
+func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
+	switch h.stage {
+	case stageAnswered:
+		if _, ok := outer.Encrypted(); !ok {
+			a.dropped(d, sa.ReasonInvalidSyntax, errNotEncrypted.Error())
+			return
+		}
+		h.stage, h.auth = stageAgreeing, d
+		job := &keyExchange{group: h.suite.Group.ID, private: h.private, peer: h.peerKE}
+		a.do(a.desk.start(h, job, func(r keyExchanged) { a.agreed(h, r) }))
+	case stageKeyed:
+		a.judge(h, outer, d)
+	case stageOver:
+		if h.refused != nil && bytes.Equal(h.auth.Raw, d.Raw) {
+			a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: h.refused})
+		}
+	}
+}
+
+// judge decrypts IKE_AUTH and hands the IKE SA over to the connection that it
+// belongs to. A message that does not decrypt changes nothing: the true one may
+// still come.
+func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
+	msg, authentic, err := h.open(outer, d)
+	if !authentic {
+		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
+		return
+	}
+	if err == nil {
+		err = checkPayloads(msg)
+	}
+	if err != nil {
+		a.refuse(h, d, err)
+		return
+	}
+	chosen, refused := a.choose(h, msg, d)
+	if refused != nil {
+		a.refuse(h, d, refused)
+		return
+	}
+	give := &HalfOpen{association: h.association, since: h.since, auth: d}
+	a.over(h)
+	// The keys are the machine's now.
+	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
+		initRequest: h.association.initRequest, initResponse: h.initResponse}
+	a.do(sa.Handover{Connection: chosen.Name, SPI: h.spiR, Half: give})
+}
+
+// refuse answers IKE_AUTH with an error and keeps the answer for repeats.
+func (a *Acceptor) refuse(h *half, d sa.Datagram, err error) {
+	disposed := dispose(err, true, false)
+	if disposed.failure != nil {
+		a.emit(sa.Failed{Remote: d.Remote, Failure: disposed.failure})
+	}
+	header := h.header(wire.ExchangeIKEAuth, true, 1)
+	ps := []wire.Payload{disposed.reply}
+	raw, err := h.seal(header, ps, a.random.source)
+	a.over(h)
+	h.erase()
+	if err != nil {
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
+		return
+	}
+	h.refused, h.auth = raw, d
+	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
+	a.emit(trace("", true, header, ps, len(raw), d.Local, d.Remote, 0))
+}
+
+// choose finds the connection by addresses and then identities. With a single
+// candidate its machine is left to say what is wrong, in the connection's name.
+func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *refusal) {
+	var able []*sa.Settings
+	for _, c := range a.candidates(d) {
+		if _, _, err := transform.Match(transform.IKE, []transform.Proposal{h.suite.Proposal()}, c.IKEProposals); err == nil {
+			able = append(able, c)
+		}
+	}
+	if len(able) == 1 {
+		return able[0], nil
+	}
+	shown, err := auth.FromPayload(msg.identity(true))
+	if err != nil {
+		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()})
+	}
+	var best *sa.Settings
+	var expected []string
+	for _, c := range able {
+		want := expectedID(c, d.Remote.Addr(), false)
+		expected = append(expected, c.Name+" expects "+want.String())
+		if !want.Matches(shown) || !wantedAs(c, msg, d) {
+			continue
+		}
+		if best == nil || expectedID(best, d.Remote.Addr(), false).IsZero() && !want.IsZero() {
+			best = c
+		}
+	}
+	if best == nil {
+		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
+			Reason:  sa.ReasonUnknownPeer,
+			Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
+			Local:   strings.Join(expected[:min(len(expected), maxLines)], "\n"),
+			Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
+			Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
+		})
+	}
+	return best, nil
+}
+
+// wantedAs reports whether the peer's IDr, if it sent one, is the identity that
+// the connection shows.
+func wantedAs(c *sa.Settings, msg *message, d sa.Datagram) bool {
+	asked := msg.identity(false)
+	if asked == nil {
+		return true
+	}
+	id, err := auth.FromPayload(asked)
+	return err == nil && localID(c, d.Local.Addr()).Matches(id)
+}
+
+// adopt takes a half-open IKE SA on and judges its IKE_AUTH.
+func (m *Machine) adopt(h *HalfOpen) {
+	outer, _ := wire.ParseMessage(h.auth.Raw) // the acceptor parsed it
+	s := m.add(&ikeSA{association: h.association, state: adopted})
+	s.createdAt = h.since
+	s.local, s.remote = h.auth.Local, h.auth.Remote
+	s.lingerUntil = m.now.Add(adoptTimeout)
+	s.window.expectID = 1
+	m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
+	s.receive(outer, h.auth)
+}

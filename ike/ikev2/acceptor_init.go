@@ -1,0 +1,174 @@
+package ikev2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"causeway/ike/cookie"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// IKE_SA_INIT as the responder (RFC 7296 §1.2, §2.6).
+
+// initRequest answers a request: from the table if it is a repeat, else after
+// the gate let it pass.
+func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
+	if h := a.byPeer[peerKey{d.Remote, outer.InitiatorSPI}]; h != nil {
+		if h.stage != stageSharing && bytes.Equal(h.association.initRequest, d.Raw) {
+			a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: h.initResponse})
+		}
+		return
+	}
+	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
+	a.emit(trace("", false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	if err := checkPayloads(msg); err != nil {
+		a.badInit(msg, d, err)
+		return
+	}
+	nonce, _ := payload[*wire.Nonce](msg)
+	var shown []byte
+	if n := msg.notify(wire.NotifyCookie); n != nil {
+		shown = n.Data
+	}
+	verdict, fresh := a.cfg.Gate.Admit(a.now, d.Remote, msg.InitiatorSPI, nonce.Data, shown)
+	switch {
+	case verdict == cookie.Challenge:
+		a.reply(msg.Header, d, notify(wire.NotifyCookie, fresh))
+	case verdict != cookie.Accept || len(a.halves) >= a.cfg.Limit:
+		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open IKE SAs")
+	default:
+		a.admit(msg, d, nonce.Data)
+	}
+}
+
+// badInit answers an unknown critical payload, which tells the peer what to
+// leave out (RFC 7296 §2.5), and drops everything else.
+func (a *Acceptor) badInit(msg *message, d sa.Datagram, err error) {
+	var critical *criticalError
+	if errors.As(err, &critical) {
+		a.dropped(d, sa.ReasonUnsupportedCritical, err.Error())
+		if a.cfg.Gate.AllowResponse(a.now, d.Remote) {
+			a.reply(msg.Header, d, notify(wire.NotifyUnsupportedCriticalPayload, []byte{byte(critical.payload)}))
+		}
+		return
+	}
+	a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
+}
+
+// admit opens a half-open IKE SA: it chooses the suite and makes a key share.
+func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
+	suite, offered, chosen, refused := a.negotiate(msg, d)
+	if refused != nil {
+		if refused.failure != nil {
+			a.emit(sa.Failed{Remote: d.Remote, Failure: refused.failure})
+		}
+		a.reply(msg.Header, d, &refused.notify)
+		return
+	}
+	ke, _ := payload[*wire.KeyExchange](msg)
+	h := &half{since: a.now, peerKE: ke.Data, association: association{
+		spiI: msg.InitiatorSPI, spiR: a.random.spi(), local: d.Local, remote: d.Remote,
+		nonceI: ni, nonceR: a.random.nonce(), initRequest: d.Raw,
+	}}
+	h.nat = detectNAT(msg, h.spiI, 0)
+	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
+		return
+	}
+	a.halves = append(a.halves, h)
+	a.byPeer[peerKey{h.remote, h.spiI}] = h
+	a.bySPI[h.spiR] = h
+	a.cfg.Gate.Opened(a.now, d.Remote)
+	a.do(sa.RegisterSPI{SPI: h.spiR})
+	claim := a.claims(d)
+	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed()}, func(r keyExchanged) {
+		a.answerInit(h, answerProposal(suite, chosen, offered, nil), claim, r)
+	}))
+}
+
+// claims reports whether a connection wants UDP encapsulation forced. The
+// connection is not known yet, so one of the candidates is enough.
+func (a *Acceptor) claims(d sa.Datagram) bool {
+	for _, c := range a.candidates(d) {
+		if c.ForceEncapsulation {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *Acceptor) candidates(d sa.Datagram) []*sa.Settings {
+	var out []*sa.Settings
+	for _, c := range a.cfg.Candidates(d.Local.Addr(), d.Remote.Addr()) {
+		if !c.InitiateOnly {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// negotiate chooses a suite that one of the candidates allows.
+func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, transform.Proposal, *wire.Proposal, *refusal) {
+	candidates := a.candidates(d)
+	var none transform.Suite
+	if len(candidates) == 0 {
+		return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{
+			Reason:  sa.ReasonUnknownPeer,
+			Message: fmt.Sprintf("no connection for the peer %s at our address %s", d.Remote.Addr(), d.Local.Addr()),
+			Remote:  d.Remote.String(),
+			Hint:    "add a connection with this remote address, or with remote address any",
+		})
+	}
+	proposal, _ := payload[*wire.SecurityAssociation](msg)
+	ke, _ := payload[*wire.KeyExchange](msg)
+	offered := fromWire(proposal, 0)
+	var failure *sa.Failure
+	for _, c := range candidates {
+		suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, c.IKEProposals, ke.Group)
+		if err != nil {
+			if failure == nil {
+				failure = proposalFailure("IKE SA of connection "+c.Name, err)
+			}
+			continue
+		}
+		group, err := transform.NewGroup(suite.Group.ID)
+		switch {
+		case err != nil:
+			continue
+		case suite.Group.ID != ke.Group:
+			wanted := binary.BigEndian.AppendUint16(nil, suite.Group.ID)
+			return none, transform.Proposal{}, nil, &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: wanted}}
+		case len(ke.Data) != group.PublicLen():
+			return none, transform.Proposal{}, nil, refuse(wire.NotifyInvalidSyntax, &sa.Failure{Reason: sa.ReasonInvalidKE,
+				Message: fmt.Sprintf("the peer's key share has %d octets, group %d has %d", len(ke.Data), ke.Group, group.PublicLen())})
+		}
+		return suite, offered[i], &proposal.Proposals[i], nil
+	}
+	return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, failure)
+}
+
+// answerInit sends the answer when the key share is there.
+func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, claim bool, r keyExchanged) {
+	if r.err != nil {
+		a.emit(sa.Failed{Remote: h.remote, Failure: internal(r.err)})
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
+		return
+	}
+	h.private = r.private
+	ps := []wire.Payload{proposal, &wire.KeyExchange{Group: h.suite.Group.ID, Data: r.public}, &wire.Nonce{Data: h.nonceR}}
+	ps = append(ps, natNotifies(h.spiI, h.spiR, h.local, h.remote, claim)...)
+	header := h.header(wire.ExchangeIKESAInit, true, 0)
+	raw, err := (&wire.Message{Header: header, Payloads: ps}).Append(nil)
+	if err != nil {
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
+		return
+	}
+	h.initResponse, h.stage = raw, stageAnswered
+	a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: raw})
+	a.emit(trace("", true, header, ps, len(raw), h.local, h.remote, 0))
+}

@@ -1,0 +1,144 @@
+package ikev2
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// association is what makes an IKE SA one: SPIs, addresses, suite and keys. A
+// half-open SA and an IKE SA of a machine both are one.
+type association struct {
+	initiator     bool // we are the original initiator (RFC 7296 §2.2)
+	spiI, spiR    uint64
+	local, remote netip.AddrPort
+	nat           natState
+
+	suite          transform.Suite
+	prf            *transform.PRF
+	nonceI, nonceR []byte
+	// initRequest and initResponse are the IKE_SA_INIT messages as they were on
+	// the wire, which AUTH covers (RFC 7296 §2.15). Gone after IKE_AUTH.
+	initRequest, initResponse []byte
+
+	keys     keymat.IKEKeys
+	outgoing *transform.Protector
+	incoming *transform.Protector
+}
+
+func (a *association) localSPI() uint64 {
+	if a.initiator {
+		return a.spiI
+	}
+	return a.spiR
+}
+
+func (a *association) remoteSPI() uint64 {
+	if a.initiator {
+		return a.spiR
+	}
+	return a.spiI
+}
+
+// choose takes the suite on. It is one that transform matched, so its PRF
+// exists.
+func (a *association) choose(s transform.Suite) error {
+	prf, err := transform.NewPRF(s.PRF.ID)
+	if err != nil {
+		return err
+	}
+	a.suite, a.prf = s, prf
+	return nil
+}
+
+// deriveKeys takes all keys from SKEYSEED and erases it (RFC 7296 §2.14).
+func (a *association) deriveKeys(skeyseed []byte) error {
+	a.keys = keymat.DeriveIKE(a.suite, skeyseed, a.nonceI, a.nonceR, a.spiI, a.spiR)
+	keymat.Erase(skeyseed)
+	toR, err := transform.NewProtector(a.suite, a.keys.EI, a.keys.AI)
+	if err != nil {
+		return err
+	}
+	toI, err := transform.NewProtector(a.suite, a.keys.ER, a.keys.AR)
+	if err != nil {
+		return err
+	}
+	a.outgoing, a.incoming = toR, toI
+	if !a.initiator {
+		a.outgoing, a.incoming = toI, toR
+	}
+	return nil
+}
+
+// erase overwrites every key.
+func (a *association) erase() {
+	a.keys.Erase()
+	for _, p := range []*transform.Protector{a.outgoing, a.incoming} {
+		if p != nil {
+			p.Erase()
+		}
+	}
+}
+
+// header is that of our next message in an exchange.
+func (a *association) header(ex wire.ExchangeType, response bool, id uint32) wire.Header {
+	h := wire.Header{InitiatorSPI: a.spiI, ResponderSPI: a.spiR, Exchange: ex, MessageID: id}
+	if a.initiator {
+		h.Flags |= wire.FlagInitiator
+	}
+	if response {
+		h.Flags |= wire.FlagResponse
+	}
+	return h
+}
+
+// seal makes an encrypted message of payloads (RFC 7296 §3.14).
+func (a *association) seal(h wire.Header, payloads []wire.Payload, random io.Reader) ([]byte, error) {
+	plain, err := wire.AppendPayloads(nil, payloads)
+	if err != nil {
+		return nil, err
+	}
+	prefix, err := wire.AppendEncrypted(nil, h, wire.FirstType(payloads), len(plain)+a.outgoing.Overhead(len(plain)))
+	if err != nil {
+		return nil, err
+	}
+	return a.outgoing.Seal(prefix, prefix, plain, random)
+}
+
+// open authenticates and decrypts a datagram whose outside is already parsed.
+// An error without authentic is about bytes that anyone may have sent; the
+// message that comes with an authentic error has no payloads.
+func (a *association) open(outer *wire.Message, d sa.Datagram) (msg *message, authentic bool, err error) {
+	sk, ok := outer.Encrypted()
+	if !ok {
+		return nil, false, errNotEncrypted
+	}
+	if len(outer.Payloads) != 1 {
+		return nil, false, fmt.Errorf("ikev2: payloads outside of the encryption: %s", outer.Summary())
+	}
+	plain, err := a.incoming.Open(d.Raw, sk.Offset)
+	msg = &message{Header: outer.Header, raw: d.Raw, local: d.Local, remote: d.Remote}
+	if err == transform.ErrPadding {
+		return msg, true, &syntaxError{err.Error()}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if msg.Payloads, err = wire.ParsePayloads(sk.First, plain); err != nil {
+		return msg, true, &syntaxError{err.Error()}
+	}
+	return msg, true, nil
+}
+
+// info describes the IKE SA for reports.
+func (a *association) info() sa.IKEInfo {
+	return sa.IKEInfo{
+		Version: 2, Initiator: a.initiator, SPIi: a.spiI, SPIr: a.spiR,
+		Local: a.local, Remote: a.remote, NAT: a.nat.String(), Suite: a.suite.String(),
+	}
+}

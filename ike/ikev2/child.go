@@ -1,0 +1,284 @@
+package ikev2
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"causeway/esp/selector"
+	"causeway/ike/auth"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+const (
+	// lifetimeJitter is how much of a lifetime is taken off at random before a
+	// rekey, so that the two ends rarely rekey at once.
+	lifetimeJitter = 0.1
+	// graceTime is how long a replaced Child SA still receives.
+	graceTime = 5 * time.Second
+)
+
+// childState is where a Child SA is in its life, as far as receiving goes.
+type childState uint8
+
+const (
+	childInstalled childState = iota
+	childRekeying             // our CREATE_CHILD_SA that replaces it is being made
+	childRekeyed              // the peer replaced it and is to delete it
+	childDeleting             // our DELETE is wanted or on its way
+)
+
+var childStateNames = [...]string{"installed", "rekeying", "rekeyed", "deleting"}
+
+func (s childState) String() string { return childStateNames[s] }
+
+// outboundState is apart from childState: on a rekey inbound is installed at
+// once, and outbound moves when the peer can receive.
+type outboundState uint8
+
+const (
+	outboundRegistered outboundState = iota
+	outboundActive
+)
+
+func (s outboundState) String() string {
+	if s == outboundActive {
+		return "active"
+	}
+	return "registered"
+}
+
+// child is one Child SA pair of an IKE SA.
+type child struct {
+	*sa.Child
+	settings sa.ChildSettings
+	state    childState
+	outbound outboundState
+	// ours says that we made it: our request, the peer's answer.
+	ours bool
+	// redundant is the lesser of two that replaced one Child SA: its maker is
+	// to delete it (RFC 7296 §2.8.1).
+	redundant bool
+	// replaced says that another took its place, so that its end is no loss.
+	replaced bool
+	// rival is what the peer replaces this Child SA with while we do the same.
+	rival *childRival
+
+	rekeyAfter            time.Time // not before, after a failed try
+	expireAt              time.Time // zero: never
+	wantRekey, wantDelete bool
+}
+
+// childRival is the peer's replacement of a Child SA that we replace, too.
+type childRival struct {
+	lowest []byte // the lower nonce of its exchange
+	child  *child // nil while work for it goes on
+	lost   bool   // ours won before child was there
+}
+
+// agreement is what two ends agreed on for one Child SA.
+type agreement struct {
+	settings      sa.ChildSettings
+	suite         transform.Suite
+	spiIn, spiOut uint32
+	local, remote selector.List
+	// keys are those of the exchange; we says that its initiator is us.
+	keys   keymat.ChildKeys
+	we     bool
+	rekeys uint32
+}
+
+// install makes a Child SA of what was agreed and receives on it. Its outbound
+// is registered only.
+func (s *ikeSA) install(a *agreement) *child {
+	life := s.m.settings.ChildLifetime
+	in, out := a.keys.EncryptionR, a.keys.EncryptionI
+	inMAC, outMAC := a.keys.IntegrityR, a.keys.IntegrityI
+	if !a.we {
+		in, out, inMAC, outMAC = out, in, outMAC, inMAC
+	}
+	c := &child{ours: a.we, settings: a.settings, Child: &sa.Child{
+		Name: a.settings.Name, SPIIn: a.spiIn, SPIOut: a.spiOut, Suite: a.suite,
+		EncryptionIn: auth.NewSecret(in), EncryptionOut: auth.NewSecret(out),
+		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
+		LocalSelectors: a.local, RemoteSelectors: a.remote,
+		Local: s.local, Remote: s.remote,
+		Soft: life, Hard: hardLifetime(life),
+		EstablishedAt: s.m.now, Rekeys: a.rekeys,
+	}}
+	a.keys.Erase()
+	if life.Time > 0 {
+		c.RekeyAt = s.m.later(life.Time, lifetimeJitter)
+		c.expireAt = s.m.now.Add(c.Hard.Time)
+	}
+	s.children = append(s.children, c)
+	delete(s.m.retries, a.settings.Name)
+	s.m.do(sa.InstallInbound{Child: c.Child})
+	return c
+}
+
+// hardLifetime is a tenth later than the soft one.
+func hardLifetime(l sa.Lifetime) sa.Lifetime {
+	return sa.Lifetime{Time: l.Time + l.Time/10, Bytes: l.Bytes + l.Bytes/10, Packets: l.Packets + l.Packets/10}
+}
+
+// announce reports a Child SA.
+func (s *ikeSA) announce(c *child) {
+	s.m.emit(sa.ChildEstablished{Connection: s.m.settings.Name, Child: c.Child})
+}
+
+// activate sends on c from now on.
+func (s *ikeSA) activate(c *child) {
+	c.outbound = outboundActive
+	s.m.do(sa.ActivateOutbound{Child: c.Child})
+}
+
+// peerReceives is called when the peer asks something new: with a window of
+// one it has had our last answer, so it receives on the Child SAs that this
+// answer made. Where both replace one Child SA, the nonces decide first.
+func (s *ikeSA) peerReceives() {
+	for _, c := range s.children {
+		if c.outbound == outboundRegistered && !c.ours && !c.redundant && !s.contested(c) {
+			s.activate(c)
+		}
+	}
+}
+
+// contested reports whether c is a rival in a collision that is not decided.
+func (s *ikeSA) contested(c *child) bool {
+	return slices.ContainsFunc(s.children, func(o *child) bool {
+		return o.state == childRekeying && o.rival != nil && o.rival.child == c
+	})
+}
+
+// removeChild ends one Child SA. A replaced one still receives for a while.
+func (s *ikeSA) removeChild(c *child, e ending) {
+	i := slices.Index(s.children, c)
+	if i < 0 {
+		return
+	}
+	s.children = slices.Delete(s.children, i, i+1)
+	for _, o := range s.children {
+		if o.rival != nil && o.rival.child == c {
+			o.rival = nil // the peer gave up its side of a collision
+		}
+	}
+	if c.outbound == outboundActive {
+		s.m.promote(c.Name)
+	}
+	if e.replaced {
+		s.m.removals = append(s.m.removals, removal{c.Child, s.m.now.Add(graceTime)})
+	} else {
+		s.m.uninstall(c.Child)
+	}
+	s.m.emit(sa.ChildClosed{
+		Connection: s.m.settings.Name, SPIIn: c.SPIIn, SPIOut: c.SPIOut,
+		Replaced: e.replaced, Remote: e.remote, Failure: e.failure,
+	})
+}
+
+// removeChildren ends all Child SAs of the IKE SA.
+func (s *ikeSA) removeChildren(e ending) {
+	for len(s.children) > 0 {
+		c := s.children[0]
+		c.outbound = outboundRegistered // nothing of this IKE SA takes over
+		s.removeChild(c, e)
+	}
+}
+
+// uninstall takes a Child SA out of the data path and erases its keys.
+func (m *Machine) uninstall(c *sa.Child) {
+	m.do(sa.RemoveChild{SPIIn: c.SPIIn})
+	for _, k := range []auth.Secret{c.EncryptionIn, c.EncryptionOut, c.IntegrityIn, c.IntegrityOut} {
+		k.Erase()
+	}
+}
+
+// promote makes the newest Child SA of a name send where none does: what the
+// last one that did leaves behind.
+func (m *Machine) promote(name string) {
+	var best *child
+	var of *ikeSA
+	for _, s := range m.sas {
+		for _, c := range s.children {
+			if c.Name != name || c.wantDelete {
+				continue
+			}
+			if c.outbound == outboundActive {
+				return
+			}
+			best, of = c, s
+		}
+	}
+	if best != nil {
+		best.redundant = false
+		of.activate(best)
+	}
+}
+
+// childByIn and childByOut find a Child SA by one of its SPIs.
+func (s *ikeSA) childByIn(spi uint32) *child {
+	return find(s.children, func(c *child) bool { return c.SPIIn == spi })
+}
+
+func (s *ikeSA) childByOut(spi uint32) *child {
+	return find(s.children, func(c *child) bool { return c.SPIOut == spi })
+}
+
+func find(cs []*child, is func(*child) bool) *child {
+	if i := slices.IndexFunc(cs, is); i >= 0 {
+		return cs[i]
+	}
+	return nil
+}
+
+// wantedBy reports whether the settings still ask for what c was made for.
+func (c *child) wantedBy(settings *sa.Settings) bool {
+	return slices.ContainsFunc(settings.Children, func(w sa.ChildSettings) bool {
+		return w.Name == c.settings.Name && w.Local.Equal(c.settings.Local) && w.Remote.Equal(c.settings.Remote)
+	})
+}
+
+// lowest is the lower of the two nonces of an exchange, compared as RFC 7296
+// §2.8.1 says: octet by octet.
+func lowest(a, b []byte) []byte {
+	if bytes.Compare(a, b) < 0 {
+		return a
+	}
+	return b
+}
+
+// lifetimeHit is the data path's word that a Child SA carried as much as it may.
+func (m *Machine) lifetimeHit(ev sa.LifetimeHit) {
+	for _, s := range m.sas {
+		c := s.childByIn(ev.SPI)
+		switch {
+		case c == nil:
+		case ev.Hard:
+			s.expireChild(c)
+		case c.state == childInstalled:
+			c.wantRekey = true
+		}
+	}
+}
+
+// expireChild ends a Child SA that was not replaced in time. It is taken out at
+// once; the peer is told.
+func (s *ikeSA) expireChild(c *child) {
+	if c.state == childRekeyed || c.redundant || c.wantDelete {
+		c.wantDelete, c.expireAt = true, time.Time{}
+		return
+	}
+	s.m.fail(s.remote, &sa.Failure{
+		Reason:  sa.ReasonLifetime,
+		Message: "Child SA " + c.Name + " reached its hard lifetime before it was replaced",
+		Hint:    "rekeys fail or take too long: see the failures before this one",
+	})
+	c.wantDelete, c.expireAt = true, time.Time{}
+	if c.state == childInstalled {
+		c.state = childDeleting
+	}
+	s.m.uninstall(c.Child)
+}

@@ -1,0 +1,110 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"causeway/esp/selector"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// childChoice is what we choose of a peer's offer for a Child SA.
+type childChoice struct {
+	settings      sa.ChildSettings
+	suite         transform.Suite
+	proposal      *wire.Proposal
+	offered       transform.Proposal
+	spiIn, spiOut uint32 // ours is allocated last
+	local, remote selector.List
+}
+
+// chooseChild judges a peer's offer: selectors first, then proposals. Of the
+// wanted Child SAs only those of among may be chosen.
+func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool) (*childChoice, *refusal) {
+	proposal, ok := payload[*wire.SecurityAssociation](msg)
+	tsi, tsr := msg.selectors(true), msg.selectors(false)
+	if !ok || tsi == nil || tsr == nil {
+		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors"})
+	}
+	c := &childChoice{}
+	if refused := s.chooseSelectors(c, among, selectorsFromWire(tsi), selectorsFromWire(tsr)); refused != nil {
+		return nil, refused
+	}
+	offered := fromWire(proposal, 4)
+	suite, i, err := s.matchChild(msg, offered, inAuth)
+	if err != nil {
+		return nil, refuse(wire.NotifyNoProposalChosen, proposalFailure("Child SA "+c.settings.Name, err))
+	}
+	c.suite, c.proposal, c.offered = suite, &proposal.Proposals[i], offered[i]
+	c.spiOut = binary.BigEndian.Uint32(c.proposal.SPI)
+	if c.spiOut == 0 || s.childByOut(c.spiOut) != nil {
+		return nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{Reason: sa.ReasonInvalidSyntax,
+			Message: "the peer offers a Child SA with an SPI that is zero or in use", Hint: "the peer's implementation is broken"})
+	}
+	if c.spiIn, err = s.m.cfg.AllocateSPI(); err != nil {
+		return nil, refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
+	}
+	s.reserved = c.spiIn
+	return c, nil
+}
+
+// matchChild chooses a suite. With a KE payload its group is preferred.
+func (s *ikeSA) matchChild(msg *message, offered []transform.Proposal, inAuth bool) (transform.Suite, int, error) {
+	if inAuth {
+		return transform.MatchIgnoringGroup(transform.ESP, offered, s.m.settings.ESPProposals)
+	}
+	if ke, ok := payload[*wire.KeyExchange](msg); ok {
+		return transform.MatchPreferringGroup(transform.ESP, offered, s.m.settings.ESPProposals, ke.Group)
+	}
+	return transform.Match(transform.ESP, offered, s.m.settings.ESPProposals)
+}
+
+// chooseSelectors narrows a peer's selectors to one of the wanted Child SAs:
+// the one that keeps most, one that is not there yet before one that is.
+func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs, ours selector.List) *refusal {
+	best := 0
+	for _, w := range among {
+		local, remote := w.Local.Narrow(ours), w.Remote.Narrow(theirs)
+		if len(local) == 0 || len(remote) == 0 {
+			continue
+		}
+		score := 1
+		if local.Contains(ours) && remote.Contains(theirs) {
+			score += 4
+		}
+		if local.Equal(w.Local) && remote.Equal(w.Remote) {
+			score += 2
+		}
+		if s.m.missing(w.Name) {
+			score++
+		}
+		if score > best {
+			best, c.settings, c.local, c.remote = score, w, local, remote
+		}
+	}
+	if best > 0 {
+		return nil
+	}
+	var local, remote selector.List
+	for _, w := range among {
+		local, remote = append(slices.Clone(local), w.Local...), append(slices.Clone(remote), w.Remote...)
+	}
+	return refuse(wire.NotifyTSUnacceptable,
+		selectorFailure("none of the peer's traffic selectors is ours", local, remote, theirs, ours))
+}
+
+// acceptChild installs what was chosen and gives SA, TSi and TSr of the answer.
+func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32) (*child, []wire.Payload) {
+	s.reserved = 0
+	made := s.install(&agreement{
+		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
+		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr), rekeys: rekeys,
+	})
+	return made, []wire.Payload{
+		answerProposal(c.suite, c.proposal, c.offered, spiBytes(c.spiIn)),
+		selectorsToWire(c.remote, true), selectorsToWire(c.local, false),
+	}
+}

@@ -1,0 +1,265 @@
+package ikev2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// CREATE_CHILD_SA for a Child SA, new or in place of another, both roles
+// (RFC 7296 §1.3.1, §1.3.3). child_rekey.go has what is special to the latter.
+
+// createExchange is our CREATE_CHILD_SA for a Child SA.
+type createExchange struct {
+	offer *childOffer
+	// rival is the peer's exchange for the same Child SA at the same time.
+	rival *childRival
+}
+
+func (x *createExchange) kind() wire.ExchangeType { return wire.ExchangeCreateChildSA }
+
+func (x *createExchange) abandon(s *ikeSA) { x.offer.release(s.m) }
+
+// createChild makes another Child SA.
+func (s *ikeSA) createChild(w sa.ChildSettings) {
+	o, err := s.m.offerChild(w, false)
+	if err != nil {
+		s.m.postpone(w.Name, false)
+		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
+		return
+	}
+	s.startCreate(&createExchange{offer: o})
+}
+
+// startCreate sends the request, after the key share is made if there is one.
+func (s *ikeSA) startCreate(x *createExchange) {
+	s.current = x
+	o := x.offer
+	if o.group == 0 {
+		s.request(x, x.payloads())
+		return
+	}
+	s.m.work(s, &keyExchange{group: o.group, seed: s.m.random.seed()}, func(r keyExchanged) {
+		if r.err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.err)})
+			return
+		}
+		o.private, o.public = r.private, r.public
+		s.request(x, x.payloads())
+	})
+}
+
+func (x *createExchange) payloads() []wire.Payload {
+	if c := x.offer.rekeys; c != nil {
+		return x.offer.payloads([]wire.Payload{
+			&wire.Notify{Protocol: wire.ProtocolESP, SPI: spiBytes(c.SPIIn), NotifyType: wire.NotifyRekeySA},
+		})
+	}
+	return x.offer.payloads(nil)
+}
+
+// respond takes the answer: another group to try, an error, or a Child SA.
+func (x *createExchange) respond(s *ikeSA, msg *message) {
+	o := x.offer
+	if n := msg.notify(wire.NotifyInvalidKEPayload); n != nil && x.regroup(n) {
+		s.startCreate(x)
+		return
+	}
+	ke, ok := payload[*wire.KeyExchange](msg)
+	if !ok || o.private == nil || msg.errorNotify() != nil {
+		x.finish(s, msg, nil)
+		return
+	}
+	s.current = x
+	s.m.work(s, &keyExchange{group: o.group, private: o.private, peer: ke.Data}, func(r keyExchanged) {
+		s.current = nil
+		if r.err != nil {
+			x.failed(s, &refusal{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+			return
+		}
+		x.finish(s, msg, r.shared)
+		keymat.Erase(r.shared)
+	})
+}
+
+// regroup takes on the group that the peer wants, if it is one of ours and was
+// not tried (RFC 7296 §1.3).
+func (x *createExchange) regroup(n *wire.Notify) bool {
+	o := x.offer
+	if len(n.Data) != 2 || o.group == 0 {
+		return false
+	}
+	wanted := binary.BigEndian.Uint16(n.Data)
+	o.tried = append(o.tried, o.group)
+	if slices.Contains(o.tried, wanted) || !slices.Contains(transform.Groups(o.proposals), wanted) {
+		return false
+	}
+	o.private.Erase()
+	o.group, o.private, o.public = wanted, nil, nil
+	return true
+}
+
+func (x *createExchange) failed(s *ikeSA, err error) {
+	if x.offer.rekeys != nil {
+		s.rekeyChildFailed(x, err)
+		return
+	}
+	s.childFailed(x.offer, err)
+}
+
+// finish makes the Child SA, and decides between it and a rival.
+func (x *createExchange) finish(s *ikeSA, msg *message, shared []byte) {
+	o := x.offer
+	nonce, _ := payload[*wire.Nonce](msg)
+	var nr []byte
+	if nonce != nil {
+		nr = nonce.Data
+	}
+	made, err := s.finishChild(o, msg, shared, o.nonce, nr)
+	if err != nil {
+		x.failed(s, err)
+		return
+	}
+	if o.private != nil {
+		o.private.Erase()
+	}
+	rival := x.rival
+	if old := o.rekeys; old != nil {
+		rival = old.rival
+		old.rival = nil
+	}
+	if rival != nil && bytes.Compare(lowest(o.nonce, nr), rival.lowest) < 0 {
+		// RFC 7296 §2.8.1: whoever made the one with the lowest nonce deletes it.
+		made.redundant, made.replaced, made.wantDelete = true, true, true
+		s.announce(made)
+		s.replacedByPeer(o.rekeys)
+		return
+	}
+	if rival != nil {
+		rival.lose(s.m.now)
+	}
+	s.activate(made)
+	s.announce(made)
+	if old := o.rekeys; old != nil && slices.Contains(s.children, old) {
+		old.state, old.replaced, old.wantDelete = childDeleting, true, true
+	}
+}
+
+// lose marks the peer's Child SA as the lesser of two. The peer deletes it; we
+// do if it does not, unless it is all that is left by then.
+func (r *childRival) lose(now time.Time) {
+	r.lost = true
+	if r.child != nil {
+		r.child.redundant, r.child.replaced = true, true
+		r.child.expireAt = now.Add(supersededTime)
+	}
+}
+
+// serveCreateChild answers CREATE_CHILD_SA of every kind.
+func (s *ikeSA) serveCreateChild(msg *message) error {
+	proposal, _ := payload[*wire.SecurityAssociation](msg)
+	if len(proposal.Proposals) > 0 && proposal.Proposals[0].Protocol == wire.ProtocolIKE {
+		return s.serveRekeyIKE(msg)
+	}
+	if s.state != established || s.wantDelete {
+		// RFC 7296 §2.25.2: not while the IKE SA is replaced or ends.
+		return refuse(wire.NotifyTemporaryFailure, nil)
+	}
+	among := s.m.settings.Children
+	var old *child
+	if n := msg.notify(wire.NotifyRekeySA); n != nil {
+		var refused *refusal
+		if old, refused = s.rekeyed(n); refused != nil {
+			return refused
+		}
+		among = []sa.ChildSettings{old.settings}
+	}
+	choice, refused := s.chooseChild(msg, among, false)
+	if refused != nil {
+		return refused
+	}
+	ke, _ := payload[*wire.KeyExchange](msg)
+	if choice.suite.Group.ID != 0 && (ke == nil || ke.Group != choice.suite.Group.ID) {
+		s.unreserve()
+		group := binary.BigEndian.AppendUint16(nil, choice.suite.Group.ID)
+		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
+	}
+	ni, _ := payload[*wire.Nonce](msg)
+	served := &servedChild{choice: choice, old: old, ni: ni.Data, nr: s.m.random.nonce()}
+	served.rival = s.collide(served)
+	if choice.suite.Group.ID == 0 {
+		s.finishServed(served, keyExchanged{})
+		return nil
+	}
+	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
+		s.finishServed(served, r)
+	})
+	return nil
+}
+
+// servedChild is a peer's request for a Child SA that is being answered.
+type servedChild struct {
+	choice *childChoice
+	old    *child // that it replaces, or nil
+	ni, nr []byte
+	rival  *childRival
+}
+
+// finishServed installs the Child SA and answers, once work for it is done.
+func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
+	if r.err != nil {
+		s.unreserve()
+		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
+		return
+	}
+	var rekeys uint32
+	if v.old != nil {
+		rekeys = v.old.SPIIn
+	}
+	made, selected := s.acceptChild(v.choice, r.shared, v.ni, v.nr, rekeys)
+	ps := []wire.Payload{selected[0], &wire.Nonce{Data: v.nr}}
+	if r.public != nil {
+		ps = append(ps, &wire.KeyExchange{Group: v.choice.suite.Group.ID, Data: r.public})
+		r.private.Erase()
+		keymat.Erase(r.shared)
+	}
+	s.answer(wire.ExchangeCreateChildSA, append(ps, selected[1:]...))
+	s.announce(made)
+	if v.rival != nil {
+		v.rival.child = made
+		if v.rival.lost {
+			v.rival.lose(s.m.now)
+		}
+	}
+	if v.old == nil {
+		s.activate(made) // there is nothing else to send on
+		return
+	}
+	if v.old.state == childInstalled {
+		s.replacedByPeer(v.old)
+	}
+}
+
+// collide notes that the peer asks for what we are asking for.
+func (s *ikeSA) collide(v *servedChild) *childRival {
+	x, ok := s.current.(*createExchange)
+	if !ok {
+		return nil
+	}
+	r := &childRival{lowest: lowest(v.ni, v.nr)}
+	switch {
+	case v.old != nil && x.offer.rekeys == v.old:
+		v.old.rival = r
+	case v.old == nil && x.offer.rekeys == nil && x.offer.settings.Name == v.choice.settings.Name:
+		x.rival = r
+	default:
+		return nil
+	}
+	return r
+}

@@ -1,0 +1,162 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"causeway/esp/selector"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// A Child SA is made by IKE_AUTH, by CREATE_CHILD_SA, or by a CREATE_CHILD_SA
+// that replaces another (RFC 7296 §1.3, §2.17). What the three share: an offer
+// and its confirmation are here, a choice and its acceptance in child_choose.go.
+
+// childOffer is what we offer for one Child SA.
+type childOffer struct {
+	settings      sa.ChildSettings
+	proposals     []transform.Proposal
+	spi           uint32
+	local, remote selector.List
+	// nonce, group and key are of CREATE_CHILD_SA only; group is 0 without
+	// perfect forward secrecy.
+	nonce   []byte
+	group   uint16
+	private transform.PrivateKey
+	public  []byte
+	tried   []uint16
+	rekeys  *child
+}
+
+// offerChild prepares an offer. In IKE_AUTH there is no key exchange, so no
+// groups are offered (RFC 7296 §1.2).
+func (m *Machine) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, error) {
+	spi, err := m.cfg.AllocateSPI()
+	if err != nil {
+		return nil, err
+	}
+	o := &childOffer{settings: w, spi: spi, local: w.Local, remote: w.Remote, proposals: m.settings.ESPProposals}
+	if inAuth {
+		o.proposals = transform.WithoutGroups(o.proposals)
+	} else {
+		o.nonce = m.random.nonce()
+		if groups := transform.Groups(o.proposals); len(groups) > 0 {
+			o.group = groups[0]
+		}
+	}
+	return o, nil
+}
+
+// release gives the SPI of an offer back that led to nothing.
+func (o *childOffer) release(m *Machine) {
+	m.do(sa.RemoveChild{SPIIn: o.spi})
+	if o.private != nil {
+		o.private.Erase()
+	}
+}
+
+// payloads are SA, Ni, KEi, TSi and TSr of the offer behind first.
+func (o *childOffer) payloads(first []wire.Payload) []wire.Payload {
+	ps := append(first, toWire(transform.PreferGroup(o.proposals, o.group), spiBytes(o.spi)))
+	if o.nonce != nil {
+		ps = append(ps, &wire.Nonce{Data: o.nonce})
+	}
+	if o.public != nil {
+		ps = append(ps, &wire.KeyExchange{Group: o.group, Data: o.public})
+	}
+	return append(ps, selectorsToWire(o.local, true), selectorsToWire(o.remote, false))
+}
+
+// finishChild makes the Child SA that an answer agreed to. shared is nil
+// without perfect forward secrecy.
+func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) (*child, error) {
+	if n := msg.errorNotify(); n != nil {
+		return nil, &notifyError{n}
+	}
+	proposal, ok := payload[*wire.SecurityAssociation](msg)
+	tsi, tsr := msg.selectors(true), msg.selectors(false)
+	if !ok || tsi == nil || tsr == nil {
+		return nil, &syntaxError{"the answer lacks SA or traffic selectors"}
+	}
+	suite, spi, err := confirm(transform.ESP, proposal, 4, o.proposals)
+	if err != nil {
+		return nil, err
+	}
+	local, remote := selectorsFromWire(tsi), selectorsFromWire(tsr)
+	// RFC 7296 §2.9: the responder may narrow, and only that.
+	if len(local) == 0 || len(remote) == 0 || !o.local.Contains(local) || !o.remote.Contains(remote) {
+		return nil, &refusal{failure: selectorFailure("the peer answered with selectors that are not within ours", o.local, o.remote, local, remote)}
+	}
+	if (suite.Group.ID != 0) != (shared != nil) || shared != nil && suite.Group.ID != o.group {
+		return nil, &syntaxError{"the answer's KE payload does not fit its proposal"}
+	}
+	out := binary.BigEndian.Uint32(spi)
+	if out == 0 || s.childByOut(out) != nil {
+		return nil, &syntaxError{"the peer's SPI is zero or in use"}
+	}
+	var rekeys uint32
+	if o.rekeys != nil {
+		rekeys = o.rekeys.SPIIn
+	}
+	return s.install(&agreement{
+		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
+		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr), we: true, rekeys: rekeys,
+	}), nil
+}
+
+// notifyError is an error notify in an answer about a Child SA.
+type notifyError struct{ *wire.Notify }
+
+func (e *notifyError) Error() string { return "ikev2: peer answers " + e.NotifyType.String() }
+
+// childFailed reports a Child SA that could not be made and plans another try.
+func (s *ikeSA) childFailed(o *childOffer, err error) {
+	o.release(s.m)
+	var n *notifyError
+	temporary := errors.As(err, &n) && n.NotifyType == wire.NotifyTemporaryFailure
+	s.m.postpone(o.settings.Name, temporary)
+	if !temporary {
+		s.m.fail(s.remote, s.childFailure(o, err))
+	}
+}
+
+// childFailure explains why a Child SA could not be made.
+func (s *ikeSA) childFailure(o *childOffer, err error) *sa.Failure {
+	var n *notifyError
+	var mismatch *transform.MismatchError
+	var refused *refusal
+	var syntax *syntaxError
+	what := "Child SA " + o.settings.Name
+	switch {
+	case errors.As(err, &refused):
+		return refused.failure
+	case errors.As(err, &mismatch):
+		return proposalFailure(what, err)
+	case errors.As(err, &syntax):
+		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: what + ": " + syntax.why, Hint: "the peer's implementation is broken"}
+	case !errors.As(err, &n):
+		return internal(err)
+	}
+	switch n.NotifyType {
+	case wire.NotifyNoProposalChosen:
+		return noProposal(what, o.proposals, "esp.proposals")
+	case wire.NotifyTSUnacceptable, wire.NotifySinglePairRequired:
+		f := selectorFailure("the peer accepts none of our traffic selectors", o.local, o.remote, nil, nil)
+		f.Remote = "not told; its log has it"
+		return f
+	}
+	return peerError("the request for "+what, n.Notify)
+}
+
+func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.List) *sa.Failure {
+	return &sa.Failure{
+		Reason:  sa.ReasonSelectorMismatch,
+		Message: what,
+		Local:   local.String() + " === " + remote.String(),
+		Remote:  peerLocal.String() + " === " + peerRemote.String(),
+		Hint:    "the local networks of each end must be the remote networks of the other",
+	}
+}

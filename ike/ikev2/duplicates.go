@@ -1,0 +1,74 @@
+package ikev2
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+// Two IKE SAs with one peer. They come about when both ends start at once, or
+// when the peer lost its state and starts anew; the latter is what
+// INITIAL_CONTACT tells (RFC 7296 §2.4).
+//
+// Both ends must keep the same one. As for rekeys, the IKE SA with the lowest
+// of the four nonces of IKE_SA_INIT goes, and its initiator deletes it. Peers
+// do it otherwise: some delete their own on INITIAL_CONTACT, some keep both. So
+// nothing is decided at once. The loser's initiator waits duplicateWait, the
+// other end much longer, and either does nothing if by then only one is left.
+
+const (
+	duplicateWait    = 2 * time.Second
+	duplicateForeign = 20 * time.Second
+)
+
+// supersede looks for other IKE SAs when s was established. since is when s
+// began. With INITIAL_CONTACT the peer says that it knew no other one then.
+func (m *Machine) supersede(s *ikeSA, initialContact bool, since time.Time) {
+	for _, o := range slices.Clone(m.sas) {
+		switch {
+		case o == s:
+		case o.state == nascent || o.state == initSent || o.state == initAnswered:
+			// Ours is not known to the peer as more than a half-open one.
+			o.drop(causeFailed, ending{})
+		case o.state != established && o.state != rekeying || o.lesser:
+		case initialContact && o.establishedAt.Before(since):
+			// No failure: the peer came back before its absence was noticed.
+			o.drop(causeFailed, ending{replaced: true, remote: true})
+		case o.establishedAt.Before(since):
+			// The peer knows both, and wants both: it will delete one.
+		default:
+			m.chooseDuplicate(s, o)
+		}
+	}
+}
+
+// chooseDuplicate plans the end of the lesser of two IKE SAs that were made at
+// the same time.
+func (m *Machine) chooseDuplicate(a, b *ikeSA) {
+	loser := a
+	if bytes.Compare(lowest(b.nonceI, b.nonceR), lowest(a.nonceI, a.nonceR)) < 0 {
+		loser = b
+	}
+	loser.lesser = true
+	wait := duplicateForeign
+	if loser.initiator {
+		wait = duplicateWait
+	}
+	loser.duplicateAt = m.now.Add(wait)
+}
+
+// endDuplicate deletes the lesser of two IKE SAs, if the other is still there.
+func (s *ikeSA) endDuplicate() {
+	for _, o := range s.m.sas {
+		if o != s && (o.state == established || o.state == rekeying) && !o.wantDelete && !o.lesser {
+			s.replaced, s.wantDelete = true, true
+			for _, c := range o.children {
+				if c.outbound == outboundActive {
+					o.activate(c) // before those of s go
+				}
+			}
+			return
+		}
+	}
+	s.lesser = false
+}

@@ -1,0 +1,291 @@
+package ikev2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// Replacing an IKE SA (RFC 7296 §1.3.2, §2.18). Its Child SAs move to the new
+// one, and whoever made the new one deletes the old. When both do it at once,
+// the nonces decide as for Child SAs (§2.8.2); until then the Child SAs stay.
+
+// rekeyExchange is our CREATE_CHILD_SA for an IKE SA.
+type rekeyExchange struct {
+	spi     uint64
+	nonce   []byte
+	group   uint16
+	private transform.PrivateKey
+	public  []byte
+	tried   []uint16
+}
+
+// ikeRival is the peer's replacement of an IKE SA that we replace, too.
+type ikeRival struct {
+	lowest []byte
+	sa     *ikeSA // nil while work for it goes on
+	lost   bool   // ours won before sa was there
+}
+
+func (x *rekeyExchange) kind() wire.ExchangeType { return wire.ExchangeCreateChildSA }
+
+func (x *rekeyExchange) abandon(*ikeSA) {
+	if x.private != nil {
+		x.private.Erase()
+	}
+}
+
+// rekeyIKE starts to replace the IKE SA.
+func (s *ikeSA) rekeyIKE() {
+	groups := transform.Groups(s.m.settings.IKEProposals)
+	s.wantRekey = false
+	if len(groups) == 0 {
+		return // refused by connect already
+	}
+	x := &rekeyExchange{spi: s.m.random.spi(), nonce: s.m.random.nonce(), group: s.suite.Group.ID}
+	if !slices.Contains(groups, x.group) {
+		x.group = groups[0]
+	}
+	s.turn(causeRekey)
+	s.startRekey(x)
+}
+
+// startRekey makes the key share and sends the request.
+func (s *ikeSA) startRekey(x *rekeyExchange) {
+	s.current = x
+	s.m.work(s, &keyExchange{group: x.group, seed: s.m.random.seed()}, func(r keyExchanged) {
+		if r.err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.err)})
+			return
+		}
+		x.private, x.public = r.private, r.public
+		s.request(x, []wire.Payload{
+			toWire(transform.PreferGroup(s.m.settings.IKEProposals, x.group), ikeSPIBytes(x.spi)),
+			&wire.Nonce{Data: x.nonce},
+			&wire.KeyExchange{Group: x.group, Data: x.public},
+		})
+	})
+}
+
+// respond takes the answer.
+func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
+	if n := msg.notify(wire.NotifyInvalidKEPayload); n != nil && x.regroup(s, n) {
+		s.startRekey(x)
+		return
+	}
+	if n := msg.errorNotify(); n != nil {
+		s.rekeyIKEFailed(x, n)
+		return
+	}
+	proposal, _ := payload[*wire.SecurityAssociation](msg)
+	nonce, _ := payload[*wire.Nonce](msg)
+	ke, ok := payload[*wire.KeyExchange](msg)
+	suite, spi, err := confirm(transform.IKE, proposal, 8, s.m.settings.IKEProposals)
+	if err != nil || !ok || ke.Group != x.group || suite.Group.ID != x.group || binary.BigEndian.Uint64(spi) == 0 {
+		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidSyntax,
+			Message: "the peer's answer to the rekey of the IKE SA does not fit the request", Hint: "the peer's implementation is broken"}})
+		return
+	}
+	s.current = x
+	s.m.work(s, &keyExchange{group: x.group, private: x.private, peer: ke.Data}, func(r keyExchanged) {
+		s.current = nil
+		x.private.Erase()
+		if r.err != nil {
+			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+			return
+		}
+		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data}
+		made, err := s.successor(next, suite, r.shared)
+		if err != nil {
+			s.drop(causeFailed, ending{failure: internal(err)})
+			return
+		}
+		s.decideIKE(made, lowest(x.nonce, nonce.Data))
+	})
+}
+
+// decideIKE takes our new IKE SA on, or leaves the field to the peer's.
+func (s *ikeSA) decideIKE(made *ikeSA, nonce []byte) {
+	rival := s.rival
+	s.rival = nil
+	switch {
+	case rival == nil:
+	case bytes.Compare(nonce, rival.lowest) < 0:
+		made.lesser, made.wantDelete = true, true
+		if rival.sa == nil {
+			s.turn(causeRekeyFailed) // the peer's is being made
+			return
+		}
+		s.bequeath(rival.sa)
+		return
+	default:
+		rival.lost = true
+		if rival.sa != nil {
+			rival.sa.yield()
+		}
+	}
+	s.bequeath(made)
+	s.wantDelete = true
+}
+
+// yield marks an IKE SA as the lesser of two: its maker deletes it, we do if it
+// does not.
+func (s *ikeSA) yield() {
+	s.lesser = true
+	s.duplicateAt = s.m.now.Add(supersededTime)
+}
+
+// successor makes the IKE SA that replaces s (RFC 7296 §2.18).
+func (s *ikeSA) successor(a association, suite transform.Suite, shared []byte) (*ikeSA, error) {
+	a.local, a.remote, a.nat = s.local, s.remote, s.nat
+	if err := a.choose(suite); err != nil {
+		return nil, err
+	}
+	seed := keymat.SKEYSEEDRekey(s.prf, s.keys.D, shared, a.nonceI, a.nonceR)
+	keymat.Erase(shared)
+	if err := a.deriveKeys(seed); err != nil {
+		return nil, err
+	}
+	n := s.m.add(&ikeSA{association: a, localIdentity: s.localIdentity, remoteIdentity: s.remoteIdentity})
+	n.establish(causeInherited, s.localSPI())
+	return n, nil
+}
+
+// bequeath moves the Child SAs to n. The old IKE SA waits for its deletion.
+func (s *ikeSA) bequeath(n *ikeSA) {
+	n.children = append(n.children, s.children...)
+	s.children = nil
+	s.turn(causeReplaced)
+	s.replaced = true
+	s.lingerUntil = s.m.now.Add(supersededTime)
+}
+
+// dropRival saves the Child SAs when an IKE SA ends that both sides replace:
+// the peer's new one has them.
+func (s *ikeSA) dropRival() {
+	if r := s.rival; r != nil && r.sa != nil {
+		r.sa.children = append(r.sa.children, s.children...)
+		s.children, s.replaced = nil, true
+	}
+	s.rival = nil
+	for _, o := range s.m.sas {
+		if o.rival != nil && o.rival.sa == s {
+			o.rival = nil // the peer gave its side of a collision up
+		}
+	}
+}
+
+func (x *rekeyExchange) regroup(s *ikeSA, n *wire.Notify) bool {
+	if len(n.Data) != 2 {
+		return false
+	}
+	wanted := binary.BigEndian.Uint16(n.Data)
+	x.tried = append(x.tried, x.group)
+	if slices.Contains(x.tried, wanted) || !slices.Contains(transform.Groups(s.m.settings.IKEProposals), wanted) {
+		return false
+	}
+	x.private.Erase()
+	x.group, x.private, x.public = wanted, nil, nil
+	return true
+}
+
+// rekeyIKEFailed goes on with the old IKE SA, or with the peer's new one.
+func (s *ikeSA) rekeyIKEFailed(x *rekeyExchange, n *wire.Notify) {
+	x.abandon(s)
+	rival := s.rival
+	s.rival = nil
+	if rival != nil && rival.sa != nil {
+		s.bequeath(rival.sa)
+		return
+	}
+	s.turn(causeRekeyFailed)
+	if rival != nil {
+		return // the peer's is being made
+	}
+	s.wantRekey = true
+	switch n.NotifyType {
+	case wire.NotifyTemporaryFailure:
+		s.rekeyAfter = s.m.later(temporaryWait, waitJitter)
+		return
+	case wire.NotifyNoProposalChosen:
+		s.m.fail(s.remote, noProposal("rekey of the IKE SA", s.m.settings.IKEProposals, "ike.proposals"))
+	default:
+		s.m.fail(s.remote, peerError("the rekey of the IKE SA", n))
+	}
+	s.rekeyAfter = s.m.later(rekeyWait, waitJitter)
+}
+
+// serveRekeyIKE answers the peer's request to replace the IKE SA.
+func (s *ikeSA) serveRekeyIKE(msg *message) error {
+	if s.state != established && s.state != rekeying || s.wantDelete || s.rival != nil {
+		return refuse(wire.NotifyTemporaryFailure, nil)
+	}
+	switch s.current.(type) {
+	case *createExchange, *deleteExchange:
+		// RFC 7296 §2.25.2: not while a Child SA is made, replaced or ended.
+		return refuse(wire.NotifyTemporaryFailure, nil)
+	}
+	proposal, _ := payload[*wire.SecurityAssociation](msg)
+	ni, _ := payload[*wire.Nonce](msg)
+	ke, ok := payload[*wire.KeyExchange](msg)
+	if !ok {
+		return &syntaxError{"the rekey of an IKE SA needs a KE payload"}
+	}
+	offered := fromWire(proposal, 8)
+	suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, s.m.settings.IKEProposals, ke.Group)
+	if err != nil {
+		return refuse(wire.NotifyNoProposalChosen, proposalFailure("rekey of the IKE SA", err))
+	}
+	if suite.Group.ID != ke.Group {
+		group := binary.BigEndian.AppendUint16(nil, suite.Group.ID)
+		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
+	}
+	chosen := &proposal.Proposals[i]
+	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.spi(), nonceI: ni.Data, nonceR: s.m.random.nonce()}
+	if a.spiI == 0 {
+		return &syntaxError{"the SPI of the new IKE SA is zero"}
+	}
+	var rival *ikeRival
+	if s.state == rekeying {
+		rival = &ikeRival{lowest: lowest(a.nonceI, a.nonceR)}
+		s.rival = rival
+	}
+	answer := answerProposal(suite, chosen, offered[i], ikeSPIBytes(a.spiR))
+	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
+		s.finishRekeyIKE(a, suite, answer, rival, r)
+	})
+	return nil
+}
+
+// finishRekeyIKE answers and takes the peer's new IKE SA on, unless a collision
+// is to be decided first.
+func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wire.SecurityAssociation, rival *ikeRival, r keyExchanged) {
+	if r.err != nil {
+		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
+		return
+	}
+	r.private.Erase()
+	n, err := s.successor(a, suite, r.shared)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.answer(wire.ExchangeCreateChildSA, []wire.Payload{
+		answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.public},
+	})
+	switch {
+	case rival != nil && s.rival == rival:
+		rival.sa = n
+	case rival != nil && rival.lost:
+		n.yield()
+	case s.state == established:
+		s.bequeath(n)
+	default:
+		n.yield()
+	}
+}

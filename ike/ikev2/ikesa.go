@@ -1,0 +1,214 @@
+package ikev2
+
+import (
+	"slices"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+const (
+	// adoptTimeout is how long the responder waits for IKE_AUTH.
+	adoptTimeout = 30 * time.Second
+	// lingerTime is how long a closed IKE SA repeats its last answer.
+	lingerTime = 30 * time.Second
+	// supersededTime is how long the peer may take to delete an IKE SA or a
+	// Child SA that it replaced, before we do.
+	supersededTime = 60 * time.Second
+	// deleteTries bounds how often a DELETE of an IKE SA is sent: it ends
+	// anyway.
+	deleteTries = 4
+)
+
+// ikeSA is one IKE SA of a machine.
+type ikeSA struct {
+	association
+	m     *Machine
+	state state
+	// proven says that the peer was authenticated: from then on there is an
+	// IKE SA to close.
+	proven                        bool
+	localIdentity, remoteIdentity string
+
+	window   window
+	current  exchange // ours: being prepared, on its way, or being finished
+	children []*child
+	// reserved is an inbound SPI of a request that is being answered, or 0.
+	reserved uint32
+
+	createdAt     time.Time
+	establishedAt time.Time
+	heardAt       time.Time
+	rekeyAt       time.Time // zero: never
+	expireAt      time.Time // zero: never
+	lingerUntil   time.Time // end of adopted, superseded, lingering
+
+	wantRekey, wantDelete, wantCheck bool
+	rekeyAfter                       time.Time // not before, after a failed try
+
+	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
+	// replaced that another took its place, so that its end is no loss.
+	lesser, replaced bool
+	// rival is the IKE SA with which the peer replaces this one while we do the
+	// same, or nil (ike_rekey.go).
+	rival *ikeRival
+	// duplicateAt is when to end this IKE SA as the lesser of two, unless the
+	// other is gone by then (duplicates.go).
+	duplicateAt time.Time
+}
+
+// exchange is one that we started. After the answer, or when the IKE SA ends
+// without one, the exchange is over.
+type exchange interface {
+	kind() wire.ExchangeType
+	// respond takes the answer. It sets s.current again while it waits for work.
+	respond(s *ikeSA, msg *message)
+	// abandon gives back what was reserved: there will be no answer.
+	abandon(s *ikeSA)
+}
+
+// add gives the machine another IKE SA.
+func (m *Machine) add(s *ikeSA) *ikeSA {
+	s.m, s.createdAt, s.heardAt = m, m.now, m.now
+	s.window.policy = m.cfg.Retransmit
+	m.sas = append(m.sas, s)
+	m.do(sa.RegisterSPI{SPI: s.localSPI()})
+	return s
+}
+
+// turn changes the state by the table.
+func (s *ikeSA) turn(c cause) {
+	to, ok := s.state.next(c)
+	if !ok {
+		if s.m.cfg.Strict {
+			panic(illegalTransition{s.state, c})
+		}
+		if s.state != gone {
+			s.drop(causeFailed, ending{failure: internal(illegalTransition{s.state, c})})
+		}
+		return
+	}
+	s.state = to
+}
+
+// request sends the request of an exchange.
+func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
+	h := s.header(x.kind(), false, s.window.nextID)
+	raw, err := s.seal(h, payloads, s.m.random.source)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.current = x
+	s.launch(h, raw, payloads)
+}
+
+// launch sends raw as our next request.
+func (s *ikeSA) launch(h wire.Header, raw []byte, payloads []wire.Payload) {
+	s.window.open(s.m.now, raw, s.m.random.fraction())
+	s.transmit(h, raw, payloads, 0)
+}
+
+// answer sends the response to the request that was accepted last.
+func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
+	h := s.header(ex, true, s.window.expectID)
+	raw, err := s.seal(h, payloads, s.m.random.source)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.window.answered(raw)
+	s.transmit(h, raw, payloads, 0)
+}
+
+// refuse answers with one Notify.
+func (s *ikeSA) refuse(ex wire.ExchangeType, n wire.Notify) { s.answer(ex, []wire.Payload{&n}) }
+
+func (s *ikeSA) transmit(h wire.Header, raw []byte, payloads []wire.Payload, repeat int) {
+	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw})
+	s.m.emit(trace(s.m.settings.Name, true, h, payloads, len(raw), s.local, s.remote, repeat))
+}
+
+// ending is how an IKE SA or a Child SA ends.
+type ending struct {
+	failure  *sa.Failure
+	replaced bool
+	remote   bool // the peer asked for it
+}
+
+// drop ends the IKE SA with all that it has, and reports it. c leads to gone
+// or lingering.
+func (s *ikeSA) drop(c cause, e ending) {
+	if s.state == gone || s.state == lingering {
+		return
+	}
+	s.m.desk.cancel(s)
+	if x := s.current; x != nil {
+		s.current = nil
+		x.abandon(s)
+	}
+	s.unreserve()
+	s.dropRival()
+	e.replaced = e.replaced || s.replaced
+	s.removeChildren(e)
+	s.turn(c)
+	switch {
+	case s.proven:
+		if e.failure != nil {
+			s.m.failure = e.failure
+		}
+		s.m.emit(sa.IKEClosed{
+			Connection: s.m.settings.Name, SPIi: s.spiI, SPIr: s.spiR,
+			Replaced: e.replaced, Remote: e.remote, Failure: e.failure,
+		})
+	case e.failure != nil:
+		s.m.fail(s.remote, e.failure)
+	}
+	s.erase()
+	if s.state == lingering {
+		s.lingerUntil = s.m.now.Add(lingerTime)
+		s.window.replace()
+		return
+	}
+	s.forget()
+}
+
+// unreserve gives the SPI of a request back that came to nothing.
+func (s *ikeSA) unreserve() {
+	if s.reserved != 0 {
+		s.m.do(sa.RemoveChild{SPIIn: s.reserved})
+		s.reserved = 0
+	}
+}
+
+// forget takes the IKE SA out of the machine.
+func (s *ikeSA) forget() {
+	s.m.sas = slices.DeleteFunc(s.m.sas, func(o *ikeSA) bool { return o == s })
+	s.m.do(sa.ReleaseSPI{SPI: s.localSPI()})
+}
+
+// establish makes the IKE SA usable: the peer is authenticated, or the IKE SA
+// replaces one where it was.
+func (s *ikeSA) establish(c cause, rekeys uint64) {
+	s.turn(c)
+	s.proven = true
+	s.establishedAt, s.heardAt = s.m.now, s.m.now
+	s.initRequest, s.initResponse = nil, nil
+	if life := s.m.settings.IKELifetime; life > 0 {
+		s.rekeyAt = s.m.later(life, lifetimeJitter)
+		s.expireAt = s.m.now.Add(life + life/10)
+	}
+	s.m.emit(sa.IKEEstablished{Connection: s.m.settings.Name, IKE: s.report(), Rekeys: rekeys})
+}
+
+// report describes the IKE SA.
+func (s *ikeSA) report() sa.IKEInfo {
+	i := s.info()
+	i.LocalIdentity, i.RemoteIdentity = s.localIdentity, s.remoteIdentity
+	i.EstablishedAt, i.RekeyAt = s.establishedAt, s.rekeyAt
+	return i
+}
+
+// usable reports whether new exchanges about Child SAs may start.
+func (s *ikeSA) usable() bool { return s.state == established && !s.wantDelete }

@@ -1,0 +1,129 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// INFORMATIONAL: deletion of Child SAs and of the IKE SA, liveness checks, and
+// notifies (RFC 7296 §1.4).
+
+// check asks the peer for a sign of life: an empty request (RFC 7296 §2.4).
+func (s *ikeSA) check() {
+	s.wantCheck = false
+	s.request(&checkExchange{}, nil)
+}
+
+type checkExchange struct{}
+
+func (*checkExchange) kind() wire.ExchangeType  { return wire.ExchangeInformational }
+func (*checkExchange) respond(*ikeSA, *message) {}
+func (*checkExchange) abandon(*ikeSA)           {}
+
+// deleteExchange is our DELETE of Child SAs, or of the IKE SA where there are
+// none.
+type deleteExchange struct{ children []*child }
+
+func (*deleteExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
+func (*deleteExchange) abandon(*ikeSA)          {}
+
+// respond ends what was to be deleted, whatever the answer says.
+func (x *deleteExchange) respond(s *ikeSA, _ *message) {
+	if x.children == nil {
+		s.drop(causeFinished, ending{replaced: s.replaced})
+		return
+	}
+	for _, c := range x.children {
+		s.removeChild(c, ending{replaced: c.replaced})
+	}
+}
+
+// deleteIKE deletes the IKE SA at the peer.
+func (s *ikeSA) deleteIKE() {
+	s.turn(causeDelete)
+	s.lingerUntil, s.duplicateAt = time.Time{}, time.Time{}
+	s.request(&deleteExchange{}, []wire.Payload{&wire.Delete{Protocol: wire.ProtocolIKE}})
+	s.window.tries = deleteTries
+}
+
+// deleteChildren deletes every Child SA that is to go, in one request.
+func (s *ikeSA) deleteChildren() bool {
+	x := &deleteExchange{}
+	d := &wire.Delete{Protocol: wire.ProtocolESP}
+	for _, c := range s.children {
+		if c.wantDelete {
+			c.state = childDeleting
+			x.children = append(x.children, c)
+			d.SPIs = append(d.SPIs, spiBytes(c.SPIIn))
+		}
+	}
+	if x.children == nil {
+		return false
+	}
+	s.request(x, []wire.Payload{d})
+	return true
+}
+
+// serveInformational does what the peer's payloads ask for, and answers.
+func (s *ikeSA) serveInformational(msg *message) error {
+	if n := msg.notify(wire.NotifyAuthenticationFailed); n != nil {
+		// RFC 7296 §2.21.2: the initiator did not believe our IKE_AUTH.
+		s.answer(wire.ExchangeInformational, nil)
+		s.drop(causePeerDeleted, ending{remote: true, failure: &sa.Failure{
+			Reason:  sa.ReasonAuthenticationFailed,
+			Message: "the peer does not accept our identity or key",
+			Local:   "identity " + s.localIdentity,
+			Remote:  "identity " + s.remoteIdentity,
+			Hint:    "compare at both ends: the pre-shared key, and our identity with the one the peer expects of us",
+		}})
+		return nil
+	}
+	gone := &wire.Delete{Protocol: wire.ProtocolESP}
+	for _, p := range msg.Payloads {
+		d, ok := p.(*wire.Delete)
+		switch {
+		case !ok:
+		case d.Protocol == wire.ProtocolIKE:
+			s.answer(wire.ExchangeInformational, nil)
+			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
+			return nil
+		case d.Protocol == wire.ProtocolESP:
+			gone.SPIs = append(gone.SPIs, s.deletedByPeer(d)...)
+		}
+	}
+	var answer []wire.Payload
+	if len(gone.SPIs) > 0 {
+		answer = []wire.Payload{gone}
+	}
+	s.answer(wire.ExchangeInformational, answer)
+	return nil
+}
+
+// deletedByPeer ends the Child SAs of a Delete payload and gives our SPIs of
+// them. One that we are deleting ourselves is not named again (RFC 7296 §1.4.1).
+func (s *ikeSA) deletedByPeer(d *wire.Delete) [][]byte {
+	var ours [][]byte
+	for _, spi := range d.SPIs {
+		if len(spi) != 4 {
+			continue
+		}
+		c := s.childByOut(binary.BigEndian.Uint32(spi))
+		if c == nil {
+			continue
+		}
+		if !s.isDeleting(c) {
+			ours = append(ours, spiBytes(c.SPIIn))
+		}
+		s.removeChild(c, ending{remote: true, replaced: c.replaced})
+	}
+	return ours
+}
+
+// isDeleting reports whether our DELETE of c is on its way.
+func (s *ikeSA) isDeleting(c *child) bool {
+	x, ok := s.current.(*deleteExchange)
+	return ok && find(x.children, func(o *child) bool { return o == c }) != nil
+}

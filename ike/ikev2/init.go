@@ -1,0 +1,247 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// IKE_SA_INIT as the initiator (RFC 7296 §1.2). The responder's side is in
+// acceptor.go, since no connection is known there yet.
+
+// initRetries bounds how often COOKIE and INVALID_KE_PAYLOAD start the exchange
+// anew.
+const initRetries = 5
+
+// initExchange is IKE_SA_INIT on its way.
+type initExchange struct {
+	group   uint16
+	private transform.PrivateKey
+	public  []byte
+	cookie  []byte
+	retries int
+	tried   []uint16    // groups that the peer refused
+	hint    *sa.Failure // what an unauthenticated error said
+}
+
+func (x *initExchange) kind() wire.ExchangeType { return wire.ExchangeIKESAInit }
+
+// respond is not used: receiveInit takes answers, which are not protected.
+func (x *initExchange) respond(*ikeSA, *message) {}
+
+func (x *initExchange) abandon(*ikeSA) {
+	if x.private != nil {
+		x.private.Erase()
+	}
+}
+
+// up starts an IKE SA unless there is one.
+func (m *Machine) up(ev sa.Up) {
+	if m.settings.RespondOnly {
+		m.fail(ev.Remote, &sa.Failure{Reason: sa.ReasonLocalRefused, Message: "the connection only answers",
+			Hint: "let the peer start, or change the connection's mode"})
+		return
+	}
+	m.wanted = true
+	if m.busy() {
+		return
+	}
+	m.connect(ev.Local, ev.Remote)
+}
+
+// connect makes an IKE SA as the initiator.
+func (m *Machine) connect(local, remote netip.AddrPort) {
+	groups := transform.Groups(m.settings.IKEProposals)
+	if len(groups) == 0 {
+		m.fail(remote, &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no IKE proposal has a Diffie-Hellman group",
+			Hint: "add one, such as ecp256 or modp2048, to ike.proposals"})
+		return
+	}
+	s := m.add(&ikeSA{association: association{
+		initiator: true, local: local, remote: remote, spiI: m.random.spi(), nonceI: m.random.nonce(),
+	}})
+	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
+	s.shareKey(&initExchange{group: groups[0]})
+}
+
+// shareKey makes the key share of the exchange and then sends it.
+func (s *ikeSA) shareKey(x *initExchange) {
+	s.current = x
+	s.m.work(s, &keyExchange{group: x.group, seed: s.m.random.seed()}, func(r keyExchanged) {
+		if r.err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.err)})
+			return
+		}
+		x.private, x.public = r.private, r.public
+		s.turn(causeKeyReady)
+		s.sendInit(x)
+	})
+}
+
+// sendInit sends the request, again after a COOKIE: with the same SPI, nonce
+// and key share (RFC 7296 §2.6).
+func (s *ikeSA) sendInit(x *initExchange) {
+	var ps []wire.Payload
+	if x.cookie != nil {
+		ps = append(ps, notify(wire.NotifyCookie, x.cookie))
+	}
+	offer := transform.PreferGroup(s.m.settings.IKEProposals, x.group)
+	ps = append(ps, toWire(offer, nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
+	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
+	h := s.header(wire.ExchangeIKESAInit, false, 0)
+	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.initRequest = raw
+	s.window.replace()
+	s.launch(h, raw, ps)
+}
+
+// receiveInit takes an answer to IKE_SA_INIT. Nothing protects it, so what
+// makes no sense is dropped, and the true answer may still come. COOKIE,
+// INVALID_KE_PAYLOAD and NO_PROPOSAL_CHOSEN are believed: only somebody on the
+// path can make them up, since they carry our SPI, and he could as well drop
+// the answer (RFC 7296 §2.21.1). Other errors are kept as the reason to report
+// if no answer comes.
+func (s *ikeSA) receiveInit(outer *wire.Message, d sa.Datagram) {
+	x, ok := s.current.(*initExchange)
+	if !ok || outer.Exchange != wire.ExchangeIKESAInit || !outer.Flags.Response() || outer.MessageID != 0 {
+		return
+	}
+	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
+	s.m.emit(trace(s.m.settings.Name, false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	if err := s.takeInit(x, msg); err != nil {
+		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
+	}
+}
+
+func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
+	if n := msg.errorNotify(); n != nil {
+		return s.initRefused(x, n)
+	}
+	if n := msg.notify(wire.NotifyCookie); n != nil && msg.ResponderSPI == 0 {
+		return s.initCookie(x, n)
+	}
+	if err := checkPayloads(msg); err != nil {
+		return err
+	}
+	ke, _ := payload[*wire.KeyExchange](msg)
+	nonce, _ := payload[*wire.Nonce](msg)
+	proposal, _ := payload[*wire.SecurityAssociation](msg)
+	if msg.ResponderSPI == 0 {
+		return &syntaxError{"the responder's SPI is zero"}
+	}
+	suite, _, err := confirm(transform.IKE, proposal, 0, s.m.settings.IKEProposals)
+	switch {
+	case err != nil:
+		return err
+	case suite.Group.ID != x.group || ke.Group != x.group:
+		return fmt.Errorf("ikev2: the peer chose group %d and sent a share of group %d to our %d", suite.Group.ID, ke.Group, x.group)
+	}
+	if err := s.choose(suite); err != nil {
+		return err
+	}
+	s.window.close()
+	s.turn(causeInitAnswer)
+	s.spiR, s.nonceR, s.initResponse = msg.ResponderSPI, nonce.Data, msg.raw
+	s.nat = detectNAT(msg, s.spiI, s.spiR)
+	s.m.work(s, &keyExchange{group: x.group, private: x.private, peer: ke.Data}, func(r keyExchanged) { s.agreed(x, r) })
+	return nil
+}
+
+// agreed goes on to IKE_AUTH with the shared secret.
+func (s *ikeSA) agreed(x *initExchange, r keyExchanged) {
+	if r.err != nil {
+		s.drop(causeFailed, ending{failure: &sa.Failure{
+			Reason: sa.ReasonInvalidKE, Message: r.err.Error(),
+			Hint: "the peer's implementation is broken, or somebody changes messages on the path",
+		}})
+		return
+	}
+	x.private.Erase()
+	err := s.deriveKeys(keymat.SKEYSEED(s.prf, s.nonceI, s.nonceR, r.shared))
+	keymat.Erase(r.shared)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.current = nil
+	s.local, s.remote = s.m.toNATPort(s.local, s.remote)
+	s.turn(causeSecretReady)
+	s.authenticate()
+}
+
+// initCookie repeats the request with the peer's cookie.
+func (s *ikeSA) initCookie(x *initExchange, n *wire.Notify) error {
+	if len(n.Data) == 0 || len(n.Data) > 64 {
+		return &syntaxError{"a cookie has 1 to 64 octets"} // RFC 7296 §2.6
+	}
+	if x.retries++; x.retries > initRetries {
+		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonPeerError,
+			Message: "the peer asks for one cookie after another", Hint: "something on the path changes addresses or messages"}})
+		return nil
+	}
+	x.cookie = slices.Clone(n.Data)
+	s.sendInit(x)
+	return nil
+}
+
+// initRefused takes an error notify in answer to IKE_SA_INIT.
+func (s *ikeSA) initRefused(x *initExchange, n *wire.Notify) error {
+	switch n.NotifyType {
+	case wire.NotifyInvalidKEPayload:
+		return s.initGroup(x, n)
+	case wire.NotifyNoProposalChosen:
+		f := noProposal("IKE SA", s.m.settings.IKEProposals, "ike.proposals")
+		f.Hint += "; some peers answer so, too, when they have no connection for our address " + s.local.Addr().String()
+		s.drop(causeFailed, ending{failure: f})
+	case wire.NotifyInvalidMajorVersion:
+		x.hint = &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv2",
+			Hint: "enable IKEv2 at the peer"}
+	default:
+		x.hint = peerError("IKE_SA_INIT", n)
+	}
+	return nil
+}
+
+// initGroup starts anew with the group that the peer wants (RFC 7296 §1.2), if
+// we offered it and did not try it yet.
+func (s *ikeSA) initGroup(x *initExchange, n *wire.Notify) error {
+	if len(n.Data) != 2 {
+		return &syntaxError{"INVALID_KE_PAYLOAD without a group"}
+	}
+	wanted := binary.BigEndian.Uint16(n.Data)
+	ours := transform.Groups(s.m.settings.IKEProposals)
+	if x.tried = append(x.tried, x.group); slices.Contains(x.tried, wanted) || !slices.Contains(ours, wanted) || len(x.tried) > initRetries {
+		s.drop(causeFailed, ending{failure: groupFailure("IKE_SA_INIT", x.group, wanted, s.m.settings.IKEProposals)})
+		return nil
+	}
+	x.private.Erase()
+	s.window.replace()
+	s.turn(causeRetryGroup)
+	x.group, x.private, x.public = wanted, nil, nil
+	s.shareKey(x)
+	return nil
+}
+
+// groupFailure explains that no Diffie-Hellman group suits both sides.
+func groupFailure(exchange string, sent, wanted uint16, ours []transform.Proposal) *sa.Failure {
+	name := func(id uint16) string {
+		return transform.Transform{Type: transform.KeyExchange, ID: id}.String()
+	}
+	return &sa.Failure{
+		Reason:  sa.ReasonInvalidKE,
+		Message: fmt.Sprintf("%s: the peer refuses group %s and wants %s", exchange, name(sent), name(wanted)),
+		Local:   proposalLines(ours),
+		Remote:  name(wanted),
+		Hint:    "add " + name(wanted) + " to our proposals, or one of our groups to the peer's",
+	}
+}

@@ -1,0 +1,95 @@
+package ikev2
+
+import (
+	"fmt"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// keyExchange is the Diffie-Hellman work of one side of one exchange: make a
+// private key where there is none yet, and the shared secret where the peer's
+// share is known. It implements sa.Job.
+type keyExchange struct {
+	group   uint16
+	seed    []byte               // for the private key
+	private transform.PrivateKey // made by an earlier job
+	peer    []byte               // the peer's share, nil while unknown
+}
+
+// keyExchanged is the result of keyExchange.
+type keyExchanged struct {
+	private transform.PrivateKey
+	public  []byte
+	shared  []byte // nil without the peer's share
+	err     error
+}
+
+// Run implements sa.Job.
+func (j *keyExchange) Run() any {
+	r := keyExchanged{private: j.private}
+	if r.private == nil {
+		group, err := transform.NewGroup(j.group)
+		if err != nil {
+			return keyExchanged{err: err}
+		}
+		if r.private, r.err = group.Generate(expand(j.seed)); r.err != nil {
+			return keyExchanged{err: fmt.Errorf("making a key share: %w", r.err)}
+		}
+		keymat.Erase(j.seed)
+	}
+	r.public = r.private.Public()
+	if j.peer != nil {
+		if r.shared, r.err = r.private.Shared(j.peer); r.err != nil {
+			r.err = fmt.Errorf("the peer's key share: %w", r.err)
+		}
+	}
+	return r
+}
+
+// desk is where work that runs elsewhere waits for its result.
+type desk struct {
+	last sa.Ticket
+	open map[sa.Ticket]pending
+}
+
+// pending is what a result leads to. A ticket whose owner is gone is dropped,
+// and its result ignored.
+type pending struct {
+	owner any
+	then  func(keyExchanged)
+}
+
+// start gives the job a ticket.
+func (d *desk) start(owner any, job *keyExchange, then func(keyExchanged)) sa.StartWork {
+	if d.open == nil {
+		d.open = map[sa.Ticket]pending{}
+	}
+	d.last++
+	d.open[d.last] = pending{owner, then}
+	return sa.StartWork{Ticket: d.last, Job: job}
+}
+
+// finish leads a result to whom it is for; it ignores stale tickets.
+func (d *desk) finish(ev sa.WorkDone) {
+	p, ok := d.open[ev.Ticket]
+	if !ok {
+		return
+	}
+	delete(d.open, ev.Ticket)
+	r, ok := ev.Result.(keyExchanged)
+	if !ok {
+		r = keyExchanged{err: fmt.Errorf("the work ended without a result: %v", ev.Result)}
+	}
+	p.then(r)
+}
+
+// cancel makes the tickets of owner stale.
+func (d *desk) cancel(owner any) {
+	for t, p := range d.open {
+		if p.owner == owner {
+			delete(d.open, t)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package ikev2
+
+import (
+	"fmt"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// receive takes a message that names this IKE SA.
+func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
+	switch {
+	case s.state == initSent:
+		s.receiveInit(outer, d)
+	case s.state == nascent || s.state == initAnswered || outer.Exchange == wire.ExchangeIKESAInit:
+		// Late copies of answers that were taken already.
+	case outer.Flags.Response():
+		s.receiveResponse(outer, d)
+	default:
+		s.receiveRequest(outer, d)
+	}
+}
+
+func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
+	if s.state == lingering || !s.window.expects(outer.MessageID) || s.current == nil || s.current.kind() != outer.Exchange {
+		return // late or repeated
+	}
+	msg, authentic, err := s.open(outer, d)
+	if !authentic {
+		s.hint(outer, d, err)
+		return
+	}
+	s.witness(msg, d)
+	if err == nil {
+		err = checkPayloads(msg)
+	}
+	x := s.current
+	s.window.close()
+	s.current = nil
+	if err != nil {
+		s.current = x // for drop to abandon
+		s.drop(causeFailed, ending{failure: dispose(err, true, true).failure})
+		return
+	}
+	x.respond(s, msg)
+}
+
+// hint is all that a message without protection is: anyone may have sent it,
+// so it closes nothing (RFC 7296 §2.21.4).
+func (s *ikeSA) hint(outer *wire.Message, d sa.Datagram, err error) {
+	detail := fmt.Sprintf("%v: %v", outer.Header, err)
+	if err == errNotEncrypted {
+		detail = fmt.Sprintf("%v in the clear: %s", outer.Header, outer.Summary())
+	}
+	s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, detail)
+}
+
+func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
+	arrival, answer := s.window.judge(outer.MessageID, d.Raw)
+	switch {
+	case arrival == arrivalRepeat:
+		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, nil, 1)
+		return
+	case arrival != arrivalNew || !s.takes(outer.Exchange):
+		return
+	}
+	msg, authentic, err := s.open(outer, d)
+	if !authentic {
+		s.hint(outer, d, err)
+		return
+	}
+	s.window.accept(d.Raw)
+	s.witness(msg, d)
+	if err == nil {
+		err = checkPayloads(msg)
+	}
+	if err == nil {
+		s.peerReceives()
+		err = s.serve(msg)
+	}
+	if err != nil {
+		s.object(msg.Exchange, err)
+	}
+}
+
+// takes reports whether the state allows requests of an exchange.
+func (s *ikeSA) takes(ex wire.ExchangeType) bool {
+	switch s.state {
+	case adopted:
+		return ex == wire.ExchangeIKEAuth
+	case established, rekeying, superseded, deleting:
+		return ex == wire.ExchangeCreateChildSA || ex == wire.ExchangeInformational
+	}
+	return false
+}
+
+// serve performs a request. It answers, now or after work, unless it returns an
+// error.
+func (s *ikeSA) serve(msg *message) error {
+	switch msg.Exchange {
+	case wire.ExchangeIKEAuth:
+		return s.serveAuth(msg)
+	case wire.ExchangeCreateChildSA:
+		return s.serveCreateChild(msg)
+	default:
+		return s.serveInformational(msg)
+	}
+}
+
+// object answers a request with what its error deserves.
+func (s *ikeSA) object(ex wire.ExchangeType, err error) {
+	d := dispose(err, true, false)
+	if d.reply != nil {
+		s.refuse(ex, *d.reply)
+	}
+	if d.close || s.state == adopted {
+		c := causeFailed
+		if s.state == adopted && d.reply != nil {
+			c = causeRefused // the answer may have to be repeated
+		}
+		s.drop(c, ending{failure: d.failure})
+		return
+	}
+	if d.failure != nil {
+		s.m.fail(s.remote, d.failure)
+	}
+}
+
+// witness notes that an authentic message came: the peer is alive, and where it
+// came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
+func (s *ikeSA) witness(msg *message, d sa.Datagram) {
+	s.heardAt = s.m.now
+	s.m.emit(trace(s.m.settings.Name, false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	moved := s.state == adopted || s.nat.remote
+	if !moved || (d.Remote == s.remote && d.Local == s.local) {
+		return
+	}
+	old := s.remote
+	s.local, s.remote = d.Local, d.Remote
+	if s.proven {
+		if old != s.remote {
+			s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: s.remote})
+		}
+		if s == s.m.current() {
+			s.m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package ikev2
+
+import (
+	"fmt"
+
+	"causeway/ike/wire"
+)
+
+// occurrence says how often a payload may appear in a message.
+type occurrence struct {
+	payload  wire.PayloadType
+	min, max int
+}
+
+// kind is one kind of message: an exchange and a direction.
+type kind struct {
+	exchange wire.ExchangeType
+	response bool
+}
+
+// maxNotifies bounds the Notify payloads that one message may have.
+const maxNotifies = 30
+
+// rules says which payloads a message needs and how many of each it may have
+// (RFC 7296 §1.2 to §1.4, appendix C). Payloads that a rule does not name are
+// ignored. The needs of a response do not hold for one that reports an error.
+var rules = map[kind][]occurrence{
+	{wire.ExchangeIKESAInit, false}: {
+		{wire.PayloadSA, 1, 1}, {wire.PayloadKE, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeIKESAInit, true}: {
+		{wire.PayloadSA, 1, 1}, {wire.PayloadKE, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeIKEAuth, false}: {
+		{wire.PayloadIDi, 1, 1}, {wire.PayloadIDr, 0, 1}, {wire.PayloadAUTH, 0, 1}, {wire.PayloadSA, 1, 1},
+		{wire.PayloadTSi, 1, 1}, {wire.PayloadTSr, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeIKEAuth, true}: {
+		{wire.PayloadIDr, 1, 1}, {wire.PayloadAUTH, 1, 1}, {wire.PayloadSA, 0, 1},
+		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeCreateChildSA, false}: {
+		{wire.PayloadSA, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadKE, 0, 1},
+		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeCreateChildSA, true}: {
+		{wire.PayloadSA, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadKE, 0, 1},
+		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},
+	},
+	{wire.ExchangeInformational, false}: {{wire.PayloadNotify, 0, maxNotifies}, {wire.PayloadDelete, 0, maxNotifies}},
+	{wire.ExchangeInformational, true}:  {{wire.PayloadNotify, 0, maxNotifies}, {wire.PayloadDelete, 0, maxNotifies}},
+}
+
+// checkPayloads holds a message against the rules.
+func checkPayloads(msg *message) error {
+	rule, ok := rules[kind{msg.Exchange, msg.isResponse()}]
+	if !ok {
+		return &syntaxError{fmt.Sprintf("exchange type %v has no place here", msg.Exchange)}
+	}
+	if t, unknown := wire.UnknownCritical(msg.Payloads); unknown {
+		return &criticalError{t}
+	}
+	relaxed := msg.isResponse() && msg.errorNotify() != nil
+	for _, o := range rule {
+		n := 0
+		for _, p := range msg.Payloads {
+			if p.Type() == o.payload {
+				n++
+			}
+		}
+		switch {
+		case n > o.max:
+			return &syntaxError{fmt.Sprintf("%v has %d %v payloads, at most %d are allowed", msg.Exchange, n, o.payload, o.max)}
+		case n < o.min && !relaxed:
+			return &syntaxError{fmt.Sprintf("%v without the %v payload", msg.Exchange, o.payload)}
+		}
+	}
+	return nil
+}

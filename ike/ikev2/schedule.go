@@ -1,0 +1,150 @@
+package ikev2
+
+import (
+	"slices"
+	"time"
+
+	"causeway/esp/selector"
+)
+
+// retry is the back-off of one missing Child SA.
+type retry struct {
+	at       time.Time
+	failures int
+}
+
+const (
+	retryFirst = 5 * time.Second
+	retryMax   = 5 * time.Minute
+	// temporaryWait is the pause after TEMPORARY_FAILURE: shorter than
+	// everything else, as the peer asks for (RFC 7296 §2.25).
+	temporaryWait = 4 * time.Second
+	// rekeyWait is the pause after a rekey that failed otherwise.
+	rekeyWait = 30 * time.Second
+	// responderPatience is how long the original responder leaves a missing
+	// Child SA to the original initiator, so that they do not both make it.
+	responderPatience = 10 * time.Second
+	waitJitter        = 0.5
+)
+
+// proceed starts the next exchange of every IKE SA that is free to. None starts
+// while a request of the peer waits for work: what it asks for would change
+// under it.
+func (m *Machine) proceed() {
+	m.planChildren()
+	for _, s := range slices.Clone(m.sas) {
+		if s.current == nil && !s.window.working && s.state >= established && s.state < deleting {
+			s.proceed()
+		}
+	}
+}
+
+// proceed is the order of what waits: ends before replacements before new
+// things, and questions last.
+func (s *ikeSA) proceed() {
+	switch {
+	case s.wantDelete:
+		s.deleteIKE()
+	case s.deleteChildren():
+	case s.state != established:
+	case s.rekeyNextChild():
+	case s.createMissingChild():
+	case s.wantRekey && !s.m.now.Before(s.rekeyAfter):
+		s.rekeyIKE()
+	case s.wantCheck:
+		s.check()
+	}
+}
+
+func (s *ikeSA) rekeyNextChild() bool {
+	for _, c := range s.children {
+		if c.wantRekey && c.state == childInstalled && !s.m.now.Before(c.rekeyAfter) {
+			s.rekeyChild(c)
+			return true
+		}
+	}
+	return false
+}
+
+// createMissingChild makes one Child SA that is wanted and not there. Only the
+// newest IKE SA does.
+func (s *ikeSA) createMissingChild() bool {
+	if s != s.m.current() || !s.m.due(s.m.nextChild()) {
+		return false
+	}
+	for _, w := range s.m.settings.Children {
+		if r := s.m.retries[w.Name]; r != nil && s.m.due(r.at) && s.m.missing(w.Name) {
+			s.createChild(w)
+			return true
+		}
+	}
+	return false
+}
+
+// missing reports whether no Child SA of a name is there.
+func (m *Machine) missing(name string) bool {
+	for _, s := range m.sas {
+		if slices.ContainsFunc(s.children, func(c *child) bool { return c.Name == name && !c.wantDelete }) {
+			return false
+		}
+	}
+	return true
+}
+
+// planChildren plans Child SAs that are newly missing.
+func (m *Machine) planChildren() {
+	s := m.current()
+	if s == nil || !m.wanted {
+		return
+	}
+	for _, w := range m.settings.Children {
+		if m.retries[w.Name] != nil || !m.missing(w.Name) {
+			continue
+		}
+		r := &retry{at: m.now}
+		if !s.initiator {
+			r.at = m.now.Add(responderPatience)
+		}
+		m.retries[w.Name] = r
+	}
+}
+
+// nextChild is when the next missing Child SA is to be made; the zero time is
+// never.
+func (m *Machine) nextChild() time.Time {
+	var d deadline
+	for _, w := range m.settings.Children {
+		if r := m.retries[w.Name]; m.wanted && r != nil && m.missing(w.Name) {
+			d.by(r.at)
+		}
+	}
+	return d.at
+}
+
+// postpone plans the next try of a missing Child SA after a failure.
+func (m *Machine) postpone(name string, temporary bool) {
+	r := m.retries[name]
+	if r == nil {
+		r = &retry{}
+		m.retries[name] = r
+	}
+	wait := temporaryWait
+	if !temporary {
+		wait = min(retryFirst<<min(r.failures, 10), retryMax)
+		r.failures++
+	}
+	r.at = m.later(wait, waitJitter)
+}
+
+// trafficNeeded makes a missing Child SA at once, whatever its back-off.
+func (m *Machine) trafficNeeded(f selector.Flow) {
+	if m.current() == nil {
+		return
+	}
+	for _, w := range m.settings.Children {
+		if m.missing(w.Name) && selector.Compile(w.Local, w.Remote).Outbound(&f) {
+			m.retries[w.Name] = &retry{at: m.now}
+			m.wanted = true
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package ikev2
+
+import (
+	"slices"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// Deadline is when the machine wants sa.TimerDue next; the zero time is never.
+func (m *Machine) Deadline() time.Time {
+	var d deadline
+	for _, r := range m.removals {
+		d.by(r.at)
+	}
+	for _, s := range m.sas {
+		s.deadlines(&d)
+	}
+	if s := m.current(); s != nil && s.usable() && s.current == nil {
+		d.by(m.nextChild())
+	}
+	return d.at
+}
+
+// deadline is the earliest of some times; zero times do not count.
+type deadline struct{ at time.Time }
+
+func (d *deadline) by(t time.Time) {
+	if !t.IsZero() && (d.at.IsZero() || t.Before(d.at)) {
+		d.at = t
+	}
+}
+
+func (s *ikeSA) deadlines(d *deadline) {
+	d.by(s.window.dueAt)
+	d.by(s.lingerUntil)
+	d.by(s.duplicateAt)
+	if s.state < established || s.state >= deleting {
+		return
+	}
+	d.by(s.expireAt)
+	if s.current != nil {
+		return // the next exchange waits for this one
+	}
+	d.by(s.livenessAt())
+	if s.state == established {
+		d.by(latest(s.rekeyAt, s.rekeyAfter))
+		if s.wantRekey {
+			d.by(s.rekeyAfter)
+		}
+	}
+	for _, c := range s.children {
+		d.by(c.expireAt)
+		if c.state != childInstalled || c.redundant {
+			continue
+		}
+		d.by(latest(c.RekeyAt, c.rekeyAfter))
+		if c.wantRekey {
+			d.by(c.rekeyAfter)
+		}
+	}
+}
+
+// latest is the later of an event and an earliest time; a zero event is never.
+func latest(event, earliest time.Time) time.Time {
+	if event.IsZero() || event.After(earliest) {
+		return event
+	}
+	return earliest
+}
+
+// livenessAt is when the peer's silence is to be questioned (RFC 7296 §2.4).
+func (s *ikeSA) livenessAt() time.Time {
+	if s.m.settings.DPD == 0 || s.state == superseded {
+		return time.Time{}
+	}
+	return s.heardAt.Add(s.m.settings.DPD)
+}
+
+// due reports whether t is set and has come.
+func (m *Machine) due(t time.Time) bool { return !t.IsZero() && !m.now.Before(t) }
+
+// runTimers does what is due.
+func (m *Machine) runTimers() {
+	m.removals = slices.DeleteFunc(m.removals, func(r removal) bool {
+		if m.due(r.at) {
+			m.uninstall(r.child)
+			return true
+		}
+		return false
+	})
+	for _, s := range slices.Clone(m.sas) {
+		if s.state != gone {
+			s.runTimers()
+		}
+	}
+}
+
+func (s *ikeSA) runTimers() {
+	if raw, exhausted := s.window.repeat(s.m.now, s.m.random.fraction); exhausted {
+		s.exhausted()
+		return
+	} else if raw != nil {
+		h, _ := wire.ParseHeader(raw)
+		s.transmit(h, raw, nil, s.window.attempt)
+	}
+	if s.m.due(s.lingerUntil) {
+		s.lingered()
+		return
+	}
+	if s.m.due(s.duplicateAt) {
+		s.duplicateAt = time.Time{}
+		s.endDuplicate()
+	}
+	if s.state < established || s.state >= deleting {
+		return
+	}
+	if s.m.due(s.expireAt) {
+		s.expireAt = time.Time{}
+		s.expire()
+		return
+	}
+	if s.m.due(s.rekeyAt) {
+		s.wantRekey, s.rekeyAt = true, time.Time{}
+	}
+	s.wantCheck = s.m.due(s.livenessAt())
+	for _, c := range slices.Clone(s.children) {
+		if s.m.due(c.expireAt) {
+			s.expireChild(c)
+		} else if c.state == childInstalled && s.m.due(c.RekeyAt) && !c.redundant {
+			c.wantRekey = true
+		}
+	}
+}
+
+// lingered ends a wait that has no request on its way.
+func (s *ikeSA) lingered() {
+	s.lingerUntil = time.Time{}
+	switch s.state {
+	case adopted:
+		s.drop(causeFailed, ending{failure: &sa.Failure{
+			Reason: sa.ReasonTimeout, Message: "the peer did not finish IKE_AUTH",
+		}})
+	case superseded:
+		s.wantDelete = true
+	case lingering:
+		s.turn(causeFinished)
+		s.forget()
+	}
+}
+
+// expire ends an IKE SA that was not replaced in time.
+func (s *ikeSA) expire() {
+	f := &sa.Failure{
+		Reason:  sa.ReasonLifetime,
+		Message: "the IKE SA reached its hard lifetime before it was replaced",
+		Hint:    "rekeys fail or take too long: see the failures before this one",
+	}
+	s.m.fail(s.remote, f)
+	s.removeChildren(ending{failure: f})
+	s.wantDelete = true
+}
+
+// exhausted ends an IKE SA whose peer answers no more (RFC 7296 §2.4).
+func (s *ikeSA) exhausted() {
+	f := s.silence()
+	switch {
+	case s.state == deleting:
+		s.drop(causeFinished, ending{})
+	default:
+		s.drop(causeFailed, ending{failure: f})
+	}
+}
+
+// silence explains a request that was never answered.
+func (s *ikeSA) silence() *sa.Failure {
+	if x, ok := s.current.(*initExchange); ok && x.hint != nil {
+		return x.hint
+	}
+	f := &sa.Failure{Reason: sa.ReasonTimeout, Local: s.local.String(), Remote: s.remote.String()}
+	switch {
+	case s.state == initSent:
+		f.Message = "no answer to IKE_SA_INIT from " + s.remote.String()
+		f.Hint = "check that the peer runs, its address, and that UDP ports 500 and 4500 pass every firewall both ways"
+	case s.state == authSent:
+		f.Message = "no answer to IKE_AUTH from " + s.remote.String() + ", though it answered IKE_SA_INIT"
+		f.Hint = "check that UDP port 4500 passes both ways; some peers also stay silent when the key or an identity is wrong"
+	default:
+		f.Reason = sa.ReasonLivenessTimeout
+		f.Message = "the peer at " + s.remote.String() + " answers no more"
+		f.Hint = "check the path to the peer and whether it runs"
+	}
+	return f
+}
