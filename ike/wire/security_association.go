@@ -168,7 +168,7 @@ func parseProposal(r *reader) Proposal {
 		r.adopt(&body)
 		p.Transforms = append(p.Transforms, t)
 	}
-	if r.err == nil && (more || len(r.b) != 0) {
+	if more || len(r.b) != 0 {
 		r.fail("more transforms than counted")
 	}
 	return p
