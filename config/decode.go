@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -236,10 +235,16 @@ func distance(a, b string) int {
 
 // repeated reports what stands in a list twice.
 func repeated[V comparable](d *decoder, nodes []*yaml.Node, path string, values []V) {
-	var zero V
+	var unread V
+	first := make(map[V]int, len(values))
 	for i, v := range values {
-		if j := slices.Index(values[:i], v); j >= 0 && v != zero {
-			d.wrong(follow(nodes[i]), index(path, i), "is listed twice: also as %s", index(path, j))
+		if v == unread {
+			continue
 		}
+		if j, ok := first[v]; ok {
+			d.wrong(follow(nodes[i]), index(path, i), "is listed twice: also as %s", index(path, j))
+			continue
+		}
+		first[v] = i
 	}
 }

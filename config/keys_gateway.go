@@ -83,7 +83,7 @@ var controlKeys = section[Control]{
 	value(Key{Name: "socket", Doc: "The unix socket of the control API, which `causeway status` and the others talk to.",
 		Default: "/run/causeway/control.sock", Example: "/run/causeway/control.sock"},
 		socketPath, func(c *Control) *string { return &c.Socket }),
-	value(Key{Name: "http", Doc: "Where metrics and the dashboard are served, without a password.", Default: "off", Example: "127.0.0.1:8500"},
+	value(Key{Name: "http", Doc: "Where metrics are served over HTTP (`/metrics`), without a password.", Default: "off", Example: "127.0.0.1:8500"},
 		hostPort, func(c *Control) *string { return &c.HTTP }),
 }
 

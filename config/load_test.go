@@ -155,6 +155,18 @@ defaults:
 	}
 }
 
+// TestOwnMethodReplacesThatOfDefaults: nothing of the other method is left.
+func TestOwnMethodReplacesThatOfDefaults(t *testing.T) {
+	c := mustParse(t, `
+defaults: {auth: {psk_file: missing.psk}}
+connections:
+  a: {remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}, auth: {psk: "`+psk+`"}}
+`)
+	if want := (Auth{PSK: NewSecret(psk)}); !cmp.Equal(want, c.Connections[0].Auth, compare...) {
+		t.Errorf("auth = %+v", c.Connections[0].Auth)
+	}
+}
+
 func TestPathsAreRelativeToTheFile(t *testing.T) {
 	dir := t.TempDir()
 	text := "control: {socket: run.sock}\nconnections:\n  a:\n    remote: {address: \"2001:db8::5\", networks: [10.2.0.0/16]}\n    auth: {psk_file: a.psk}\n"
@@ -217,6 +229,17 @@ func TestManyConnections(t *testing.T) {
 	}
 	if c := mustParse(t, b.String()); len(c.Connections) != n || c.Connections[4999].Name != "c4999" {
 		t.Errorf("%d connections, out of order or missing", len(c.Connections))
+	}
+}
+
+// TestManyRepetitions has one network on each line of a long list: every
+// repetition is reported, in time that grows with the list alone.
+func TestManyRepetitions(t *testing.T) {
+	const n = 20_000
+	list := strings.Repeat("10.2.0.0/16, ", n)
+	_, problems := Parse("gw.yaml", []byte("connections: {a: {local: {networks: ["+list+"]}, remote: {address: a.example.com, networks: ["+list+"]}, auth: {psk: "+psk+"}}}"), testChecks)
+	if got := len(problems); got < 2*(n-1) || got > 3*n {
+		t.Errorf("%d problems", got)
 	}
 }
 
