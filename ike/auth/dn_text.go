@@ -172,6 +172,9 @@ func unescape(raw string) (string, error) {
 	var b strings.Builder
 	keep := 0 // trailing spaces after here are not part of the value
 	for i := 0; i < len(raw); i++ {
+		if raw[i] == '"' {
+			return "", errors.New("quotation marks are not needed; before a comma within a value goes a backslash")
+		}
 		if raw[i] != '\\' {
 			b.WriteByte(raw[i])
 			if raw[i] != ' ' {

@@ -103,6 +103,7 @@ func TestParseIdentityErrors(t *testing.T) {
 		"CN=gw, moon":                        `"moon" is no attribute`,
 		`CN=gw\`:                             "ends in a backslash",
 		`CN=g\z`:                             "unknown escape",
+		`O="Example", CN=gw`:                 "quotation marks are not needed",
 		`CN=\ff`:                             "not UTF-8",
 		"DC=gänse":                           "ASCII only",
 		"keyid:" + strings.Repeat("x", 2100): "longer than 2048",

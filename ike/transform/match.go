@@ -61,6 +61,10 @@ func pair(proto Protocol, theirs, ours Proposal, r rules) (s Suite, missing []Ty
 	if theirs.Protocol != proto || ours.Protocol != proto {
 		return Suite{}, []Type{Encryption}
 	}
+	if typ, ok := theirs.unknownType(); ok {
+		// RFC 7296 §3.3.6: a type that is not understood spoils the proposal.
+		return Suite{}, []Type{typ}
+	}
 	if r.ignoreGroup {
 		theirs, ours = theirs.without(KeyExchange), ours.without(KeyExchange)
 	}
@@ -82,9 +86,19 @@ func pair(proto Protocol, theirs, ours Proposal, r rules) (s Suite, missing []Ty
 	return s, missing
 }
 
+// unknownType finds a transform type that is not of RFC 7296.
+func (p Proposal) unknownType() (Type, bool) {
+	for _, t := range p.Transforms {
+		if t.Type < Encryption || t.Type > SequenceNumbers {
+			return t.Type, true
+		}
+	}
+	return 0, false
+}
+
 // relevant is the types that must be satisfied: the mandatory ones of the
-// protocol (RFC 7296 §3.3.3) and whatever either side brings, known or not. A
-// proposal with a type unknown here is never satisfied (RFC 7296 §3.3.6).
+// protocol (RFC 7296 §3.3.3) and whatever either side brings. A type that has
+// no place in the protocol is never satisfied, since ours has none of it.
 func relevant(theirs, ours Proposal) []Type {
 	types := []Type{Encryption}
 	switch ours.Protocol {

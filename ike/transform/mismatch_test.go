@@ -72,3 +72,22 @@ func TestMismatchIsBounded(t *testing.T) {
 		t.Errorf("%d octets of text", len(text))
 	}
 }
+
+// BenchmarkMatchHostileOffer is the dearest Security Association payload that
+// fits a datagram, before anything is authenticated.
+func BenchmarkMatchHostileOffer(b *testing.B) {
+	var offered []Proposal
+	for range 250 {
+		p := Proposal{Protocol: IKE}
+		for j := range 32 {
+			p.Transforms = append(p.Transforms, Transform{Type(1 + j%5), uint16(1000 + j), 0})
+		}
+		offered = append(offered, p)
+	}
+	allowed := DefaultIKEProposals()
+	for b.Loop() {
+		if _, _, err := Match(IKE, offered, allowed); err == nil {
+			b.Fatal("a match")
+		}
+	}
+}
