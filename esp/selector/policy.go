@@ -105,7 +105,7 @@ func (s *side) narrowHolds(f *Flow, a netip.Addr, port uint16, sends bool) bool 
 		if sel.Protocol != protocolAny && sel.Protocol != f.Protocol {
 			continue
 		}
-		if a.Is4() != sel.Is4() || a.Less(sel.Start) || sel.End.Less(a) {
+		if a.Less(sel.Start) || sel.End.Less(a) { // another family's are all less or all more
 			continue
 		}
 		if anyType || sel.holdsPort(port, f.Ports) {

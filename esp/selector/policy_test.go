@@ -91,9 +91,10 @@ func TestPolicyOfManyPrefixes(t *testing.T) {
 	for _, n := range []int{1, 2, 7, 8, 9, 16, 100, 1000} {
 		p := Compile(manyPrefixes(n), Any())
 		for i := range 2 * n {
+			four, six := [4]byte{10, byte(i >> 8), byte(i), 0}, [16]byte{0: 0xfd, 2: byte(i >> 8), 3: byte(i)}
+			first4, first6 := netip.AddrFrom4(four), netip.AddrFrom16(six)
 			for _, src := range []netip.Addr{
-				netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 77}),
-				netip.AddrFrom16([16]byte{0: 0xfd, 2: byte(i >> 8), 3: byte(i), 4: 1}),
+				first4, lastAddr(netip.PrefixFrom(first4, 24)), first6, lastAddr(netip.PrefixFrom(first6, 32)),
 			} {
 				f := Flow{Src: src, Dst: src}
 				if got, want := p.Outbound(&f), i%2 == 0; got != want {

@@ -144,13 +144,16 @@ func TestNarrowIsBounded(t *testing.T) {
 }
 
 func TestListContains(t *testing.T) {
-	halves := mustList(t, "10.0.0.0/9", "10.128.0.0/9")
+	halves := mustList(t, "10.128.0.0/9", "10.0.0.0/9")
 	whole := mustList(t, "10.0.0.0/8")
 	if !halves.Contains(whole) || !halves.Equal(whole) || !whole.Equal(halves) {
 		t.Error("two halves are not the whole")
 	}
 	if mustList(t, "10.0.0.0/9", "10.128.0.0/10").Contains(whole) {
 		t.Error("three quarters are the whole")
+	}
+	if mustList(t, "10.0.0.0/8[tcp/1-10]", "10.0.0.0/8[tcp/12-20]").Contains(mustList(t, "10.0.0.0/8[tcp/1-20]")) {
+		t.Error("a port is missing and not missed")
 	}
 	ports := mustList(t, "10.0.0.0/8[tcp/0-79]", "10.0.0.0/8[tcp/80-65535]")
 	if ports.Contains(mustList(t, "10.0.0.0/8[tcp]")) {
