@@ -1,8 +1,8 @@
 package config
 
 import (
-	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,21 +24,21 @@ var testChecks = Checks{
 			case "aes256gcm16", "aes256", "sha256", "modp2048", "ecp384":
 			case "prfsha384":
 				if protocol == "esp" {
-					return errors.New("prfsha384 is no keyword of esp")
+					return fmt.Errorf("rules: proposal %q: prfsha384 is no keyword of esp", text)
 				}
 			case "esn":
 				if protocol == "ike" {
-					return errors.New("esn is no keyword of ike")
+					return fmt.Errorf("rules: proposal %q: esn is no keyword of ike", text)
 				}
 			default:
-				return errors.New("unknown keyword " + strconv.Quote(word))
+				return fmt.Errorf("rules: proposal %q: unknown keyword %q", text, word)
 			}
 		}
 		return nil
 	},
 	Identity: func(text string) error {
 		if _, value, ok := strings.Cut(text, ":"); ok && value == "" {
-			return errors.New("nothing follows the colon")
+			return fmt.Errorf("rules: %q is no identity: nothing follows the colon", text)
 		}
 		return nil
 	},

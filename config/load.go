@@ -8,7 +8,9 @@ import (
 )
 
 // Checks are the rules that the package is told, because other packages own
-// them. A nil function accepts everything.
+// them. Their errors are shown as they are, without the name of a package at
+// the beginning: they name the text and what is allowed. A nil function accepts
+// everything.
 type Checks struct {
 	// Proposal says what is wrong with a proposal's text. Protocol is "ike"
 	// or "esp".

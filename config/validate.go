@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 )
 
@@ -141,7 +142,7 @@ func (d *decoder) identity(path, text string) {
 		return
 	}
 	if err := d.checks.Identity(text); err != nil {
-		d.at(Error, path, "%s is not an identity: %s", quote(text), err)
+		d.at(Error, path, "%s", unprefixed(err))
 	}
 }
 
@@ -170,10 +171,16 @@ func (d *decoder) proposals(c *Connection, key, protocol string, texts []string)
 			continue // reported when it was read
 		}
 		if err := d.checks.Proposal(protocol, text); err != nil {
-			d.fail(c, index(key, i), "%s: %s", quote(text), err)
+			d.fail(c, index(key, i), "%s", unprefixed(err))
 		}
 	}
 }
+
+var packagePrefix = regexp.MustCompile(`^[a-z]+: `)
+
+// unprefixed is an error's text without the package that it comes from, which
+// tells the reader of a file nothing.
+func unprefixed(err error) string { return packagePrefix.ReplaceAllString(err.Error(), "") }
 
 // mostAddresses bounds how long a peer that is down is looked for.
 const mostAddresses = 16
