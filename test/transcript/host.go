@@ -1,0 +1,275 @@
+package transcript
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"causeway/ike/cookie"
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+)
+
+// Host is one end: a machine for its one connection, an acceptor, and what a
+// data path would hold.
+type Host struct {
+	Name     string
+	Addr     netip.Addr
+	Settings *sa.Settings
+	Machine  *ikev2.Machine
+	Acceptor *ikev2.Acceptor
+	// Inbound are the installed Child SAs by inbound SPI, Outbound those that
+	// were activated, the newest last.
+	Inbound  map[uint32]*sa.Child
+	Outbound []*sa.Child
+	// Reports are all reports but traces.
+	Reports []sa.Report
+	// Actions are all actions of machine and acceptor, for replays.
+	Actions []sa.Action
+	// OnEvent, when set, sees every event before the machine does.
+	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
+
+	world    *World
+	random   *rand.ChaCha8
+	spis     map[uint64]bool // true: the acceptor's
+	jobs     []job
+	reserved map[uint32]bool
+}
+
+type job struct {
+	acceptor bool
+	ticket   sa.Ticket
+	job      sa.Job
+}
+
+// Retransmit is the schedule of every machine here.
+var Retransmit = ikev2.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 5}
+
+func newHost(w *World, name string, addr netip.Addr, settings *sa.Settings) *Host {
+	h := &Host{Name: name, Addr: addr, Settings: settings, world: w}
+	h.random = rand.NewChaCha8([32]byte{name[0]})
+	h.Restart(cookie.Config{})
+	return h
+}
+
+// Reseed makes the host draw other random octets from now on.
+func (h *Host) Reseed(seed uint64) {
+	h.random.Seed([32]byte{h.Name[0], byte(seed), byte(seed >> 8), byte(seed >> 16), byte(seed >> 24), byte(seed >> 32)})
+}
+
+// Restart is a crash: machine, acceptor and data path begin anew, and the peer
+// is not told.
+func (h *Host) Restart(gate cookie.Config) {
+	h.Inbound, h.Outbound = map[uint32]*sa.Child{}, nil
+	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
+	gate.Random = h.random
+	g, err := cookie.New(gate)
+	if err != nil {
+		panic(err)
+	}
+	h.Machine = ikev2.New(ikev2.Config{
+		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true,
+		AllocateSPI: func() (uint32, error) {
+			spi := h.world.allocate()
+			h.reserved[spi] = true
+			return spi, nil
+		},
+	})
+	h.Acceptor = ikev2.NewAcceptor(ikev2.AcceptorConfig{
+		Gate: g, Random: h.random,
+		Candidates: func(_, _ netip.Addr) []*sa.Settings { return []*sa.Settings{h.Settings} },
+	})
+}
+
+// Up starts towards the other host, as the NAT shows it.
+func (h *Host) Up() {
+	remote := h.world.Other(h).Addr
+	h.Step(sa.Up{Local: netip.AddrPortFrom(h.Addr, 500), Remote: netip.AddrPortFrom(remote, 500)})
+}
+
+// Step tells the machine of an event and performs what it wants.
+func (h *Host) Step(ev sa.Event) { h.step(false, ev) }
+
+func (h *Host) step(acceptor bool, ev sa.Event) {
+	if h.OnEvent != nil {
+		h.OnEvent(h.world.Now, acceptor, ev)
+	}
+	var actions []sa.Action
+	if acceptor {
+		actions = h.Acceptor.Step(nil, h.world.Now, ev)
+	} else {
+		actions = h.Machine.Step(nil, h.world.Now, ev)
+	}
+	h.Actions = append(h.Actions, actions...)
+	for _, a := range actions {
+		h.perform(acceptor, a)
+	}
+	if !h.world.HoldWork {
+		h.work()
+	}
+}
+
+// work finishes what was started.
+func (h *Host) work() {
+	for len(h.jobs) > 0 {
+		j := h.jobs[0]
+		h.jobs = h.jobs[1:]
+		h.step(j.acceptor, sa.WorkDone{Ticket: j.ticket, Result: j.job.Run()})
+	}
+}
+
+// Receive leads a datagram by its SPI, as the engine does.
+func (h *Host) Receive(d sa.Datagram) {
+	h.world.logf("%s receives %v", h.Name, &Packet{Bytes: d.Raw})
+	acceptor, known := h.spis[localSPI(d.Raw)]
+	h.step(acceptor || !known, d)
+}
+
+func localSPI(raw []byte) uint64 {
+	var spi uint64
+	if len(raw) < 28 {
+		return 0
+	}
+	from := 0
+	if raw[19]&0x08 != 0 {
+		from = 8
+	}
+	for _, b := range raw[from : from+8] {
+		spi = spi<<8 | uint64(b)
+	}
+	return spi
+}
+
+func (h *Host) deadline() time.Time {
+	d, e := h.Machine.Deadline(), h.Acceptor.Deadline()
+	if d.IsZero() || !e.IsZero() && e.Before(d) {
+		return e
+	}
+	return d
+}
+
+// tick fires what is due.
+func (h *Host) tick() {
+	if d := h.Machine.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
+		h.step(false, sa.TimerDue{})
+	}
+	if d := h.Acceptor.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
+		h.step(true, sa.TimerDue{})
+	}
+}
+
+func (h *Host) perform(acceptor bool, act sa.Action) {
+	switch a := act.(type) {
+	case sa.Send:
+		h.world.send(h, a)
+	case sa.StartWork:
+		h.jobs = append(h.jobs, job{acceptor, a.Ticket, a.Job})
+	case sa.RegisterSPI:
+		h.spis[a.SPI] = acceptor
+	case sa.ReleaseSPI:
+		delete(h.spis, a.SPI)
+	case sa.Handover:
+		h.step(false, sa.Adopt{Half: a.Half})
+	case sa.InstallInbound:
+		h.install(a.Child)
+	case sa.ActivateOutbound:
+		h.activate(a.Child)
+	case sa.RemoveChild:
+		delete(h.Inbound, a.SPIIn)
+		delete(h.reserved, a.SPIIn)
+		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
+	case sa.MoveChildren:
+		h.world.logf("%s moves its Child SAs to %v", h.Name, a.Remote)
+	case sa.Emit:
+		h.report(a.Report)
+	}
+}
+
+func (h *Host) install(c *sa.Child) {
+	if !h.reserved[c.SPIIn] || h.Inbound[c.SPIIn] != nil {
+		h.world.fault("%s installs SPI %08x, which it has not reserved or has twice", h.Name, c.SPIIn)
+	}
+	h.Inbound[c.SPIIn] = c
+}
+
+// activate checks what makes a rekey lose nothing: a Child SA that takes over
+// is received by the peer already.
+func (h *Host) activate(c *sa.Child) {
+	if h.Inbound[c.SPIIn] == nil {
+		h.world.fault("%s sends on SPI %08x before it receives", h.Name, c.SPIOut)
+	}
+	if peer := h.world.Other(h); c.Rekeys != 0 && peer.Inbound[c.SPIOut] == nil {
+		h.world.fault("%s sends on SPI %08x, which %s does not receive", h.Name, c.SPIOut, peer.Name)
+	}
+	h.Outbound = slices.DeleteFunc(h.Outbound, func(o *sa.Child) bool { return o.SPIIn == c.SPIIn })
+	h.Outbound = append(h.Outbound, c)
+}
+
+// Sends is the Child SA that a packet of the named child would leave by.
+func (h *Host) Sends(name string) *sa.Child {
+	for _, c := range slices.Backward(h.Outbound) {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (h *Host) report(r sa.Report) {
+	if _, trace := r.(sa.MessageTrace); !trace {
+		h.Reports = append(h.Reports, r)
+	}
+	if line := describe(r); line != "" {
+		h.world.logf("%s %s", h.Name, line)
+	}
+}
+
+// describe is one line of the transcript.
+func describe(r sa.Report) string {
+	switch r := r.(type) {
+	case sa.MessageTrace:
+		return describeTrace(r)
+	case sa.Connecting:
+		return fmt.Sprintf("connecting initiator=%v", r.Initiator)
+	case sa.IKEEstablished:
+		return fmt.Sprintf("IKE SA established initiator=%v nat=%s suite=%s identities=%s,%s rekeys=%v",
+			r.IKE.Initiator, r.IKE.NAT, r.IKE.Suite, r.IKE.LocalIdentity, r.IKE.RemoteIdentity, r.Rekeys != 0)
+	case sa.IKEClosed:
+		return fmt.Sprintf("IKE SA closed replaced=%v remote=%v%s", r.Replaced, r.Remote, describeFailure(r.Failure))
+	case sa.ChildEstablished:
+		return fmt.Sprintf("Child SA %s %08x/%08x established %v === %v suite=%s rekeys=%08x",
+			r.Child.Name, r.Child.SPIIn, r.Child.SPIOut, r.Child.LocalSelectors, r.Child.RemoteSelectors, r.Child.Suite, r.Child.Rekeys)
+	case sa.ChildClosed:
+		return fmt.Sprintf("Child SA %08x/%08x closed replaced=%v remote=%v%s", r.SPIIn, r.SPIOut, r.Replaced, r.Remote, describeFailure(r.Failure))
+	case sa.Failed:
+		return "failed" + describeFailure(r.Failure)
+	case sa.EndpointChanged:
+		return fmt.Sprintf("peer moved from %v to %v", r.Old, r.New)
+	case sa.MessageDropped:
+		return fmt.Sprintf("drops a message: %s: %s", r.Reason, r.Detail)
+	}
+	return ""
+}
+
+func describeTrace(r sa.MessageTrace) string {
+	if !r.Sent {
+		return fmt.Sprintf("  reads: %s", r.Summary)
+	}
+	kind, again := "request", ""
+	if r.Response {
+		kind = "response"
+	}
+	if r.Retransmit > 0 {
+		again = " again"
+	}
+	return fmt.Sprintf("sends%s %s %s %d to port %d: %s", again, r.Exchange, kind, r.MessageID, r.Remote.Port(), r.Summary)
+}
+
+func describeFailure(f *sa.Failure) string {
+	if f == nil {
+		return ""
+	}
+	return fmt.Sprintf(" %+v", f)
+}
