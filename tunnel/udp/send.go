@@ -35,8 +35,8 @@ func (c *Conns) NewSender() *Sender {
 
 // Send sends runs in order, several in one system call, and sets the Result of
 // each. A run may be longer than what one message takes; it is split. Send
-// waits while the socket's send buffer is full, for a tenth of a second per
-// message at most. Its only error is net.ErrClosed.
+// waits while the socket's send buffer is full; what finds it full for a tenth
+// of a second is dropped. Its only error is net.ErrClosed.
 func (s *Sender) Send(runs []Run) error {
 	for len(runs) > 0 {
 		sock := s.conns.socketFor(runs[0].Local, runs[0].Remote)
@@ -109,6 +109,14 @@ func (s *Sender) flush(sock *socket) {
 		}
 		switch {
 		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			// Full for all of sendPatience: the messages behind would each
+			// wait as long.
+			for _, run := range o.runs[at:s.pending] {
+				run.fail(sock.count(errno))
+			}
+			at = s.pending
 			continue
 		case o.datagrams(at) > 1 && (errno == unix.EIO || errno == unix.EINVAL):
 			s.sendSingly(sock, at, errno)

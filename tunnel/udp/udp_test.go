@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -368,25 +369,57 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// blocked waits until n goroutines are in a blocking receive.
+func blocked(n int) {
+	stacks := make([]byte, 1<<20)
+	for {
+		all := string(stacks[:runtime.Stack(stacks, true)])
+		if strings.Count(all, "udp.recvmmsgBlocking(") >= n {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
 func TestCloseWakesReceive(t *testing.T) {
+	for name, wait := range map[string]func(int){"blocked": blocked, "at any time": func(int) {}} {
+		t.Run(name, func(t *testing.T) {
+			c := listen(t, Config{})
+			errs := make(chan error, len(c.sockets))
+			for _, r := range c.Receivers() {
+				if err := r.SetTimeout(5 * time.Second); err != nil {
+					t.Fatal(err)
+				}
+				go func() {
+					_, err := r.Receive(NewBatch(1))
+					errs <- err
+				}()
+			}
+			wait(len(c.sockets))
+			start := time.Now()
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(start) > 4*time.Second {
+				t.Error("Close waited for the time-out of Receive")
+			}
+			for range c.Receivers() {
+				if err := <-errs; !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func TestClosed(t *testing.T) {
 	c := listen(t, Config{})
-	errs := make(chan error)
-	for _, r := range c.Receivers() {
-		go func() {
-			_, err := r.Receive(NewBatch(1))
-			errs <- err
-		}()
-	}
-	// Whether the readers are in the kernel yet makes no difference.
-	if err := c.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for range c.Receivers() {
-		if err := <-errs; !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
+	_, nat := c.ports()
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	_, nat := c.ports()
 	self := netip.AddrPortFrom(v4, nat)
 	if err := c.NewSender().Send([]Run{{Payload: slab(9), Local: self, Remote: self}}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("send after close: %v", err)
@@ -394,8 +427,8 @@ func TestCloseWakesReceive(t *testing.T) {
 	if err := c.SendIKE(slab(9), self, self); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("SendIKE after close: %v", err)
 	}
-	if err := c.Close(); err != nil {
-		t.Errorf("second close: %v", err)
+	if _, err := c.Receivers()[0].TryReceive(NewBatch(1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("receive after close: %v", err)
 	}
 }
 
@@ -499,20 +532,36 @@ func FuzzSegments(f *testing.F) {
 	})
 }
 
-func BenchmarkTrain(b *testing.B) {
-	c := listen(b, Config{Addresses: []netip.Addr{v4}})
-	_, nat := c.ports()
-	self := netip.AddrPortFrom(v4, nat)
-	r, s, batch := receiver(b, c, v4, true), c.NewSender(), NewBatch(4)
-	runs := []Run{{Payload: slab(44 * 1472), SegmentSize: 1472, Local: self, Remote: self}}
-	b.SetBytes(44 * 1472)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := s.Send(runs); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := r.Receive(batch); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkLoopback sends and receives 44 segments of 1,472 bytes.
+func BenchmarkLoopback(b *testing.B) {
+	for name, cfg := range map[string]Config{
+		"trains":  {},
+		"no GRO":  {NoGRO: true},
+		"singles": {NoGSO: true, NoGRO: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			cfg.Addresses = []netip.Addr{v4}
+			c := listen(b, cfg)
+			_, nat := c.ports()
+			self := netip.AddrPortFrom(v4, nat)
+			r, s, batch := receiver(b, c, v4, true), c.NewSender(), NewBatch(16)
+			runs := []Run{{Payload: slab(44 * 1472), SegmentSize: 1472, Local: self, Remote: self}}
+			b.SetBytes(44 * 1472)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Send(runs); err != nil {
+					b.Fatal(err)
+				}
+				for got := 0; got < 44; {
+					n, err := r.Receive(batch)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range batch.Messages[:n] {
+						got += batch.Messages[i].Segments()
+					}
+				}
+			}
+		})
 	}
 }
