@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -155,8 +156,12 @@ func scalar[V any](d *decoder, n *yaml.Node, path string, k kind[V]) (v V, ok bo
 	return v, false
 }
 
-// clip shortens what a message repeats outside quotes.
+// clip shortens what a message repeats outside quotes, and puts it in quotes
+// after all if it does not print.
 func clip(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return quote(text)
+	}
 	if r := []rune(text); len(r) > maxQuoted {
 		return string(r[:maxQuoted]) + "…"
 	}

@@ -35,7 +35,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(example)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if strings.Contains(string(data), "psk_file") {
-			t.Skip("no file that the fuzzer names is opened")
+			return // no file that the fuzzer names is opened
 		}
 		c, problems := Parse("gw.yaml", data, testChecks)
 		if (c == nil) != (problems.Err() != nil) {
