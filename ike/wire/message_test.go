@@ -244,6 +244,9 @@ func FuzzMessage(f *testing.F) {
 	for _, s := range []string{goldenInit, goldenSK, goldenSKF, goldenHeader, ""} {
 		f.Add(unhex(f, s))
 	}
+	for name := range strongSwan {
+		f.Add(strongSwanMessage(f, name))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseMessage(b)
 		if err != nil {
