@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -181,4 +182,45 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("link up again: %v, %v", err, runs[0].Result)
 	}
 	collect(t, receiver(t, p.far, p.farAddr.Addr(), true), 10)
+}
+
+// A link that takes nothing any more makes Send wait once and then drop, not
+// once for each message.
+func TestFullSendBuffer(t *testing.T) {
+	p := joined(t, families["IPv4"][0], families["IPv4"][1])
+	link, err := netlink.LinkByName("cudp-near")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = netlink.QdiscAdd(&netlink.Tbf{
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Handle: netlink.MakeHandle(1, 0), Parent: netlink.HANDLE_ROOT},
+		Rate:       10000, // bytes a second
+		Buffer:     200e6, // of 64 ns: 128,000 bytes
+		Limit:      1 << 30,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.near.sockets {
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 1<<16); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var runs []Run
+	for range 60 {
+		runs = append(runs, p.run(40*p.maxPayload, p.maxPayload)...)
+	}
+	start := time.Now()
+	if err := p.near.NewSender().Send(runs); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("Send took %v", d)
+	}
+	if last := runs[len(runs)-1].Result; last != Dropped {
+		t.Errorf("the last run: %v", last)
+	}
+	if s := p.near.Stats(); s.NoBuffers == 0 || s.NoBuffers+s.Sent/40 != 60 {
+		t.Errorf("%+v", s)
+	}
 }
