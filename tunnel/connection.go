@@ -13,8 +13,8 @@ import (
 // Meter polices one direction of a connection. It is asked once per run of
 // packets, by several workers at once, and must neither block nor allocate.
 type Meter interface {
-	// Allow charges bytes at the time now, a monotonic reading, and reports
-	// whether they may pass.
+	// Allow charges bytes, as ESP, at the time now, a monotonic reading, and
+	// reports whether they may pass.
 	Allow(now time.Duration, bytes int) bool
 }
 

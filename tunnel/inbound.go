@@ -142,7 +142,7 @@ func (w *inboundWorker) open() {
 	}
 	sa.in.OpenBatch(w.scratch, w.sealed)
 	w.t.lifetime(sa.conn, sa.spi, sa.in.Limit(), sa.hard)
-	packets, bytes := 0, 0
+	packets, outer := 0, 0
 	for i := range w.sealed {
 		p := &w.sealed[i]
 		if p.Err != nil {
@@ -150,11 +150,11 @@ func (w *inboundWorker) open() {
 			continue
 		}
 		packets++
-		bytes += len(p.Payload)
+		outer += len(p.Bytes)
 	}
 	if packets > 0 {
 		w.alive(sa)
-		w.deliver(sa, packets, bytes)
+		w.deliver(sa, packets, outer)
 	}
 	clear(w.sealed)
 	w.sealed = w.sealed[:0]
@@ -184,13 +184,13 @@ func (w *inboundWorker) alive(sa *inboundSA) {
 }
 
 // deliver passes the authentic packets of the queue on to the device.
-func (w *inboundWorker) deliver(sa *inboundSA, packets, bytes int) {
+func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 	conn := sa.conn
-	if down := conn.meters.Load().Down; down != nil && !down.Allow(w.now, bytes) {
+	if down := conn.meters.Load().Down; down != nil && !down.Allow(w.now, outer) {
 		conn.counters.drop(DropMeter, packets)
 		return
 	}
-	taken, takenBytes := 0, 0
+	taken, bytes := 0, 0
 	for i := range w.sealed {
 		p := &w.sealed[i]
 		if p.Err != nil {
@@ -202,11 +202,11 @@ func (w *inboundWorker) deliver(sa *inboundSA, packets, bytes int) {
 			continue
 		}
 		taken++
-		takenBytes += w.packet.length
+		bytes += w.packet.length
 		w.out.push(p, &w.packet)
 	}
 	conn.counters.packetsIn.Add(uint64(taken))
-	conn.counters.bytesIn.Add(uint64(takenBytes))
+	conn.counters.bytesIn.Add(uint64(bytes))
 }
 
 // accept checks an inner packet (RFC 4301 §5.2) and gives it what the outer

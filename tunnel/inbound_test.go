@@ -393,7 +393,7 @@ func TestMeter(t *testing.T) {
 	b := udpPacket(t, "10.1.0.1", "10.2.0.1", 100, ipOptions{})
 	inBubble(t, pairConfig{}, func(t *testing.T, p *pair) {
 		p.a.AddConnection("peer", ConnectionConfig{Up: &meter{400}})
-		p.b.AddConnection("peer", ConnectionConfig{Down: &meter{150}})
+		p.b.AddConnection("peer", ConnectionConfig{Down: &meter{200}})
 		p.a.device.Inject(b)
 		wantPacket(t, p.b.next(t), b)
 		p.a.device.Inject(b)
