@@ -176,11 +176,15 @@ func (i *Inbound) commit(p *Packet) {
 
 func (p *Packet) refuse(err error) { p.Err, p.Payload, p.NextHeader = err, nil, 0 }
 
-// Limit returns Soft once after a soft limit was passed, and Hard always once
-// the SA has ended. Workers ask after each batch: it costs two loads.
+// Limit returns Soft once after a soft limit was passed, and Hard always from
+// the hard limit on. Of an erased SA nobody has to be told: it is OK. Workers
+// ask after each batch: it costs two loads.
 func (i *Inbound) Limit() LimitState {
 	switch {
 	case i.ended.Load():
+		if i.keys.erased() {
+			return OK
+		}
 		return Hard
 	case i.soft.Load() == softPassed && i.soft.CompareAndSwap(softPassed, softSaid):
 		return Soft
@@ -200,6 +204,6 @@ func (i *Inbound) Bytes() uint64 { return i.bytes.Load() }
 // Erase ends the SA and lets go of its keys, as Outbound.Erase does. Packets
 // being opened at the time may be refused or finished.
 func (i *Inbound) Erase() {
-	i.ended.Store(true)
 	i.keys.erase()
+	i.ended.Store(true)
 }

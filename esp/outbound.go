@@ -46,12 +46,15 @@ func NewOutbound(p Parameters) (*Outbound, error) {
 // payload in all. Numbers are used once and never wrap: at a hard limit or the
 // end of the sequence space the state is Hard, the error ErrExhausted, and
 // nothing is reserved then or later. Soft comes with a reservation that holds,
-// once.
+// once. An erased SA, which nobody has to be told of, is ErrExhausted but OK.
 func (o *Outbound) Reserve(n int, bytes int) (first uint64, state LimitState, err error) {
 	if n < 1 || bytes < 0 {
 		return 0, OK, errReserveNothing
 	}
 	if o.ended.Load() {
+		if o.keys.erased() {
+			return 0, OK, ErrExhausted
+		}
 		return 0, Hard, ErrExhausted
 	}
 	totalBytes := o.bytes.Add(uint64(bytes))
@@ -127,6 +130,6 @@ func (o *Outbound) Bytes() uint64 { return o.bytes.Load() }
 // offers no way to overwrite its key schedule, which goes when the memory is
 // reused.
 func (o *Outbound) Erase() {
-	o.ended.Store(true)
 	o.keys.erase()
+	o.ended.Store(true)
 }

@@ -354,10 +354,10 @@ func TestErase(t *testing.T) {
 		if batch[0].Err != ErrExhausted {
 			t.Errorf("%s: a checked packet: %v", c.name, batch[0].Err)
 		}
-		if err := opens(in, s, packet); err != ErrExhausted || in.Limit() != Hard {
+		if err := opens(in, s, packet); err != ErrExhausted || in.Limit() != OK {
 			t.Errorf("%s: open: %v", c.name, err)
 		}
-		if _, state, err := out.Reserve(1, 1); err != ErrExhausted || state != Hard {
+		if _, state, err := out.Reserve(1, 1); err != ErrExhausted || state != OK {
 			t.Errorf("%s: reserve: %v, %v", c.name, state, err)
 		}
 		if got := out.Seal(s, []byte("x"), []byte("payload"), NextHeaderIPv4, 2); string(got) != "x" {

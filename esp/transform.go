@@ -64,6 +64,8 @@ func (k *keys) hold(t transform) { k.held.Store(&heldTransform{t}) }
 
 func (k *keys) erase() { k.held.Store(nil) }
 
+func (k *keys) erased() bool { return k.held.Load() == nil }
+
 func putHeader(packet []byte, spi uint32, seq uint64) {
 	binary.BigEndian.PutUint32(packet, spi)
 	binary.BigEndian.PutUint32(packet[4:], uint32(seq))
