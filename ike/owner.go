@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,9 @@ type owner struct {
 	failure   *sa.Failure
 	failedAt  time.Time
 	resolving bool
+	// unusable are the Child SAs, by inbound SPI, that the data path refused,
+	// until the machine removes them.
+	unusable map[uint32]bool
 	// heard is the newest proof of life that the machine was told of.
 	heard time.Time
 	// refused is set once an attempt found the local network refusing.
@@ -44,7 +48,7 @@ type owner struct {
 }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown}
+	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown, unusable: map[uint32]bool{}}
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, inbox: o.inbox, step: o.step, sendFailed: o.sendFailed}
 	o.machine = ikev2.New(ikev2.Config{
@@ -172,10 +176,14 @@ func (o *owner) do(act sa.Action, now time.Time) {
 			o.dataPathRefused(a.Child, err)
 		}
 	case sa.ActivateOutbound:
+		if o.unusable[a.Child.SPIIn] {
+			return
+		}
 		if err := dp.ActivateOutbound(o.name(), a.Child); err != nil {
 			o.dataPathRefused(a.Child, err)
 		}
 	case sa.RemoveChild:
+		delete(o.unusable, a.SPIIn)
 		dp.RemoveChild(o.name(), a.SPIIn)
 	case sa.MoveChildren:
 		dp.MoveChildren(o.name(), a.Local, a.Remote)
@@ -185,6 +193,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 // dataPathRefused treats a child that cannot carry traffic as one whose hard
 // lifetime ended: the machine deletes it at the peer and tries again.
 func (o *owner) dataPathRefused(c *sa.Child, err error) {
+	o.unusable[c.SPIIn] = true
 	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: &sa.Failure{
 		Reason: sa.ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
 	}}
@@ -262,7 +271,7 @@ func (o *owner) stateFor(snap ikev2.Snapshot) State {
 	case ikev2.StateConnecting:
 		return StateConnecting
 	case ikev2.StateUp, ikev2.StateRekeying:
-		if len(snap.Children) == 0 {
+		if !o.carries(snap) {
 			if o.failure != nil {
 				return StateFailed
 			}
@@ -274,6 +283,11 @@ func (o *owner) stateFor(snap ikev2.Snapshot) State {
 		return StateFailed
 	}
 	return StateDown
+}
+
+// carries tells whether a Child SA is there that the data path took.
+func (o *owner) carries(snap ikev2.Snapshot) bool {
+	return slices.ContainsFunc(snap.Children, func(c ikev2.ChildStatus) bool { return !o.unusable[c.Child.SPIIn] })
 }
 
 func (o *owner) statusNow() ConnectionStatus {

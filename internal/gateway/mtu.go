@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"causeway/config"
-	"causeway/esp"
 	"causeway/ike/transform"
 	"causeway/tunnel"
 )
@@ -76,12 +75,5 @@ func innerMTU(outer int, v6 bool, p transform.Proposal) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := esp.NewOutbound(esp.Parameters{
-		SPI: 1 << 8, Cipher: espCiphers[suite.Encryption.ID], Integrity: espIntegrity[suite.Integrity.ID], ESN: suite.ESN,
-		EncryptionKey: make([]byte, suite.EncryptionKeyLen()), IntegrityKey: make([]byte, suite.IntegrityKeyLen()),
-	})
-	if err != nil {
-		return 0, err
-	}
-	return tunnel.InnerMTU(outer, v6, out), nil
+	return tunnel.InnerMTU(outer, v6, espCiphers[suite.Encryption.ID], espIntegrity[suite.Integrity.ID])
 }

@@ -15,11 +15,11 @@ var (
 		transform.AESCBC:   esp.AESCBC,
 	}
 	espIntegrity = map[uint16]esp.Integrity{
-		transform.IntegrityNone:  esp.IntegrityNone,
-		transform.HMACSHA1_96:    esp.HMACSHA1_96,
-		transform.HMACSHA256_128: esp.HMACSHA256_128,
-		transform.HMACSHA384_192: esp.HMACSHA384_192,
-		transform.HMACSHA512_256: esp.HMACSHA512_256,
+		transform.IntegrityNone: esp.IntegrityNone,
+		transform.HMACSHA1_96:   esp.HMACSHA1_96,
+		transform.HMACSHA256128: esp.HMACSHA256_128,
+		transform.HMACSHA384192: esp.HMACSHA384_192,
+		transform.HMACSHA512256: esp.HMACSHA512_256,
 	}
 )
 

@@ -1,0 +1,232 @@
+package ike
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"causeway/esp/selector"
+	"causeway/ike/sa"
+)
+
+const (
+	left  = "192.0.2.1"
+	right = "192.0.2.2"
+)
+
+// pair runs body on two engines that know each other, in virtual time.
+func pair(t *testing.T, leftStart, rightStart StartPolicy, body func(t *testing.T, n *network, a, b *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := n.host(t, left), n.host(t, right)
+		defer b.close()
+		defer a.close()
+		b.set(connection(t, "to-left", left, "a long shared key", rightStart))
+		a.set(connection(t, "to-right", right, "a long shared key", leftStart))
+		body(t, n, a, b)
+	})
+}
+
+func wantUp(t *testing.T, h *host, name string) {
+	t.Helper()
+	s := h.status(name)
+	if s.State != StateUp || len(s.IKE) != 1 || len(s.Children) != 1 {
+		t.Fatalf("%v: %s is %s with %d IKE SAs and %d Child SAs, want up with one of each; last failure: %+v",
+			h.address, name, s.State, len(s.IKE), len(s.Children), s.LastFailure)
+	}
+	if in, out := h.data.installed(); in != 1 || out != 1 {
+		t.Fatalf("%v: the data path has %d inbound and %d outbound SAs, want one of each", h.address, in, out)
+	}
+}
+
+func TestWantedConnectionComesUp(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+	})
+}
+
+func TestBothStartAndOnePairStays(t *testing.T) {
+	pair(t, StartAlways, StartAlways, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(2 * time.Minute)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+		x, y := a.status("to-right").IKE[0], b.status("to-left").IKE[0]
+		if x.SPIi != y.SPIi || x.SPIr != y.SPIr {
+			t.Errorf("the two sides keep different IKE SAs: %016x_%016x and %016x_%016x", x.SPIi, x.SPIr, y.SPIi, y.SPIr)
+		}
+	})
+}
+
+func TestComesBackAfterAnHourWithoutNetwork(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, n *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		n.setDrop(func(from, to netip.Addr) bool { return true })
+		time.Sleep(time.Hour)
+		if s := a.status("to-right"); s.State == StateUp || s.LastFailure == nil {
+			t.Fatalf("after an hour of silence the connection is %s, last failure %v", s.State, s.LastFailure)
+		}
+		if in, out := a.data.installed(); in+out != 0 {
+			t.Fatalf("after an hour of silence %d SAs are left in the data path", in+out)
+		}
+		n.setDrop(nil)
+		time.Sleep(5 * time.Minute)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+	})
+}
+
+func TestUpWaitsForTheResult(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		if err := a.engine.Up(t.Context(), "to-right"); err != nil {
+			t.Fatal(err)
+		}
+		wantUp(t, a, "to-right")
+		if err := a.engine.Down(t.Context(), "to-right"); err != nil {
+			t.Fatal(err)
+		}
+		if s := a.status("to-right"); s.State != StateDown || s.Wanted {
+			t.Errorf("after down: %s, wanted %v", s.State, s.Wanted)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := a.status("to-right"); s.State != StateDown {
+			t.Errorf("a connection that was taken down is %s ten minutes later", s.State)
+		}
+	})
+}
+
+func TestUpTellsTheCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := n.host(t, left), n.host(t, right)
+		defer b.close()
+		defer a.close()
+		b.set(connection(t, "to-left", left, "one shared key", StartOnDemand))
+		a.set(connection(t, "to-right", right, "another shared key", StartOnDemand))
+		var f *sa.Failure
+		if err := a.engine.Up(t.Context(), "to-right"); !errors.As(err, &f) || f.Reason != sa.ReasonAuthenticationFailed {
+			t.Fatalf("up with different keys gives %v, want authentication_failed", err)
+		}
+		if s := a.status("to-right"); s.State != StateFailed || s.LastFailure == nil {
+			t.Errorf("state %s, last failure %v; want failed with the cause", s.State, s.LastFailure)
+		}
+	})
+}
+
+func TestUpOfUnknownConnection(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		var f *sa.Failure
+		if err := a.engine.Up(t.Context(), "nowhere"); !errors.As(err, &f) || f.Reason != sa.ReasonLocalRefused {
+			t.Errorf("up of an unknown connection gives %v", err)
+		}
+	})
+}
+
+func TestUpEndsWithItsContext(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, n *network, a, _ *host) {
+		n.setDrop(func(from, to netip.Addr) bool { return true })
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var f *sa.Failure
+		if err := a.engine.Up(ctx, "to-right"); !errors.As(err, &f) || f.Reason != sa.ReasonTimeout {
+			t.Errorf("up without an answer gives %v, want timeout", err)
+		}
+	})
+}
+
+func TestRekeyWaitsForTheReplacement(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		before := a.status("to-right")
+		if err := a.engine.Rekey(t.Context(), "to-right", true, true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+		after := a.status("to-right")
+		if before.IKE[0].SPIi == after.IKE[0].SPIi {
+			t.Error("the IKE SA is the old one")
+		}
+		if before.Children[0].SPIIn == after.Children[0].SPIIn {
+			t.Error("the Child SA is the old one")
+		}
+	})
+}
+
+func TestTrafficBringsAConnectionUp(t *testing.T) {
+	pair(t, StartOnTraffic, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		time.Sleep(time.Minute)
+		if s := a.status("to-right"); s.State != StateDown || !s.WaitsForTraffic {
+			t.Fatalf("before traffic: %s, waits %v", s.State, s.WaitsForTraffic)
+		}
+		a.engine.TrafficNeeded("to-right", selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1})
+		time.Sleep(5 * time.Second)
+		wantUp(t, a, "to-right")
+	})
+}
+
+func TestInboundTrafficReplacesLivenessChecks(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, n *network, a, _ *host) {
+		time.Sleep(5 * time.Second)
+		n.setDrop(func(from, to netip.Addr) bool { return true })
+		for range 600 { // ten minutes of ESP without one IKE message
+			a.data.mu.Lock()
+			a.data.heard = time.Now()
+			a.data.mu.Unlock()
+			time.Sleep(time.Second)
+		}
+		if s := a.status("to-right"); s.State != StateUp {
+			t.Errorf("a peer that sends ESP all the time is %s: %+v", s.State, s.LastFailure)
+		}
+	})
+}
+
+func TestSetLeavesEqualConnectionsAlone(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		before := a.status("to-right").IKE[0].SPIi
+		a.set(connection(t, "to-right", right, "a long shared key", StartAlways), connection(t, "other", "192.0.2.9", "k", StartOnDemand))
+		if after := a.status("to-right").IKE; len(after) != 1 || after[0].SPIi != before {
+			t.Error("an equal connection was touched")
+		}
+		a.set()
+		time.Sleep(5 * time.Second)
+		if s := b.status("to-left"); s.State != StateDown {
+			t.Errorf("the peer of a removed connection is %s", s.State)
+		}
+	})
+}
+
+func TestDataPathRefusalIsTold(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		a.data.refuse = errors.New("no such suite")
+		var f *sa.Failure
+		if err := a.engine.Up(t.Context(), "to-right"); !errors.As(err, &f) || f.Reason != sa.ReasonDataPath {
+			t.Errorf("up with a refusing data path gives %v, want data_path", err)
+		}
+	})
+}
+
+func TestHostileDatagramsAreIgnored(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		from := netip.MustParseAddrPort("203.0.113.66:500")
+		to := netip.MustParseAddrPort(left + ":500")
+		for n := range 200 {
+			junk := make([]byte, n)
+			for i := range junk {
+				junk[i] = byte(i * n)
+			}
+			a.engine.Receive(junk, to, from)
+		}
+		time.Sleep(5 * time.Second)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+	})
+}

@@ -1,0 +1,222 @@
+package ike
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"causeway/esp/selector"
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// network joins engines in memory: a datagram arrives a millisecond later, on
+// a goroutine of its own, unless drop says otherwise.
+type network struct {
+	mu    sync.Mutex
+	hosts map[netip.Addr]*host
+	drop  func(from, to netip.Addr) bool
+}
+
+func (n *network) setDrop(drop func(from, to netip.Addr) bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.drop = drop
+}
+
+// host is one engine with a data path that only remembers.
+type host struct {
+	t       *testing.T
+	net     *network
+	address netip.Addr
+	engine  *Engine
+	data    *fakeDataPath
+
+	mu      sync.Mutex
+	reports []sa.Report
+}
+
+func newNetwork() *network { return &network{hosts: map[netip.Addr]*host{}} }
+
+func (n *network) host(t *testing.T, address string) *host {
+	t.Helper()
+	h := &host{t: t, net: n, address: netip.MustParseAddr(address), data: newFakeDataPath()}
+	n.hosts[h.address] = h
+	var err error
+	h.engine, err = NewEngine(EngineConfig{Transport: h, DataPath: h.data, Report: h.report})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *host) report(r sa.Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reports = append(h.reports, r)
+}
+
+// SendIKE implements Transport.
+func (h *host) SendIKE(b []byte, local, remote netip.AddrPort) error {
+	h.net.mu.Lock()
+	to, drop := h.net.hosts[remote.Addr()], h.net.drop
+	h.net.mu.Unlock()
+	if to == nil {
+		return fmt.Errorf("no route to %v", remote)
+	}
+	if drop != nil && drop(local.Addr(), remote.Addr()) {
+		return nil
+	}
+	copied := append([]byte(nil), b...)
+	time.AfterFunc(time.Millisecond, func() { to.engine.Receive(copied, remote, local) })
+	return nil
+}
+
+// LocalAddr implements Transport.
+func (h *host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
+
+// last returns the newest report of type R.
+func last[R sa.Report](h *host) (found R, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.reports {
+		if r, is := r.(R); is {
+			found, ok = r, true
+		}
+	}
+	return found, ok
+}
+
+func (h *host) status(name string) ConnectionStatus {
+	h.t.Helper()
+	for _, s := range h.engine.Status() {
+		if s.Name == name {
+			return s
+		}
+	}
+	h.t.Fatalf("%v has no connection %q", h.address, name)
+	return ConnectionStatus{}
+}
+
+// fakeDataPath remembers which SAs are installed, and that nothing is
+// installed twice or activated before it is installed.
+type fakeDataPath struct {
+	mu       sync.Mutex
+	next     uint32
+	inbound  map[uint32]*sa.Child
+	outbound map[uint32]*sa.Child
+	problems []string
+	refuse   error
+	heard    time.Time
+}
+
+func newFakeDataPath() *fakeDataPath {
+	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}}
+}
+
+func (d *fakeDataPath) AllocateSPI() (uint32, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next++
+	return d.next, nil
+}
+
+func (d *fakeDataPath) InstallInbound(_ string, c *sa.Child) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refuse != nil {
+		return d.refuse
+	}
+	if d.inbound[c.SPIIn] != nil {
+		d.problems = append(d.problems, fmt.Sprintf("%08x installed twice", c.SPIIn))
+	}
+	d.inbound[c.SPIIn] = c
+	return nil
+}
+
+func (d *fakeDataPath) ActivateOutbound(_ string, c *sa.Child) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inbound[c.SPIIn] == nil {
+		d.problems = append(d.problems, fmt.Sprintf("%08x activated before it was installed", c.SPIIn))
+	}
+	d.outbound[c.SPIIn] = c
+	return nil
+}
+
+func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.inbound, spiIn)
+	delete(d.outbound, spiIn)
+}
+
+func (d *fakeDataPath) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
+
+func (d *fakeDataPath) LastInbound(string) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.heard
+}
+
+// installed is how many inbound and outbound SAs there are.
+func (d *fakeDataPath) installed() (in, out int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.inbound), len(d.outbound)
+}
+
+// connection is one with a peer, any-to-any, under a shared key.
+func connection(t *testing.T, name, remote, psk string, start StartPolicy) Connection {
+	t.Helper()
+	proposal := func(p transform.Protocol, keywords string) []transform.Proposal {
+		out, err := transform.ParseProposal(p, keywords)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []transform.Proposal{out}
+	}
+	settings := &sa.Settings{
+		Name:          name,
+		PSK:           auth.NewSecret([]byte(psk)),
+		IKEProposals:  proposal(transform.IKE, "aes256gcm16-prfsha384-x25519"),
+		ESPProposals:  proposal(transform.ESP, "aes256gcm16-esn"),
+		Children:      []sa.ChildSettings{{Name: name, Local: selector.Any(), Remote: selector.Any()}},
+		IKELifetime:   8 * time.Hour,
+		ChildLifetime: sa.Lifetime{Time: time.Hour},
+		DPD:           30 * time.Second,
+	}
+	c := Connection{Settings: settings, Start: start}
+	if remote != "" {
+		c.Remotes = []string{remote}
+		settings.RemoteAddresses = []netip.Addr{netip.MustParseAddr(remote)}
+	} else {
+		settings.RespondOnly = true
+	}
+	return c
+}
+
+func (h *host) set(connections ...Connection) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	h.engine.Set(ctx, connections)
+}
+
+func (h *host) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	h.engine.Close(ctx)
+	h.data.mu.Lock()
+	defer h.data.mu.Unlock()
+	for _, p := range h.data.problems {
+		h.t.Errorf("%v: %s", h.address, p)
+	}
+	if n := len(h.data.inbound) + len(h.data.outbound); n != 0 {
+		h.t.Errorf("%v: %d SAs are left in the data path", h.address, n)
+	}
+}
