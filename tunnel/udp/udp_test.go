@@ -2,13 +2,10 @@ package udp
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -369,83 +366,6 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// blocked waits until n goroutines are in a blocking receive.
-func blocked(n int) {
-	stacks := make([]byte, 1<<20)
-	for {
-		all := string(stacks[:runtime.Stack(stacks, true)])
-		if strings.Count(all, "udp.recvmmsgBlocking(") >= n {
-			return
-		}
-		runtime.Gosched()
-	}
-}
-
-func TestCloseWakesReceive(t *testing.T) {
-	for name, wait := range map[string]func(int){"blocked": blocked, "at any time": func(int) {}} {
-		t.Run(name, func(t *testing.T) {
-			c := listen(t, Config{})
-			errs := make(chan error, len(c.sockets))
-			for _, r := range c.Receivers() {
-				if err := r.SetTimeout(5 * time.Second); err != nil {
-					t.Fatal(err)
-				}
-				go func() {
-					_, err := r.Receive(NewBatch(1))
-					errs <- err
-				}()
-			}
-			wait(len(c.sockets))
-			start := time.Now()
-			if err := c.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if time.Since(start) > 4*time.Second {
-				t.Error("Close waited for the time-out of Receive")
-			}
-			for range c.Receivers() {
-				if err := <-errs; !errors.Is(err, net.ErrClosed) {
-					t.Error(err)
-				}
-			}
-		})
-	}
-}
-
-func TestClosed(t *testing.T) {
-	c := listen(t, Config{})
-	_, nat := c.ports()
-	for range 2 {
-		if err := c.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	self := netip.AddrPortFrom(v4, nat)
-	if err := c.NewSender().Send([]Run{{Payload: slab(9), Local: self, Remote: self}}); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("send after close: %v", err)
-	}
-	if err := c.SendIKE(slab(9), self, self); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("SendIKE after close: %v", err)
-	}
-	if _, err := c.Receivers()[0].TryReceive(NewBatch(1)); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("receive after close: %v", err)
-	}
-}
-
-func TestTimeout(t *testing.T) {
-	c := listen(t, Config{})
-	r := c.Receivers()[0]
-	if n, err := r.TryReceive(NewBatch(1)); n != 0 || err != nil {
-		t.Errorf("nothing to receive: %d, %v", n, err)
-	}
-	if err := r.SetTimeout(time.Nanosecond); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Receive(NewBatch(1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Error(err)
-	}
-}
-
 func TestPortInUse(t *testing.T) {
 	c := listen(t, Config{Addresses: []netip.Addr{v4}})
 	ike, nat := c.ports()
@@ -488,80 +408,5 @@ func TestLocalAddr(t *testing.T) {
 	}
 	if got, err := c.LocalAddr(v6); err == nil {
 		t.Errorf("no address of that family, yet %v", got)
-	}
-}
-
-func FuzzParseControl(f *testing.F) {
-	var c controlBuffer
-	w := controlWriter{b: c.bytes()}
-	w.segment(1472)
-	w.tos(false, 3)
-	w.source(v4)
-	f.Add(c.bytes()[:w.n])
-	w = controlWriter{b: c.bytes()}
-	w.tos(true, 3)
-	w.source(v6)
-	f.Add(c.bytes()[:w.n])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var aligned controlBuffer
-		n := copy(aligned.bytes(), b)
-		parseControl(aligned.bytes()[:n])
-	})
-}
-
-func FuzzSegments(f *testing.F) {
-	f.Add([]byte("abcdefg"), 3)
-	f.Add([]byte{}, 0)
-	f.Fuzz(func(t *testing.T, payload []byte, size int) {
-		if size < 0 || size > len(payload) || size == 0 && len(payload) > 0 {
-			return
-		}
-		m := Message{Payload: payload, SegmentSize: size}
-		var joined []byte
-		for i := range m.Segments() {
-			s := m.Segment(i)
-			if len(s) == 0 || len(s) > size || cap(s) != len(s) {
-				t.Fatalf("segment %d: len %d cap %d", i, len(s), cap(s))
-			}
-			Classify(s)
-			joined = append(joined, s...)
-		}
-		if !bytes.Equal(joined, payload) {
-			t.Fatal("segments do not add up to the payload")
-		}
-	})
-}
-
-// BenchmarkLoopback sends and receives 44 segments of 1,472 bytes.
-func BenchmarkLoopback(b *testing.B) {
-	for name, cfg := range map[string]Config{
-		"trains":  {},
-		"no GRO":  {NoGRO: true},
-		"singles": {NoGSO: true, NoGRO: true},
-	} {
-		b.Run(name, func(b *testing.B) {
-			cfg.Addresses = []netip.Addr{v4}
-			c := listen(b, cfg)
-			_, nat := c.ports()
-			self := netip.AddrPortFrom(v4, nat)
-			r, s, batch := receiver(b, c, v4, true), c.NewSender(), NewBatch(16)
-			runs := []Run{{Payload: slab(44 * 1472), SegmentSize: 1472, Local: self, Remote: self}}
-			b.SetBytes(44 * 1472)
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := s.Send(runs); err != nil {
-					b.Fatal(err)
-				}
-				for got := 0; got < 44; {
-					n, err := r.Receive(batch)
-					if err != nil {
-						b.Fatal(err)
-					}
-					for i := range batch.Messages[:n] {
-						got += batch.Messages[i].Segments()
-					}
-				}
-			}
-		})
 	}
 }
