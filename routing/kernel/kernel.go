@@ -101,7 +101,7 @@ func (k *Kernel) Set(d Desired) error {
 		return fmt.Errorf("kernel: interface %s: %w", d.Interface, err)
 	}
 	k.current = d.Interface
-	errs := []error{k.setLink(link, &d), k.setAddresses(link, &d)}
+	errs := []error{k.setLink(link, &d), d.dropIPv6(link), k.setAddresses(link, &d)}
 	if !d.Up {
 		d.Routes = nil
 	}

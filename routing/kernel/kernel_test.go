@@ -450,3 +450,24 @@ func TestPermission(t *testing.T) {
 		}
 	}
 }
+
+// IPv6 needs an MTU of 1,280 (RFC 8200 §5): the kernel takes it off the
+// interface below that, and the error has to say why.
+func TestIPv6BelowItsMinimumMTU(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := desired()
+		d.MTU = 1200
+		err := l.k.Set(d)
+		if err == nil || !strings.Contains(err.Error(), "MTU of interface ckern0 is below 1280") {
+			l.Errorf("%v", err)
+		}
+		if got := l.shown(); len(got) != 2 {
+			l.Errorf("IPv4 routes: %v", got)
+		}
+		d.MTU = 1400
+		l.must(l.k.Set(d))
+		if got := l.shown(); len(got) != 3 {
+			l.Errorf("routes with a larger MTU: %v", got)
+		}
+	})
+}

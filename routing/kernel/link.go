@@ -37,6 +37,30 @@ func (k *Kernel) setLink(link netlink.Link, d *Desired) error {
 	return errors.Join(errs...)
 }
 
+// ipv6MinMTU is the smallest MTU with IPv6 (RFC 8200 §5).
+const ipv6MinMTU = 1280
+
+// dropIPv6 takes the IPv6 part out of d where the MTU is too small for it: the
+// kernel has IPv6 off on such an interface and its own errors do not tell why.
+func (d *Desired) dropIPv6(link netlink.Link) error {
+	mtu := d.MTU
+	if mtu == 0 {
+		mtu = link.Attrs().MTU
+	}
+	if mtu >= ipv6MinMTU {
+		return nil
+	}
+	address := func(p netip.Prefix) bool { return p.Addr().Is6() }
+	route := func(r Route) bool { return r.Prefix.Addr().Is6() }
+	if !slices.ContainsFunc(d.Addresses, address) && !slices.ContainsFunc(d.Routes, route) {
+		return nil
+	}
+	d.Addresses = slices.DeleteFunc(slices.Clone(d.Addresses), address)
+	d.Routes = slices.DeleteFunc(d.Routes, route)
+	return fmt.Errorf("kernel: no IPv6 addresses and routes: the MTU of interface %s is below %d (%d), the least IPv6 works with",
+		d.Interface, ipv6MinMTU, mtu)
+}
+
 // setAddresses removes and adds addresses of the interface, in this order: the
 // kernel lets secondary addresses go with their primary one.
 func (k *Kernel) setAddresses(link netlink.Link, d *Desired) error {
