@@ -114,7 +114,9 @@ func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.P
 
 // ActivateOutbound starts to send on the SA, before any other Child SA of the
 // connection whose selectors match too. spiIn names the pair that it belongs
-// to, which must be installed.
+// to, which must be installed. A pair that sends already only becomes the
+// preferred one and keeps the SA it has: sequence numbers, and with them the
+// nonces of AES-GCM, must never start again under the same key.
 func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *selector.Policy, spiIn uint32, local, remote netip.AddrPort) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,17 +124,16 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 	if pair == nil || pair.conn.name != name {
 		return fmt.Errorf("tunnel: connection %q: no inbound SA %08x to activate an outbound SA for", name, spiIn)
 	}
-	if pair.out != nil {
-		return fmt.Errorf("tunnel: connection %q: the pair of %08x sends already", name, spiIn)
+	if pair.out == nil {
+		pair.out = &outboundSA{
+			conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
+			local: local, remote: remote,
+			mtu: t.childMTU(out, remote), hard: new(atomic.Bool),
+		}
 	}
-	pair.out = &outboundSA{
-		conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
-		local: local, remote: remote,
-		mtu: t.childMTU(out, remote), hard: new(atomic.Bool),
-	}
-	old := pair.conn.outbound.Load().children
-	next := append([]*outboundSA{pair.out}, old...)
-	pair.conn.outbound.Store(&outboundList{children: next})
+	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
+		func(c *outboundSA) bool { return c.spiIn == spiIn })
+	pair.conn.outbound.Store(&outboundList{children: append([]*outboundSA{pair.out}, others...)})
 	return nil
 }
 

@@ -93,7 +93,6 @@ func TestControlRefuses(t *testing.T) {
 		"inbound twice":           p.a.InstallInbound("peer", in, policy, at, to),
 		"SPI not allocated":       p.a.InstallInbound("peer", foreign, policy, at, to),
 		"connection unknown":      p.a.InstallInbound("other", in, policy, at, to),
-		"outbound twice":          p.a.ActivateOutbound("peer", out, policy, spiA, at, to),
 		"outbound without a pair": p.a.ActivateOutbound("peer", out, policy, 0x01020304, at, to),
 		"outbound of another":     p.a.ActivateOutbound("other", out, policy, spiA, at, to),
 	} {
