@@ -78,6 +78,11 @@ func (r *Receiver) Encapsulated() bool { return r.socket.nat }
 // and does not wait for more. After Close the error is net.ErrClosed, after the
 // time set with SetTimeout os.ErrDeadlineExceeded; any other error means that
 // the socket is of no more use.
+//
+// Receive and Send spend their time in system calls, from which a goroutine
+// comes back only when the scheduler has a P for it. GOMAXPROCS well above the
+// number of goroutines that move data keeps some free: on 2 cores, 8 instead of
+// 2 carried three times as much.
 func (r *Receiver) Receive(b *Batch) (n int, err error) {
 	for n == 0 {
 		if n, err = r.receive(b, true); err != nil {
