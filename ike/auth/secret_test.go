@@ -36,9 +36,13 @@ func TestSecretNeverShows(t *testing.T) {
 			}
 		}
 	}
-	for _, verb := range "vsqxXdtcUeEfFgGpbow" {
+	for _, verb := range "vsqxXdtcUeEfFgGbopw" {
 		for _, flags := range []string{"", "+", "#", "-20", "020", ".30", " "} {
 			format := "%" + flags + string(verb)
+			// fmt never asks a Formatter about %p, and about %w only in Errorf.
+			if got := fmt.Sprintf(format, s); got != redacted && verb != 'p' && verb != 'w' {
+				t.Errorf("%s prints %s", format, got)
+			}
 			for _, v := range []any{s, &s, o, &o, []any{s}} {
 				shows(format, fmt.Sprintf(format, v))
 			}

@@ -139,9 +139,13 @@ func TestMatchRawOffers(t *testing.T) {
 			}
 		})
 	}
-	other := Proposal{AH, []Transform{mac, noESN}}
+	other := Proposal{AH, []Transform{gcm, noESN}}
 	if _, _, err := Match(ESP, []Proposal{other}, list(t, ESP, "aes256gcm16")); err == nil {
 		t.Error("a proposal of another protocol matched")
+	}
+	bare := []Proposal{{ESP, []Transform{gcm}}}
+	if _, _, err := Match(ESP, bare, bare); err == nil {
+		t.Error("ESP without a word on sequence numbers matched")
 	}
 }
 

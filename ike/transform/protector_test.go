@@ -71,6 +71,27 @@ func TestProtectorRoundTrip(t *testing.T) {
 	}
 }
 
+// TestOverhead has the octets beside the padding: IV, pad length and ICV. The
+// padding is the least that fills a block (RFC 7296 §3.14); an AEAD has none.
+func TestOverhead(t *testing.T) {
+	for text, fixed := range map[string]int{
+		"aes128gcm16-prfsha256-ecp256": 8 + 1 + 16, "aes256gcm16-prfsha256-ecp256": 8 + 1 + 16,
+		"aes128-sha1-ecp256": 16 + 1 + 12, "aes256-sha256-ecp256": 16 + 1 + 16,
+		"aes256-sha384-ecp256": 16 + 1 + 24, "aes256-sha512-ecp256": 16 + 1 + 32,
+	} {
+		p := protector(t, text)
+		for n := range 50 {
+			want := fixed
+			if !suiteOf(t, IKE, text).AEAD() {
+				want += 15 - n%16
+			}
+			if got := p.Overhead(n); got != want {
+				t.Errorf("%s: %d octets over a plaintext of %d, want %d", text, got, n, want)
+			}
+		}
+	}
+}
+
 // TestSealMayAppendToThePrefix is how messages are laid out: one buffer.
 func TestSealMayAppendToThePrefix(t *testing.T) {
 	for _, text := range protectorSuites {
