@@ -18,6 +18,10 @@ const (
 	lifetimeJitter = 0.1
 	// graceTime is how long a replaced Child SA still receives.
 	graceTime = 5 * time.Second
+	// confirmTime is how long a peer that asked for a Child SA may take to get
+	// our answer, unless it asks for something else before: retransmission ends
+	// in less. Until then it may not know the Child SA.
+	confirmTime = 3 * time.Minute
 )
 
 // childState is where a Child SA is in its life, as far as receiving goes.
@@ -67,6 +71,7 @@ type child struct {
 	rival *childRival
 
 	rekeyAfter            time.Time // not before, after a failed try
+	confirmedAt           time.Time // not to be spoken of before; the peer may not know it
 	expireAt              time.Time // zero: never
 	wantRekey, wantDelete bool
 }
@@ -109,6 +114,9 @@ func (s *ikeSA) install(a *agreement) *child {
 		EstablishedAt: s.m.now, Rekeys: a.rekeys,
 	}}
 	a.keys.Erase()
+	if !a.we {
+		c.confirmedAt = s.m.now.Add(confirmTime)
+	}
 	if life.Time > 0 {
 		c.RekeyAt = s.m.later(life.Time, lifetimeJitter)
 		c.expireAt = s.m.now.Add(c.Hard.Time)
@@ -140,6 +148,7 @@ func (s *ikeSA) activate(c *child) {
 // answer made. Where both replace one Child SA, the nonces decide first.
 func (s *ikeSA) peerReceives() {
 	for _, c := range s.children {
+		c.confirmedAt = time.Time{}
 		if c.outbound == outboundRegistered && !c.ours && !c.redundant && !s.contested(c) {
 			s.activate(c)
 		}

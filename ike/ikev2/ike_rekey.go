@@ -30,6 +30,7 @@ type ikeRival struct {
 	lowest []byte
 	sa     *ikeSA // nil while work for it goes on
 	lost   bool   // ours won before sa was there
+	used   bool   // the peer uses sa already: it has decided
 }
 
 func (x *rekeyExchange) kind() wire.ExchangeType { return wire.ExchangeCreateChildSA }
@@ -115,7 +116,7 @@ func (s *ikeSA) decideIKE(made *ikeSA, nonce []byte) {
 	s.rival = nil
 	switch {
 	case rival == nil:
-	case bytes.Compare(nonce, rival.lowest) < 0:
+	case rival.used || bytes.Compare(nonce, rival.lowest) < 0:
 		made.lesser, made.wantDelete = true, true
 		if rival.sa == nil {
 			s.turn(causeRekeyFailed) // the peer's is being made
@@ -163,6 +164,27 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	s.turn(causeReplaced)
 	s.replaced = true
 	s.lingerUntil = s.m.now.Add(supersededTime)
+}
+
+// contest is the rival that an IKE SA of the peer is in a collision that is not
+// decided, or nil.
+func (s *ikeSA) contest() (old *ikeSA) {
+	for _, o := range s.m.sas {
+		if o.rival != nil && o.rival.sa == s {
+			return o
+		}
+	}
+	return nil
+}
+
+// claim moves the Child SAs to an IKE SA of the peer that it speaks about Child
+// SAs on: it knows who won before we do.
+func (s *ikeSA) claim() {
+	if old := s.contest(); old != nil {
+		old.rival.used = true
+		s.children = append(s.children, old.children...)
+		old.children = nil
+	}
 }
 
 // dropRival saves the Child SAs when an IKE SA ends that both sides replace:

@@ -54,7 +54,7 @@ func (s *ikeSA) deleteChildren() bool {
 	x := &deleteExchange{}
 	d := &wire.Delete{Protocol: wire.ProtocolESP}
 	for _, c := range s.children {
-		if c.wantDelete {
+		if c.wantDelete && !s.m.now.Before(c.confirmedAt) {
 			c.state = childDeleting
 			x.children = append(x.children, c)
 			d.SPIs = append(d.SPIs, spiBytes(c.SPIIn))
@@ -91,6 +91,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
 			return nil
 		case d.Protocol == wire.ProtocolESP:
+			s.claim()
 			gone.SPIs = append(gone.SPIs, s.deletedByPeer(d)...)
 		}
 	}

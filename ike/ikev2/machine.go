@@ -186,7 +186,10 @@ func (m *Machine) rekey(ev sa.Rekey) {
 func (m *Machine) current() *ikeSA {
 	var last *ikeSA
 	for _, s := range m.sas {
-		if !s.wantDelete && (s.state == established || s.state == rekeying) && (last == nil || last.lesser || !s.lesser) {
+		if s.wantDelete || s.state != established && s.state != rekeying || s.contest() != nil {
+			continue
+		}
+		if last == nil || last.lesser || !s.lesser {
 			last = s
 		}
 	}

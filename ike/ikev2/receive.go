@@ -101,6 +101,7 @@ func (s *ikeSA) serve(msg *message) error {
 	case wire.ExchangeIKEAuth:
 		return s.serveAuth(msg)
 	case wire.ExchangeCreateChildSA:
+		s.claim()
 		return s.serveCreateChild(msg)
 	default:
 		return s.serveInformational(msg)

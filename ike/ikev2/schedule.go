@@ -33,7 +33,7 @@ const (
 func (m *Machine) proceed() {
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
-		if s.current == nil && !s.window.working && s.state >= established && s.state < deleting {
+		if s.current == nil && !s.window.working && s.contest() == nil && s.state >= established && s.state < deleting {
 			s.proceed()
 		}
 	}
@@ -58,7 +58,7 @@ func (s *ikeSA) proceed() {
 
 func (s *ikeSA) rekeyNextChild() bool {
 	for _, c := range s.children {
-		if c.wantRekey && c.state == childInstalled && !s.m.now.Before(c.rekeyAfter) {
+		if c.wantRekey && c.state == childInstalled && !s.m.now.Before(c.rekeyAfter) && !s.m.now.Before(c.confirmedAt) {
 			s.rekeyChild(c)
 			return true
 		}

@@ -40,34 +40,43 @@ func (s *ikeSA) deadlines(d *deadline) {
 		return
 	}
 	d.by(s.expireAt)
-	if s.current != nil {
-		return // the next exchange waits for this one
-	}
-	d.by(s.livenessAt())
-	if s.state == established {
-		d.by(latest(s.rekeyAt, s.rekeyAfter))
-		if s.wantRekey {
-			d.by(s.rekeyAfter)
-		}
-	}
 	for _, c := range s.children {
 		d.by(c.expireAt)
-		if c.state != childInstalled || c.redundant {
-			continue
-		}
-		d.by(latest(c.RekeyAt, c.rekeyAfter))
-		if c.wantRekey {
-			d.by(c.rekeyAfter)
-		}
+	}
+	if s.current != nil || s.window.working || s.contest() != nil {
+		return // the next exchange waits for that
+	}
+	d.by(s.livenessAt())
+	if s.state != established {
+		return
+	}
+	if s.wantRekey {
+		d.by(s.rekeyAfter)
+	} else {
+		d.by(s.rekeyAt)
+	}
+	for _, c := range s.children {
+		c.deadlines(d)
 	}
 }
 
-// latest is the later of an event and an earliest time; a zero event is never.
-func latest(event, earliest time.Time) time.Time {
-	if event.IsZero() || event.After(earliest) {
-		return event
+// deadlines are when a Child SA may or must be spoken of.
+func (c *child) deadlines(d *deadline) {
+	earliest := c.rekeyAfter
+	if c.confirmedAt.After(earliest) {
+		earliest = c.confirmedAt
 	}
-	return earliest
+	switch {
+	case c.wantDelete:
+		d.by(c.confirmedAt)
+	case c.state != childInstalled || c.redundant:
+	case c.wantRekey:
+		d.by(earliest)
+	case c.RekeyAt.After(earliest):
+		d.by(c.RekeyAt)
+	case !c.RekeyAt.IsZero():
+		d.by(earliest)
+	}
 }
 
 // livenessAt is when the peer's silence is to be questioned (RFC 7296 §2.4).

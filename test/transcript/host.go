@@ -273,3 +273,6 @@ func describeFailure(f *sa.Failure) string {
 	}
 	return fmt.Sprintf(" %+v", f)
 }
+
+// Crash restarts the host, with a gate of default limits.
+func (h *Host) Crash() { h.Restart(cookie.Config{}) }

@@ -1,0 +1,198 @@
+package transcript
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// TestRandomStart begins with both ends down: whatever happens to the
+// datagrams, and whoever starts, they agree on one IKE SA and one Child SA pair
+// in the end.
+func TestRandomStart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		misfortune(t, w, []string{"up a", "up b", "restart a", "restart b", "down a"}, false)
+		converge(t, w)
+	})
+}
+
+// TestRandomRekey begins with a tunnel that stands: rekeys of both ends at any
+// moment, with datagrams lost, repeated and out of order. They agree in the end,
+// and each end always sends what the other receives.
+func TestRandomRekey(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		hold := w.HoldWork
+		w.HoldWork = false
+		w.A.Up()
+		w.DeliverAll()
+		w.HoldWork = hold
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "work"}, true)
+		converge(t, w)
+	})
+}
+
+// randomWorld is two hosts that agree, with or without perfect forward secrecy.
+func randomWorld(t *rapid.T) (*World, *[]string) {
+	a, b := Pair()
+	if rapid.Bool().Draw(t, "pfs") {
+		a.ESPProposals = Proposals(transform.ESP, "aes256gcm16-x25519")
+		b.ESPProposals = a.ESPProposals
+	}
+	lines := &[]string{}
+	w := New(a, b, func(s string) { *lines = append(*lines, s) })
+	seed := rapid.Uint64().Draw(t, "seed")
+	w.A.Reseed(seed)
+	w.B.Reseed(seed + 1)
+	w.HoldWork = rapid.Bool().Draw(t, "hold work")
+	return w, lines
+}
+
+// explain prints the conversation of a failed run.
+func explain(t *rapid.T, lines *[]string) {
+	if t.Failed() {
+		for _, l := range *lines {
+			t.Log(l)
+		}
+	}
+}
+
+// misfortune does random things to the world.
+func misfortune(t *rapid.T, w *World, commands []string, steady bool) {
+	broken := false
+	for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		i := 0
+		if n := len(w.Network); n > 0 {
+			i = rapid.IntRange(0, n-1).Draw(t, "which")
+		}
+		what := rapid.SampledFrom(append([]string{"deliver", "deliver", "deliver", "deliver", "drop", "dup", "advance", "work"}, commands...)).Draw(t, "what")
+		w.logf("--- %s %d", what, i)
+		disturb(w, what, i)
+		broken = broken || closedByFailure(w)
+		if steady && !broken {
+			noGap(t, w)
+		}
+		if len(w.Faults) > 0 {
+			t.Fatalf("broken invariants: %v", w.Faults)
+		}
+	}
+}
+
+func disturb(w *World, what string, i int) {
+	some := len(w.Network) > 0
+	switch {
+	case what == "deliver" && some:
+		w.Deliver(i)
+	case what == "drop" && some:
+		w.Drop(i)
+	case what == "dup" && some:
+		w.Duplicate(i)
+	case what == "advance":
+		w.Advance(1300*time.Millisecond, false)
+	case what == "work":
+		w.Work()
+	case what == "up a":
+		w.A.Up()
+	case what == "up b":
+		w.B.Up()
+	case what == "down a":
+		w.A.Step(sa.Down{})
+	case what == "restart a":
+		w.A.Crash()
+	case what == "restart b":
+		w.B.Crash()
+	case what == "rekey a":
+		w.A.Step(sa.Rekey{Children: true})
+	case what == "rekey b":
+		w.B.Step(sa.Rekey{Children: true})
+	case what == "rekey ike a":
+		w.A.Step(sa.Rekey{IKE: true})
+	case what == "rekey ike b":
+		w.B.Step(sa.Rekey{IKE: true})
+	case what == "rekey both a":
+		w.A.Step(sa.Rekey{IKE: true, Children: true})
+	}
+}
+
+// closedByFailure reports whether an IKE SA ended other than by a rekey: then
+// the tunnel may be down for a while.
+func closedByFailure(w *World) bool {
+	for _, h := range []*Host{w.A, w.B} {
+		for _, r := range h.Reports {
+			if c, ok := r.(sa.IKEClosed); ok && !c.Replaced {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// noGap checks that what either end sends is received by the other.
+func noGap(t *rapid.T, w *World) {
+	for _, h := range []*Host{w.A, w.B} {
+		out := h.Sends("net")
+		switch {
+		case out == nil:
+			t.Fatalf("%s has nothing to send on", h.Name)
+		case w.Other(h).Inbound[out.SPIOut] == nil:
+			t.Fatalf("%s sends on %08x, which the other does not receive", h.Name, out.SPIOut)
+		}
+	}
+}
+
+// converge lets the network be well and checks that both ends agree.
+func converge(t *rapid.T, w *World) {
+	w.HoldWork = false
+	w.Work()
+	w.logf("--- all is well now")
+	// Wanted connections are brought up again by their owner whenever down.
+	for range 20 {
+		for _, h := range []*Host{w.A, w.B} {
+			h.Up()
+			w.Advance(35*time.Second, true)
+		}
+	}
+	if len(w.Faults) > 0 {
+		t.Fatalf("broken invariants: %v", w.Faults)
+	}
+	if err := Agree(w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Agree checks that both ends have the same one IKE SA and the same one Child
+// SA pair, and that each sends what the other receives.
+func Agree(w *World) error {
+	a, b := w.A.Machine.Snapshot(), w.B.Machine.Snapshot()
+	if len(a.IKE) != 1 || len(b.IKE) != 1 {
+		return fmt.Errorf("a has %d IKE SAs, b has %d", len(a.IKE), len(b.IKE))
+	}
+	if a.IKE[0].SPIi != b.IKE[0].SPIi || a.IKE[0].SPIr != b.IKE[0].SPIr {
+		return fmt.Errorf("the ends have different IKE SAs")
+	}
+	if len(a.Children) != 1 || len(b.Children) != 1 {
+		return fmt.Errorf("a has %d Child SAs, b has %d", len(a.Children), len(b.Children))
+	}
+	ca, cb := a.Children[0].Child, b.Children[0].Child
+	if ca.SPIIn != cb.SPIOut || ca.SPIOut != cb.SPIIn {
+		return fmt.Errorf("the ends have different Child SAs")
+	}
+	for _, h := range []*Host{w.A, w.B} {
+		out := h.Sends("net")
+		if out == nil || w.Other(h).Inbound[out.SPIOut] == nil {
+			return fmt.Errorf("%s does not send what the other receives", h.Name)
+		}
+		if len(h.Inbound) != 1 || len(h.reserved) != 1 {
+			return fmt.Errorf("%s holds %d inbound Child SAs and %d SPIs", h.Name, len(h.Inbound), len(h.reserved))
+		}
+	}
+	return nil
+}
