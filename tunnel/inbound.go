@@ -219,7 +219,7 @@ func (w *inboundWorker) accept(sa *inboundSA, p *esp.Packet) (why Drop, ok bool)
 	if inner.parse(p.Payload) != nil {
 		return DropMalformed, false
 	}
-	if (inner.version == 4) != (p.NextHeader == protoIPv4) || (inner.version == 6) != (p.NextHeader == protoIPv6) {
+	if p.NextHeader != inner.nextHeader() {
 		return DropMalformed, false
 	}
 	if !w.permitted(sa, inner) {

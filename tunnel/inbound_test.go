@@ -223,6 +223,8 @@ func TestInnerPacketRefused(t *testing.T) {
 		{"IPv4 called IPv6", v4, protoIPv6, DropMalformed},
 		{"IPv6 called IPv4", v6, protoIPv4, DropMalformed},
 		{"transport mode", v4[20:], protoUDP, DropMalformed},
+		{"IPv4 called UDP", v4, protoUDP, DropMalformed},
+		{"IPv6 called UDP", v6, protoUDP, DropMalformed},
 		{"shorter than it says", v4[:len(v4)-1], protoIPv4, DropMalformed},
 		{"empty", nil, protoIPv4, DropMalformed},
 		{"dummy", v4, protoNone, DropDummy},
@@ -285,6 +287,13 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		c.OnEndpoint = func(_ string, _ uint32, _, remote netip.AddrPort) { moved = append(moved, remote) }
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		p.b.device.Inject(udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{}))
+		p.a.next(t)
+		if len(moved) != 0 {
+			t.Fatal("the known endpoint was reported")
+		}
+		proof := p.a.LastInbound("peer")
+		time.Sleep(askInterval)
 		tamper := true
 		p.b.wire.onSend(func(m udp.Message) []udp.Message {
 			m.Remote = elsewhere
@@ -296,7 +305,7 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		b := udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{})
 		p.b.device.Inject(b)
 		p.a.nothing(t)
-		if len(moved) != 0 || !p.a.LastInbound("peer").IsZero() {
+		if len(moved) != 0 || !p.a.LastInbound("peer").Equal(proof) {
 			t.Fatal("an unauthentic packet moved the endpoint or proved life")
 		}
 		tamper = false

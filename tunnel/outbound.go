@@ -166,13 +166,9 @@ func (w *outboundWorker) unserved(c *connection, list *outboundList, f *selector
 }
 
 func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
-	nextHeader := uint8(protoIPv4)
-	if p.version == 6 {
-		nextHeader = protoIPv6
-	}
 	w.pending = append(w.pending, outboundPacket{
 		bytes: b, sa: sa, sealed: sa.out.SealedLen(len(b)),
-		tos: outerTOS(p.tos), nextHeader: nextHeader,
+		tos: outerTOS(p.tos), nextHeader: p.nextHeader(),
 	})
 	if len(w.pending) == cap(w.pending) {
 		w.seal()

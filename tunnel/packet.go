@@ -187,6 +187,14 @@ func (p *packet) parseUpper(upper []byte) error {
 	return nil
 }
 
+// nextHeader is what ESP says of the packet in tunnel mode (RFC 4303 §2.6).
+func (p *packet) nextHeader() uint8 {
+	if p.version == 6 {
+		return protoIPv6
+	}
+	return protoIPv4
+}
+
 func (k *flowKey) addresses() (src, dst netip.Addr) {
 	if k.upper>>48 == 4 {
 		var s, d [4]byte

@@ -92,6 +92,12 @@ func TestParseRefuses(t *testing.T) {
 	for at := 40; at+8 <= len(chain); at += 8 {
 		copy(chain[at:], []byte{protoDestOpts, 0, 1, 4, 0, 0, 0, 0})
 	}
+	nine := v6()
+	nine[6] = protoDestOpts
+	for i := range 9 {
+		copy(nine[40+8*i:], []byte{protoDestOpts, 0, 1, 4, 0, 0, 0, 0})
+	}
+	nine[40+8*8] = protoUDP
 	giant := v4()
 	giant[6], giant[7] = 0x1f, 0xff
 	tests := map[string][]byte{
@@ -102,6 +108,7 @@ func TestParseRefuses(t *testing.T) {
 		"length beyond the bytes":   change(v4(), 3, 255),
 		"IPv6 beyond the bytes":     change(v6(), 4, 255),
 		"endless extension headers": chain,
+		"nine extension headers":    nine,
 		"ends past 65,535 bytes":    giant,
 	}
 	for name, b := range tests {

@@ -59,6 +59,39 @@ func TestSPIOfZeroUpperHalfIsSkipped(t *testing.T) {
 	}
 }
 
+// sevens gives zeros to shuffle by, then 7 for each SPI, then 7 and 9 in turn.
+type sevens struct{ given int }
+
+func (s *sevens) Read(b []byte) (int, error) {
+	clear(b)
+	if len(b) == 2 {
+		s.given++
+		b[1] = 7
+		if s.given > sadSize && s.given%2 == 0 {
+			b[1] = 9
+		}
+	}
+	return len(b), nil
+}
+
+func TestSlotNeverHasTheSameSPITwice(t *testing.T) {
+	s, err := newSAD(&sevens{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first uint32
+	for range sadSize {
+		if first, err = s.allocate(); err != nil || first>>16 != 7 {
+			t.Fatalf("%08x, %v", first, err)
+		}
+	}
+	s.release(first)
+	again, err := s.allocate()
+	if err != nil || again != first&0xffff|9<<16 {
+		t.Errorf("%08x after %08x, %v", again, first, err)
+	}
+}
+
 func TestLookupComparesTheWholeSPI(t *testing.T) {
 	p := newPair(t, pairConfig{noChild: true})
 	spi, _ := p.child(t, selector.Any(), selector.Any(), nil)

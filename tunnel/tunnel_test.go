@@ -213,10 +213,12 @@ func TestNoICMPAbout(t *testing.T) {
 		icmpErr[9], icmpErr[20] = protoICMP, 3
 		redirect := udpPacket(t, "fd01::1", "fd09::1", 50, ipOptions{})
 		redirect[6], redirect[40] = protoICMPv6, 137
+		unreachable6 := udpPacket(t, "fd01::1", "fd09::1", 50, ipOptions{})
+		unreachable6[6], unreachable6[40] = protoICMPv6, 1
 		later := udpPacket(t, "10.1.0.1", "10.9.0.1", 50, ipOptions{})
 		later[7] = 9
 		batch := [][]byte{
-			icmpErr, redirect, later,
+			icmpErr, redirect, unreachable6, later,
 			udpPacket(t, "10.1.0.1", "224.0.0.5", 50, ipOptions{}),
 			udpPacket(t, "10.1.0.1", "255.255.255.255", 50, ipOptions{}),
 			udpPacket(t, "fd01::1", "ff02::1", 50, ipOptions{}),
