@@ -218,6 +218,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 		return nil
 	}
 	c, payloads := s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
+	c.confirmedAt = time.Time{} // the peer reads nothing else before this answer
 	s.answer(wire.ExchangeIKEAuth, append(ps, payloads...))
 	s.activate(c)
 	s.announce(c)

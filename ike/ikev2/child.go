@@ -71,7 +71,7 @@ type child struct {
 	rival *childRival
 
 	rekeyAfter            time.Time // not before, after a failed try
-	confirmedAt           time.Time // not to be spoken of before; the peer may not know it
+	confirmedAt           time.Time // before, the peer may not know of it
 	expireAt              time.Time // zero: never
 	wantRekey, wantDelete bool
 }
@@ -149,7 +149,7 @@ func (s *ikeSA) activate(c *child) {
 func (s *ikeSA) peerReceives() {
 	for _, c := range s.children {
 		c.confirmedAt = time.Time{}
-		if c.outbound == outboundRegistered && !c.ours && !c.redundant && !s.contested(c) {
+		if c.outbound == outboundRegistered && !c.ours && !c.replaced && !c.wantDelete && !s.contested(c) {
 			s.activate(c)
 		}
 	}

@@ -20,6 +20,9 @@ type createExchange struct {
 	offer *childOffer
 	// rival is the peer's exchange for the same Child SA at the same time.
 	rival *childRival
+	// early says that the peer may not have known the Child SA to replace when
+	// it was asked.
+	early bool
 }
 
 func (x *createExchange) kind() wire.ExchangeType { return wire.ExchangeCreateChildSA }
@@ -132,7 +135,7 @@ func (x *createExchange) finish(s *ikeSA, msg *message, shared []byte) {
 	rival := x.rival
 	if old := o.rekeys; old != nil {
 		rival = old.rival
-		old.rival = nil
+		old.rival, old.confirmedAt = nil, time.Time{} // the peer knows it, as it answers
 	}
 	if rival != nil && bytes.Compare(lowest(o.nonce, nr), rival.lowest) < 0 {
 		// RFC 7296 §2.8.1: whoever made the one with the lowest nonce deletes it.

@@ -38,7 +38,7 @@ func (s *ikeSA) rekeyChild(c *child) {
 	}
 	o.rekeys = c
 	c.state = childRekeying
-	s.startCreate(&createExchange{offer: o})
+	s.startCreate(&createExchange{offer: o, early: s.m.now.Before(c.confirmedAt)})
 }
 
 // rekeyChildFailed goes on with the old Child SA, or with the peer's
@@ -62,11 +62,11 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 	old.state = childInstalled
 	var n *notifyError
 	if errors.As(err, &n) {
-		switch n.NotifyType {
-		case wire.NotifyTemporaryFailure:
+		switch {
+		case n.NotifyType == wire.NotifyTemporaryFailure, n.NotifyType == wire.NotifyChildSANotFound && x.early:
 			old.wantRekey, old.rekeyAfter = true, s.m.later(temporaryWait, waitJitter)
 			return
-		case wire.NotifyChildSANotFound:
+		case n.NotifyType == wire.NotifyChildSANotFound:
 			// RFC 7296 §2.25: the peer lost it, so it carries nothing.
 			s.removeChild(old, ending{remote: true, failure: &sa.Failure{
 				Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",

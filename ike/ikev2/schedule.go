@@ -58,7 +58,7 @@ func (s *ikeSA) proceed() {
 
 func (s *ikeSA) rekeyNextChild() bool {
 	for _, c := range s.children {
-		if c.wantRekey && c.state == childInstalled && !s.m.now.Before(c.rekeyAfter) && !s.m.now.Before(c.confirmedAt) {
+		if c.wantRekey && c.state == childInstalled && !s.m.now.Before(c.rekeyAfter) {
 			s.rekeyChild(c)
 			return true
 		}

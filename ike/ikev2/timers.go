@@ -62,20 +62,14 @@ func (s *ikeSA) deadlines(d *deadline) {
 
 // deadlines are when a Child SA may or must be spoken of.
 func (c *child) deadlines(d *deadline) {
-	earliest := c.rekeyAfter
-	if c.confirmedAt.After(earliest) {
-		earliest = c.confirmedAt
-	}
 	switch {
 	case c.wantDelete:
 		d.by(c.confirmedAt)
 	case c.state != childInstalled || c.redundant:
 	case c.wantRekey:
-		d.by(earliest)
-	case c.RekeyAt.After(earliest):
+		d.by(c.rekeyAfter)
+	default:
 		d.by(c.RekeyAt)
-	case !c.RekeyAt.IsZero():
-		d.by(earliest)
 	}
 }
 

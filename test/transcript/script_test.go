@@ -1,0 +1,281 @@
+package transcript
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"causeway/esp/selector"
+	"causeway/ike/auth"
+	"causeway/ike/cookie"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+var update = flag.Bool("update", false, "write the transcripts under testdata anew")
+
+// TestTranscripts runs every script under testdata. A script is a txtar file: a
+// comment that says what it shows, the file "script" with a command a line, and
+// the file "transcript" with what must come of it. The commands are listed at
+// each case of run.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { transcript(t, file) })
+	}
+}
+
+func transcript(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script, want string
+	for _, f := range archive.Files {
+		switch f.Name {
+		case "script":
+			script = string(f.Data)
+		case "transcript":
+			want = string(f.Data)
+		}
+	}
+	var got strings.Builder
+	a, b := Pair()
+	p := &play{a: a, b: b}
+	p.log = func(line string) { got.WriteString(strings.TrimRight(line, " ") + "\n") }
+	for line := range strings.Lines(script) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if p.world != nil {
+			p.log("> " + line)
+		}
+		if err := p.run(strings.Fields(line)); err != nil {
+			t.Fatalf("%s: %q: %v\n%s", file, line, err, got.String())
+		}
+	}
+	if len(p.world.Faults) > 0 {
+		t.Errorf("broken invariants: %v", p.world.Faults)
+	}
+	if *update {
+		archive.Files = []txtar.File{{Name: "script", Data: []byte(script)}, {Name: "transcript", Data: []byte(got.String())}}
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got.String(), "\n")); diff != "" {
+		t.Errorf("the conversation changed (-want +got):\n%s", diff)
+	}
+}
+
+// play is one run of a script. Settings may be changed until the first command
+// that is not "set".
+type play struct {
+	a, b  *sa.Settings
+	world *World
+	log   func(string)
+}
+
+func (p *play) run(words []string) error {
+	if words[0] == "set" {
+		return p.set(words[1:])
+	}
+	if p.world == nil {
+		p.world = New(p.a, p.b, p.log)
+	}
+	w := p.world
+	arg := func(i int) string {
+		if i < len(words) {
+			return words[i]
+		}
+		return ""
+	}
+	switch words[0] {
+	case "deliver", "drop", "dup":
+		return p.network(words[0], arg(1))
+	case "advance": // let time pass; what is sent stays on the network
+		return p.advance(arg(1), false)
+	case "run": // let time pass; what is sent arrives
+		return p.advance(arg(1), true)
+	case "hold": // keep Diffie-Hellman results until "work"
+		w.HoldWork = true
+	case "work":
+		w.HoldWork = false
+		w.Work()
+	case "nat": // put a NAT before a; its ports are shifted by the argument
+		w.NAT = netip.MustParseAddr("198.51.100.9")
+		shift, err := strconv.Atoi(arg(1))
+		w.NATShift = uint16(shift)
+		return err
+	case "seed": // other random octets: who wins a collision depends on them
+		seed, err := strconv.ParseUint(arg(1), 10, 64)
+		w.A.Reseed(seed)
+		w.B.Reseed(seed + 1)
+		return err
+	case "agree": // both ends have the same one IKE SA and Child SA
+		return Agree(w)
+	case "none": // neither end has an IKE SA
+		return p.none()
+	case "status":
+		p.status()
+	default:
+		return p.host(words[0], arg(1), arg(2))
+	}
+	return nil
+}
+
+// host is a command for one end.
+func (p *play) host(command, name, what string) error {
+	h := map[string]*Host{"a": p.world.A, "b": p.world.B}[name]
+	if h == nil {
+		return fmt.Errorf("no such command or host")
+	}
+	switch command {
+	case "up":
+		h.Up()
+	case "down":
+		h.Step(sa.Down{})
+	case "rekey": // rekey a child|ike
+		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child"})
+	case "traffic": // ESP arrived at the host
+		h.Step(sa.InboundTraffic{})
+	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
+		h.Step(sa.LifetimeHit{SPI: h.Sends("net").SPIIn, Hard: what == "hard"})
+	case "crash": // lose all state
+		h.Crash()
+	case "guard": // every IKE_SA_INIT needs a cookie from now on
+		h.Restart(cookie.Config{ChallengeTotal: 1, ChallengeSource: 1})
+		h.world.logf("%s is under attack", h.Name)
+		h.Attack()
+	case "forget": // the data path and machine of one end lose a Child SA
+		h.Forget()
+	default:
+		return fmt.Errorf("no such command")
+	}
+	return nil
+}
+
+func (p *play) network(what, which string) error {
+	w := p.world
+	if which == "all" {
+		w.DeliverAll()
+		return nil
+	}
+	i := 1
+	if which != "" {
+		var err error
+		if i, err = strconv.Atoi(which); err != nil {
+			return err
+		}
+	}
+	if i < 1 || i > len(w.Network) {
+		return fmt.Errorf("the network holds %d datagrams", len(w.Network))
+	}
+	switch what {
+	case "deliver":
+		w.Deliver(i - 1)
+	case "drop":
+		w.logf("lost: %v of %s", w.Network[i-1], w.Network[i-1].From.Name)
+		w.Drop(i - 1)
+	case "dup":
+		w.Duplicate(i - 1)
+	}
+	return nil
+}
+
+func (p *play) advance(d string, deliver bool) error {
+	dur, err := time.ParseDuration(d)
+	p.world.Advance(dur, deliver)
+	return err
+}
+
+func (p *play) none() error {
+	for _, h := range []*Host{p.world.A, p.world.B} {
+		if s := h.Machine.Snapshot(); len(s.IKE) > 0 || len(h.Inbound) > 0 || len(h.reserved) > 0 {
+			return fmt.Errorf("%s has %d IKE SAs, %d Child SAs, %d SPIs", h.Name, len(s.IKE), len(h.Inbound), len(h.reserved))
+		}
+	}
+	return nil
+}
+
+func (p *play) status() {
+	for _, h := range []*Host{p.world.A, p.world.B} {
+		s := h.Machine.Snapshot()
+		p.log(fmt.Sprintf("  %s: %s", h.Name, s.State))
+		for _, i := range s.IKE {
+			p.log(fmt.Sprintf("    IKE SA %s initiator=%v nat=%s", i.State, i.Initiator, i.NAT))
+		}
+		for _, c := range s.Children {
+			p.log(fmt.Sprintf("    Child SA %s %08x/%08x %s outbound=%s", c.Child.Name, c.Child.SPIIn, c.Child.SPIOut, c.State, c.Outbound))
+		}
+	}
+}
+
+// set changes the settings of one end: set a psk KEY, set b esp PROPOSALS, ...
+func (p *play) set(words []string) error {
+	s := map[string]*sa.Settings{"a": p.a, "b": p.b}[words[0]]
+	if s == nil || len(words) < 3 {
+		return fmt.Errorf("usage: set a|b NAME VALUE")
+	}
+	value := words[2]
+	switch words[1] {
+	case "psk":
+		s.PSK = auth.NewSecret([]byte(value))
+	case "id":
+		s.LocalIdentity = Identity(value)
+	case "peer":
+		s.RemoteIdentity = Identity(value)
+	case "ike":
+		s.IKEProposals = Proposals(transform.IKE, words[2:]...)
+	case "esp":
+		s.ESPProposals = Proposals(transform.ESP, words[2:]...)
+	case "dpd":
+		return parse(&s.DPD, value)
+	case "ikelife":
+		return parse(&s.IKELifetime, value)
+	case "childlife":
+		return parse(&s.ChildLifetime.Time, value)
+	case "force":
+		s.ForceEncapsulation = value == "yes"
+	case "child": // set a child NAME LOCAL,.. REMOTE,..
+		return setChild(s, words[2:])
+	default:
+		return fmt.Errorf("no such setting")
+	}
+	return nil
+}
+
+func parse(to *time.Duration, value string) (err error) {
+	*to, err = time.ParseDuration(value)
+	return err
+}
+
+func setChild(s *sa.Settings, words []string) error {
+	if len(words) != 3 {
+		return fmt.Errorf("usage: set a child NAME LOCAL REMOTE")
+	}
+	c := sa.ChildSettings{Name: words[0], Local: list(words[1]), Remote: list(words[2])}
+	if i := slices.IndexFunc(s.Children, func(o sa.ChildSettings) bool { return o.Name == c.Name }); i >= 0 {
+		s.Children[i] = c
+		return nil
+	}
+	s.Children = append(s.Children, c)
+	return nil
+}
+
+func list(s string) selector.List { return Networks(strings.Split(s, ",")...) }
