@@ -109,6 +109,9 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	return &stage{Tunnel: tunnel, sink: s, out: newOutboundWorker(tunnel), in: newInboundWorker(tunnel, nil)}
 }
 
+// anywhere is an outer address that nothing is sent to.
+func (s *stage) anywhere() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.1:4500") }
+
 // load puts packets where the device would.
 func (s *stage) load(packets ...[]byte) int {
 	for i, p := range packets {

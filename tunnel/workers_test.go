@@ -1,0 +1,71 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"causeway/tunnel/tun/tuntest"
+)
+
+// queues is a device with several queues.
+type queues struct {
+	*tuntest.Device
+	n int
+}
+
+func (q queues) Queues() int { return q.n }
+
+// sockets2 is a transport with two sockets for one inbox.
+type sockets2 struct{ *wire }
+
+func (s sockets2) Receivers() []Receiver { return []Receiver{s.wire, s.wire} }
+
+// TestWorkersShareAnSA has three workers seal under one SA and two open: every
+// packet arrives, once. Run it with -race.
+func TestWorkersShareAnSA(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.a.cfg.Device = queues{p.a.device, 3}
+	p.b.cfg.Transport = sockets2{p.b.wire}
+	p.run(t)
+	const total, each = 2000, 4
+	template := udpPacket(t, "10.1.0.1", "10.2.0.1", 20, ipOptions{})
+	go func() {
+		for n := 0; n < total; n += each {
+			var batch [each][]byte
+			for i := range batch {
+				batch[i] = append([]byte{}, template...)
+				binary.BigEndian.PutUint32(batch[i][28:], uint32(n+i))
+			}
+			p.a.device.Inject(batch[:]...)
+		}
+	}()
+	seen := map[uint32]bool{}
+	for len(seen) < total {
+		select {
+		case b := <-p.b.device.Written():
+			n := binary.BigEndian.Uint32(b[28:])
+			if seen[n] || n >= total {
+				t.Fatalf("packet %d came twice or was never sent", n)
+			}
+			seen[n] = true
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d of %d packets arrived; %+v", len(seen), total, p.b.TotalCounters())
+		}
+	}
+}
+
+func TestWorkersBoundsTheQueuesRead(t *testing.T) {
+	p := newPair(t, pairConfig{})
+	p.a.cfg.Device = queues{p.a.device, 8}
+	p.a.cfg.Workers = 1
+	p.run(t)
+	b := pingPacket(t, "10.1.0.1", "10.2.0.1", nil)
+	p.a.device.Inject(b)
+	select {
+	case got := <-p.b.device.Written():
+		wantPacket(t, got, b)
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing came")
+	}
+}
