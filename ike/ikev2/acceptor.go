@@ -219,7 +219,7 @@ func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
 		return
 	}
 	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
-	a.emit(trace("", true, h, ps, len(raw), d.Local, d.Remote, 0))
+	a.emit(trace("", true, h, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
 }
 
 // agreed derives the keys and judges the IKE_AUTH that waited for them.

@@ -80,7 +80,7 @@ func (a *Acceptor) refuse(h *half, d sa.Datagram, err error) {
 	}
 	h.refused, h.auth = raw, d
 	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
-	a.emit(trace("", true, header, ps, len(raw), d.Local, d.Remote, 0))
+	a.emit(trace("", true, header, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
 }
 
 // choose finds the connection by addresses and then identities. With a single

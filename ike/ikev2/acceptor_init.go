@@ -24,7 +24,7 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 		return
 	}
 	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
-	a.emit(trace("", false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	a.emit(trace("", false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
 	if err := checkPayloads(msg); err != nil {
 		a.badInit(msg, d, err)
 		return
@@ -170,5 +170,5 @@ func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, claim
 	}
 	h.initResponse, h.stage = raw, stageAnswered
 	a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: raw})
-	a.emit(trace("", true, header, ps, len(raw), h.local, h.remote, 0))
+	a.emit(trace("", true, header, wire.Summary(ps), len(raw), h.local, h.remote, 0))
 }

@@ -31,7 +31,10 @@ type ikeSA struct {
 	proven                        bool
 	localIdentity, remoteIdentity string
 
-	window   window
+	window window
+	// what the messages that window may repeat consist of, for traces
+	requestSummary, answerSummary string
+
 	current  exchange // ours: being prepared, on its way, or being finished
 	children []*child
 	// reserved is an inbound SPI of a request that is being answered, or 0.
@@ -107,7 +110,8 @@ func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
 // launch sends raw as our next request.
 func (s *ikeSA) launch(h wire.Header, raw []byte, payloads []wire.Payload) {
 	s.window.open(s.m.now, raw, s.m.random.fraction())
-	s.transmit(h, raw, payloads, 0)
+	s.requestSummary = wire.Summary(payloads)
+	s.transmit(h, raw, s.requestSummary, 0)
 }
 
 // answer sends the response to the request that was accepted last.
@@ -119,15 +123,16 @@ func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
 		return
 	}
 	s.window.answered(raw)
-	s.transmit(h, raw, payloads, 0)
+	s.answerSummary = wire.Summary(payloads)
+	s.transmit(h, raw, s.answerSummary, 0)
 }
 
 // refuse answers with one Notify.
 func (s *ikeSA) refuse(ex wire.ExchangeType, n wire.Notify) { s.answer(ex, []wire.Payload{&n}) }
 
-func (s *ikeSA) transmit(h wire.Header, raw []byte, payloads []wire.Payload, repeat int) {
+func (s *ikeSA) transmit(h wire.Header, raw []byte, summary string, repeat int) {
 	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw})
-	s.m.emit(trace(s.m.settings.Name, true, h, payloads, len(raw), s.local, s.remote, repeat))
+	s.m.emit(trace(s.m.settings.Name, true, h, summary, len(raw), s.local, s.remote, repeat))
 }
 
 // ending is how an IKE SA or a Child SA ends.
@@ -150,7 +155,7 @@ func (s *ikeSA) drop(c cause, e ending) {
 	}
 	s.unreserve()
 	s.dropRival()
-	e.replaced = e.replaced || s.replaced
+	e.replaced = e.replaced || s.replaced || s.lesser && s.m.current() != nil && s.m.current() != s
 	s.removeChildren(e)
 	s.turn(c)
 	switch {

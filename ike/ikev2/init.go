@@ -117,7 +117,7 @@ func (s *ikeSA) receiveInit(outer *wire.Message, d sa.Datagram) {
 		return
 	}
 	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
-	s.m.emit(trace(s.m.settings.Name, false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
 	if err := s.takeInit(x, msg); err != nil {
 		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
 	}

@@ -67,11 +67,11 @@ func notify(t wire.NotifyType, data []byte) *wire.Notify {
 }
 
 // trace reports a message that was sent or received.
-func trace(connection string, sent bool, h wire.Header, payloads []wire.Payload, size int, local, remote netip.AddrPort, repeat int) sa.MessageTrace {
+func trace(connection string, sent bool, h wire.Header, summary string, size int, local, remote netip.AddrPort, repeat int) sa.MessageTrace {
 	return sa.MessageTrace{
 		Connection: connection, Sent: sent, Local: local, Remote: remote,
 		SPIi: h.InitiatorSPI, SPIr: h.ResponderSPI,
 		Exchange: h.Exchange.String(), Response: h.Flags.Response(), MessageID: h.MessageID,
-		Bytes: size, Summary: wire.Summary(payloads), Retransmit: repeat,
+		Bytes: size, Summary: summary, Retransmit: repeat,
 	}
 }

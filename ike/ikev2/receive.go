@@ -59,7 +59,7 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 	arrival, answer := s.window.judge(outer.MessageID, d.Raw)
 	switch {
 	case arrival == arrivalRepeat:
-		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, nil, 1)
+		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1)
 		return
 	case arrival != arrivalNew || !s.takes(outer.Exchange):
 		return
@@ -131,7 +131,7 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 // came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
 func (s *ikeSA) witness(msg *message, d sa.Datagram) {
 	s.heardAt = s.m.now
-	s.m.emit(trace(s.m.settings.Name, false, msg.Header, msg.Payloads, len(d.Raw), d.Local, d.Remote, 0))
+	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
 	moved := s.state == adopted || s.nat.remote
 	if !moved || (d.Remote == s.remote && d.Local == s.local) {
 		return
