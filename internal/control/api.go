@@ -23,8 +23,24 @@ type Gateway struct {
 	DataPath  string `json:"data_path"`
 	// Offloads are the kernel features in use, e.g. udp_segment: on.
 	Offloads map[string]string `json:"offloads,omitempty"`
-	// Drops counts packets of no connection, by reason.
+	// Drops counts packets dropped since the start, by reason: of all
+	// connections, past ones included, and of none.
 	Drops map[string]uint64 `json:"drops,omitempty"`
+	// Sockets counts what the outer sockets carried, IKE included.
+	Sockets *Sockets `json:"sockets,omitempty"`
+}
+
+// Sockets is what happened on the UDP sockets since the start. A message is a
+// datagram, or a train of them that the kernel merged.
+type Sockets struct {
+	MessagesIn   uint64 `json:"messages_in"`
+	BytesIn      uint64 `json:"bytes_in"`
+	DatagramsOut uint64 `json:"datagrams_out"`
+	BytesOut     uint64 `json:"bytes_out"`
+	// Drops counts datagrams that were lost at the sockets, by reason.
+	Drops map[string]uint64 `json:"drops"`
+	// GSOFallbacks counts trains that the kernel refused as such.
+	GSOFallbacks uint64 `json:"gso_fallbacks"`
 }
 
 // Connection is one configured connection: wanted and actual.
@@ -34,6 +50,12 @@ type Connection struct {
 	State    string  `json:"state"`  // down, connecting, up, rekeying, failed
 	IKE      *IKE    `json:"ike,omitempty"`
 	Children []Child `json:"children"`
+	// Inner packets and bytes since the connection was configured: rekeys and
+	// outages do not reset them.
+	PacketsIn  uint64 `json:"packets_in"`
+	BytesIn    uint64 `json:"bytes_in"`
+	PacketsOut uint64 `json:"packets_out"`
+	BytesOut   uint64 `json:"bytes_out"`
 	// Drops counts packets of this connection that were dropped, by reason.
 	Drops     map[string]uint64 `json:"drops"`
 	LastError *LastError        `json:"last_error,omitempty"`
@@ -45,6 +67,12 @@ type Connection struct {
 	RemoteNetworks []string `json:"remote_networks,omitempty"`
 	Remote         string   `json:"remote,omitempty"`
 }
+
+// Carrying tells whether the connection carries traffic now.
+func (c *Connection) Carrying() bool { return c.State == "up" || c.State == "rekeying" }
+
+// Outage tells whether the connection is wanted and carries nothing.
+func (c *Connection) Outage() bool { return c.Wanted == "up" && !c.Carrying() }
 
 // IKE is the connection's newest IKE SA.
 type IKE struct {
@@ -95,6 +123,15 @@ type Problem struct {
 	Remote  string `json:"remote,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
+
+// The reasons of the API itself; those of failures are ike/sa's.
+const (
+	ReasonRefused          = "refused"           // the request makes no sense
+	ReasonBadConfiguration = "bad_configuration" // reload: the file has errors
+	ReasonRestartNeeded    = "restart_needed"    // reload: only a restart can change that
+	ReasonRoutes           = "routes"            // the kernel refuses an address or a route
+	ReasonInternal         = "internal"          // a defect of this program
+)
 
 // Error is the one-line form.
 func (p *Problem) Error() string {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -16,15 +17,20 @@ import (
 )
 
 // Client talks to a daemon through its socket. Its methods may be called from
-// any goroutine.
+// any goroutine. An error that is a *Problem is the daemon's own answer.
 type Client struct {
 	path string
 	http *http.Client
 }
 
+// patience is how long the daemon may take for an answer that needs no peer,
+// and longer than asked for one that does.
+const patience = 10 * time.Second
+
 // NewClient makes a client of the daemon at the socket path.
 func NewClient(path string) *Client {
 	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
@@ -35,14 +41,14 @@ func NewClient(path string) *Client {
 // Status asks for everything.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	err := c.call(ctx, http.MethodGet, "/v1/status", &s)
+	err := c.call(ctx, patience, http.MethodGet, "/v1/status", &s)
 	return s, err
 }
 
 // Connection asks for one connection.
 func (c *Client) Connection(ctx context.Context, name string) (Connection, error) {
 	var conn Connection
-	err := c.call(ctx, http.MethodGet, "/v1/connections/"+url.PathEscape(name), &conn)
+	err := c.call(ctx, patience, http.MethodGet, "/v1/connections/"+url.PathEscape(name), &conn)
 	return conn, err
 }
 
@@ -53,31 +59,40 @@ func (c *Client) Command(ctx context.Context, name, command string, timeout time
 	for _, w := range what {
 		q.Set(w, "")
 	}
-	return c.call(ctx, http.MethodPost, "/v1/connections/"+url.PathEscape(name)+"/"+command+"?"+q.Encode(), nil)
+	path := "/v1/connections/" + url.PathEscape(name) + "/" + command + "?" + q.Encode()
+	return c.call(ctx, max(timeout, 0)+patience, http.MethodPost, path, nil)
 }
 
 // Reload makes the daemon read its configuration again.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.call(ctx, http.MethodPost, "/v1/reload", nil)
+	return c.call(ctx, 4*patience, http.MethodPost, "/v1/reload", nil)
 }
 
-// Events calls each for every event until it fails or ctx ends.
+// maxEvent bounds one event's text: both sides' proposals at their longest
+// stay well below.
+const maxEvent = 1 << 20
+
+// Events calls each for every event until it fails or ctx ends; only the
+// latter is no error.
 func (c *Client) Events(ctx context.Context, each func(Event) error) error {
 	resp, err := c.do(ctx, http.MethodGet, "/v1/events")
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 1<<20)
+	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok || !strings.HasPrefix(data, "{") {
+		if !ok {
 			continue
 		}
 		var ev Event
 		if err := json.Unmarshal([]byte(data), &ev); err != nil {
-			return fmt.Errorf("control: event of the daemon: %w", err)
+			return fmt.Errorf("control: event of the daemon at %s: %w", c.path, err)
 		}
 		if err := each(ev); err != nil {
 			return err
@@ -86,13 +101,16 @@ func (c *Client) Events(ctx context.Context, each func(Event) error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("control: events: %w", err)
+	if err := lines.Err(); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("control: events of the daemon at %s: %w", c.path, err)
 	}
-	return errors.New("control: the daemon ended")
+	return fmt.Errorf("the causeway on %s has ended", c.path)
 }
 
-func (c *Client) call(ctx context.Context, method, path string, into any) error {
+// call makes a request and waits for the answer at most for the time given.
+func (c *Client) call(ctx context.Context, wait time.Duration, method, path string, into any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("no answer within %v", wait))
+	defer cancel()
 	resp, err := c.do(ctx, method, path)
 	if err != nil {
 		return err
@@ -115,6 +133,9 @@ func (c *Client) do(ctx context.Context, method, path string) (*http.Response, e
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return nil, c.unreachable(err)
 	}
 	if resp.StatusCode == http.StatusOK {
@@ -135,5 +156,5 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("not allowed to open %s; run this as the user of the daemon", c.path)
 	}
-	return fmt.Errorf("control: %w", err)
+	return fmt.Errorf("control: the daemon at %s: %w", c.path, err)
 }

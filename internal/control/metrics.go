@@ -12,10 +12,12 @@ var states = []string{"down", "connecting", "up", "rekeying", "failed"}
 type collector struct {
 	backend Backend
 
-	info, uptime                       *prometheus.Desc
-	wanted, up, state, attempts        *prometheus.Desc
-	established, lastError             *prometheus.Desc
-	packets, bytes, drops, gatewayDrop *prometheus.Desc
+	info, uptime, gatewayDrops                *prometheus.Desc
+	wanted, up, state, attempts               *prometheus.Desc
+	established, lastError                    *prometheus.Desc
+	packets, bytes, drops, children           *prometheus.Desc
+	messagesIn, bytesIn                       *prometheus.Desc
+	datagramsOut, bytesOut, lost, gsoFallback *prometheus.Desc
 }
 
 // NewCollector makes the collector of the gateway's metrics.
@@ -24,69 +26,98 @@ func NewCollector(b Backend) prometheus.Collector {
 		return prometheus.NewDesc("causeway_"+name, help, labels, nil)
 	}
 	return &collector{
-		backend:     b,
-		info:        desc("gateway_info", "The gateway; always 1.", "name", "version", "interface", "data_path"),
-		uptime:      desc("gateway_uptime_seconds", "Time since the start."),
-		wanted:      desc("connection_wanted", "1 when the connection is to be up.", "connection"),
-		up:          desc("connection_up", "1 when the connection carries traffic. Wanted and not up is an outage.", "connection"),
-		state:       desc("connection_state", "1 for the state that the connection is in.", "connection", "state"),
-		attempts:    desc("connection_failed_attempts", "Failed attempts since the last success.", "connection"),
-		established: desc("ike_established_timestamp_seconds", "When the newest IKE SA was established.", "connection"),
-		lastError:   desc("connection_last_error_timestamp_seconds", "When the newest failure happened, by reason.", "connection", "reason"),
-		packets:     desc("child_packets", "Packets of the Child SAs in use now.", "connection", "direction"),
-		bytes:       desc("child_bytes", "Inner bytes of the Child SAs in use now.", "connection", "direction"),
-		drops:       desc("connection_dropped_packets_total", "Packets dropped, by reason.", "connection", "reason"),
-		gatewayDrop: desc("gateway_dropped_packets_total", "Packets of no connection dropped, by reason.", "reason"),
+		backend:      b,
+		info:         desc("gateway_info", "The gateway; always 1.", "name", "version", "interface", "data_path"),
+		uptime:       desc("gateway_uptime_seconds", "Time since the start."),
+		gatewayDrops: desc("gateway_dropped_packets_total", "Packets dropped, of all connections and of none, by reason.", "reason"),
+		wanted:       desc("connection_wanted", "1 when the connection is to be up.", "connection"),
+		up:           desc("connection_up", "1 when the connection carries traffic. Wanted and not up is an outage.", "connection"),
+		state:        desc("connection_state", "1 for the state that the connection is in.", "connection", "state"),
+		attempts:     desc("connection_failed_attempts", "Failed attempts since the last success.", "connection"),
+		established:  desc("ike_established_timestamp_seconds", "When the newest IKE SA was established.", "connection"),
+		lastError:    desc("connection_last_error_timestamp_seconds", "When the newest failure happened, by reason.", "connection", "reason"),
+		packets:      desc("connection_packets_total", "Inner packets carried; rekeys do not reset it.", "connection", "direction"),
+		bytes:        desc("connection_bytes_total", "Bytes of inner packets carried; rekeys do not reset it.", "connection", "direction"),
+		drops:        desc("connection_dropped_packets_total", "Packets dropped, by reason.", "connection", "reason"),
+		children:     desc("connection_children", "Child SA pairs that are there now.", "connection"),
+		messagesIn:   desc("udp_received_messages_total", "Messages received on the outer sockets; datagrams that the kernel merged are one."),
+		bytesIn:      desc("udp_received_bytes_total", "UDP payload received on the outer sockets."),
+		datagramsOut: desc("udp_sent_datagrams_total", "Datagrams sent on the outer sockets."),
+		bytesOut:     desc("udp_sent_bytes_total", "UDP payload sent on the outer sockets."),
+		lost:         desc("udp_dropped_datagrams_total", "Datagrams lost at the outer sockets, by reason.", "reason"),
+		gsoFallback:  desc("udp_segmentation_fallbacks_total", "Trains of datagrams that the kernel took only one by one."),
 	}
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
-
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.backend.Status()
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	g := s.Gateway
-	gauge(c.info, 1, g.Name, g.Version, g.Interface, g.DataPath)
-	gauge(c.uptime, float64(g.UptimeS))
-	for reason, n := range g.Drops {
-		ch <- prometheus.MustNewConstMetric(c.gatewayDrop, prometheus.CounterValue, float64(n), reason)
-	}
-	for _, conn := range s.Connections {
-		gauge(c.wanted, truth(conn.Wanted == "up"), conn.Name)
-		gauge(c.up, truth(conn.State == "up" || conn.State == "rekeying"), conn.Name)
-		gauge(c.attempts, float64(conn.Attempt), conn.Name)
-		for _, state := range states {
-			gauge(c.state, truth(conn.State == state), conn.Name, state)
-		}
-		if conn.IKE != nil && conn.IKE.EstablishedAt != nil {
-			gauge(c.established, float64(conn.IKE.EstablishedAt.Unix()), conn.Name)
-		}
-		if conn.LastError != nil {
-			gauge(c.lastError, float64(conn.LastError.At.Unix()), conn.Name, conn.LastError.Reason)
-		}
-		c.traffic(ch, conn)
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		c.info, c.uptime, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
+		c.packets, c.bytes, c.drops, c.children, c.messagesIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
+	} {
+		ch <- d
 	}
 }
 
-func (c *collector) traffic(ch chan<- prometheus.Metric, conn Connection) {
-	var in, out, bytesIn, bytesOut uint64
-	for _, child := range conn.Children {
-		in, out = in+child.PacketsIn, out+child.PacketsOut
-		bytesIn, bytesOut = bytesIn+child.BytesIn, bytesOut+child.BytesOut
+// metrics sends what one Status holds.
+type metrics chan<- prometheus.Metric
+
+func (m metrics) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (m metrics) count(d *prometheus.Desc, v uint64, labels ...string) {
+	m <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	m, s := metrics(ch), c.backend.Status()
+	g := s.Gateway
+	m.gauge(c.info, 1, g.Name, g.Version, g.Interface, g.DataPath)
+	m.gauge(c.uptime, float64(g.UptimeS))
+	for reason, n := range g.Drops {
+		m.count(c.gatewayDrops, n, reason)
 	}
-	add := func(d *prometheus.Desc, kind prometheus.ValueType, v uint64, label string) {
-		ch <- prometheus.MustNewConstMetric(d, kind, float64(v), conn.Name, label)
+	if g.Sockets != nil {
+		c.sockets(m, g.Sockets)
 	}
-	add(c.packets, prometheus.GaugeValue, in, "in")
-	add(c.packets, prometheus.GaugeValue, out, "out")
-	add(c.bytes, prometheus.GaugeValue, bytesIn, "in")
-	add(c.bytes, prometheus.GaugeValue, bytesOut, "out")
+	for _, conn := range s.Connections {
+		c.connection(m, conn)
+	}
+}
+
+func (c *collector) sockets(m metrics, s *Sockets) {
+	m.count(c.messagesIn, s.MessagesIn)
+	m.count(c.bytesIn, s.BytesIn)
+	m.count(c.datagramsOut, s.DatagramsOut)
+	m.count(c.bytesOut, s.BytesOut)
+	m.count(c.gsoFallback, s.GSOFallbacks)
+	for reason, n := range s.Drops {
+		m.count(c.lost, n, reason)
+	}
+}
+
+func (c *collector) connection(m metrics, conn Connection) {
+	m.gauge(c.wanted, truth(conn.Wanted == "up"), conn.Name)
+	m.gauge(c.up, truth(conn.Carrying()), conn.Name)
+	m.gauge(c.attempts, float64(conn.Attempt), conn.Name)
+	m.gauge(c.children, float64(len(conn.Children)), conn.Name)
+	for _, state := range states {
+		m.gauge(c.state, truth(conn.State == state), conn.Name, state)
+	}
+	if conn.IKE != nil && conn.IKE.EstablishedAt != nil {
+		m.gauge(c.established, float64(conn.IKE.EstablishedAt.Unix()), conn.Name)
+	}
+	if conn.LastError != nil {
+		m.gauge(c.lastError, float64(conn.LastError.At.Unix()), conn.Name, conn.LastError.Reason)
+	}
+	m.count(c.packets, conn.PacketsIn, conn.Name, "in")
+	m.count(c.packets, conn.PacketsOut, conn.Name, "out")
+	m.count(c.bytes, conn.BytesIn, conn.Name, "in")
+	m.count(c.bytes, conn.BytesOut, conn.Name, "out")
 	for reason, n := range conn.Drops {
-		add(c.drops, prometheus.CounterValue, n, reason)
+		m.count(c.drops, n, conn.Name, reason)
 	}
 }
 

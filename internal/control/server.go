@@ -5,32 +5,41 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
-	"syscall"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Server serves the API. Close ends it.
+// Server serves the API. Its Listen methods are for one goroutine, before
+// Close, which ends it.
 type Server struct {
 	backend Backend
 	stream  *Stream
 	handler http.Handler
 	servers []*http.Server
+	serving sync.WaitGroup
 	// ended closes the event streams, which no other deadline would end.
 	ended chan struct{}
+	once  sync.Once
 }
+
+// What a client may cost: a header that takes longer, an answer that is not
+// taken for longer, and a command that waits longer are given up.
+const (
+	headerTime = 5 * time.Second
+	answerTime = 10 * time.Second
+	maxWait    = 10 * time.Minute
+	idleTime   = time.Minute
+	maxHeader  = 16 << 10
+	maxScrapes = 4 // at the same time
+)
 
 // NewServer makes a server that serves nothing yet. Metrics come from registry.
 func NewServer(b Backend, s *Stream, registry *prometheus.Registry) *Server {
 	srv := &Server{backend: b, stream: s, ended: make(chan struct{})}
-	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", srv.status)
 	mux.HandleFunc("GET /v1/connections/{name}", srv.connection)
@@ -39,75 +48,60 @@ func NewServer(b Backend, s *Stream, registry *prometheus.Registry) *Server {
 	mux.HandleFunc("POST /v1/connections/{name}/rekey", srv.rekey)
 	mux.HandleFunc("POST /v1/reload", srv.reload)
 	mux.HandleFunc("GET /v1/events", srv.events)
-	mux.Handle("GET /metrics", metrics)
-	srv.handler = mux
+	mux.Handle("GET /metrics", inTime(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
+	srv.handler = problems(mux)
 	return srv
 }
 
-// ListenSocket serves the whole API on the unix socket at path. A socket that
-// a dead daemon left is replaced; a living one is an error.
-func (s *Server) ListenSocket(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("control: socket %s: %w", path, err)
-	}
-	if err := removeDeadSocket(path); err != nil {
-		return err
-	}
-	old := syscall.Umask(0o177) // born with mode 0600, never wider
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
-	if err != nil {
-		return fmt.Errorf("control: socket %s: %w", path, err)
-	}
-	s.serve(l, s.handler)
-	return nil
+// inTime bounds how long h's answer may take to be taken.
+func inTime(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The deadline cannot be set on a connection that is gone already.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+		h.ServeHTTP(w, r)
+	})
 }
 
-func removeDeadSocket(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("control: socket %s: %w", path, err)
-	}
-	if info.Mode()&fs.ModeSocket == 0 {
-		return fmt.Errorf("control: %s exists and is no socket; choose another control.socket", path)
-	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
-		return fmt.Errorf("control: another causeway answers on %s; stop it, or choose another control.socket", path)
-	}
-	return os.Remove(path)
+// problems lets unknown paths and wrong methods be answered as every other
+// failure is, with a Problem.
+func problems(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		refusal := &refusal{header: w.Header()}
+		h.ServeHTTP(refusal, r)
+		p := &Problem{Reason: ReasonRefused, Message: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)}
+		if allowed := w.Header().Get("Allow"); allowed != "" {
+			p.Hint = "allowed are " + allowed
+		}
+		writeJSON(w, refusal.code, p)
+	})
 }
 
-// ListenMetrics serves /metrics, and nothing that changes anything, on a TCP
-// address.
-func (s *Server) ListenMetrics(address string) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return fmt.Errorf("control: control.http %s: %w", address, err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.handler)
-	s.serve(l, mux)
-	return nil
+// refusal keeps what the multiplexer answers to a request that it has no
+// handler for, but for the text.
+type refusal struct {
+	header http.Header
+	code   int
 }
 
-func (s *Server) serve(l net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	s.servers = append(s.servers, srv)
-	go srv.Serve(l) // ends with Close, which is when it returns
-}
+func (r *refusal) Header() http.Header         { return r.header }
+func (r *refusal) WriteHeader(code int)        { r.code = code }
+func (r *refusal) Write(b []byte) (int, error) { return len(b), nil }
 
-// Close ends all serving, for as long as ctx allows running requests.
+// Close ends all serving, for as long as ctx allows running requests. Event
+// streams end at once.
 func (s *Server) Close(ctx context.Context) {
-	close(s.ended)
+	s.once.Do(func() { close(s.ended) })
 	for _, srv := range s.servers {
 		if srv.Shutdown(ctx) != nil {
 			srv.Close()
 		}
 	}
+	s.serving.Wait()
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
@@ -115,21 +109,31 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) connection(w http.ResponseWriter, r *http.Request) {
+	if c, ok := s.named(w, r); ok {
+		writeJSON(w, http.StatusOK, c)
+	}
+}
+
+// named is the connection that the request is about; if there is none, the
+// request is answered.
+func (s *Server) named(w http.ResponseWriter, r *http.Request) (Connection, bool) {
 	name := r.PathValue("name")
 	for _, c := range s.backend.Status().Connections {
 		if c.Name == name {
-			writeJSON(w, http.StatusOK, c)
-			return
+			return c, true
 		}
 	}
 	writeJSON(w, http.StatusNotFound, &Problem{
-		Reason: "refused", Message: fmt.Sprintf("no connection is named %q", name), Hint: "GET /v1/status lists them",
+		Reason: ReasonRefused, Message: fmt.Sprintf("no connection is named %q", name), Hint: "causeway status lists them",
 	})
+	return Connection{}, false
 }
 
 func (s *Server) command(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s.finish(w, r, func(ctx context.Context) error { return do(ctx, r.PathValue("name")) })
+		if c, ok := s.named(w, r); ok {
+			s.finish(w, r, func(ctx context.Context) error { return do(ctx, c.Name) })
+		}
 	}
 }
 
@@ -139,26 +143,23 @@ func (s *Server) rekey(w http.ResponseWriter, r *http.Request) {
 	if !ike && !child {
 		ike, child = true, true
 	}
-	s.finish(w, r, func(ctx context.Context) error {
-		return s.backend.Rekey(ctx, r.PathValue("name"), ike, child)
-	})
+	s.command(func(ctx context.Context, name string) error {
+		return s.backend.Rekey(ctx, name, ike, child)
+	})(w, r)
 }
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	s.finish(w, r, s.backend.Reload)
 }
 
-// maxWait bounds what a client may ask a command to wait.
-const maxWait = 10 * time.Minute
-
 // finish runs a command for as long as the parameter timeout allows.
 func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.Context) error) {
 	wait := 30 * time.Second
 	if text := r.URL.Query().Get("timeout"); text != "" {
 		d, err := time.ParseDuration(text)
-		if err != nil || d <= 0 || d > maxWait {
+		if err != nil || d < time.Millisecond || d > maxWait {
 			writeJSON(w, http.StatusBadRequest, &Problem{
-				Reason: "refused", Message: fmt.Sprintf("timeout %q is no duration from 1ms to %v", text, maxWait),
+				Reason: ReasonRefused, Message: fmt.Sprintf("timeout %q is no duration from 1ms to %v", text, maxWait),
 			})
 			return
 		}
@@ -173,7 +174,7 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.
 	}
 	var p *Problem
 	if !errors.As(err, &p) {
-		p = &Problem{Reason: "internal", Message: err.Error()}
+		p = &Problem{Reason: ReasonInternal, Message: err.Error()}
 	}
 	writeJSON(w, http.StatusConflict, p)
 }
@@ -184,23 +185,18 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.stream.unsubscribe(reader)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	flush := http.NewResponseController(w)
-	fmt.Fprint(w, ": causeway events\n\n")
-	flush.Flush()
+	if send(w, ": events of causeway\n\n") != nil {
+		return
+	}
 	for {
 		select {
 		case ev := <-reader.events:
-			if n := s.stream.takeLost(reader); n > 0 {
-				fmt.Fprintf(w, "event: lost\ndata: %d\n\n", n)
-			}
-			data, err := json.Marshal(ev)
-			if err != nil {
+			if n := s.stream.takeLost(reader); n > 0 && sendEvent(w, lost(n)) != nil {
 				return
 			}
-			if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", ev.Type, data); err != nil {
+			if sendEvent(w, ev) != nil {
 				return
 			}
-			flush.Flush()
 		case <-r.Context().Done():
 			return
 		case <-s.ended:
@@ -209,10 +205,34 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func sendEvent(w http.ResponseWriter, ev Event) error {
+	data, err := json.Marshal(ev)
+	if err != nil {
+		return err
+	}
+	return send(w, fmt.Sprintf("event: %s\ndata: %s\n\n", ev.Type, data))
+}
+
+// send gives text to the client now. One that does not take it in time is not
+// waited for.
+func send(w http.ResponseWriter, text string) error {
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Now().Add(answerTime)); err != nil {
+		return err
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return control.Flush()
+}
+
 func writeJSON(w http.ResponseWriter, code int, v any) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.Encode(v) // an error is the client's having gone
+	_ = send(w, string(text)+"\n") // an error is the client's having gone
 }

@@ -1,6 +1,10 @@
 package control
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+	"time"
+)
 
 // streamBuffer is how many events a reader may lag behind; one that lags more
 // is told how many it lost.
@@ -62,4 +66,12 @@ func (s *Stream) Heard() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.readers) > 0
+}
+
+// lost tells a reader that it was too slow for n events.
+func lost(n uint64) Event {
+	return Event{
+		At: time.Now(), Type: "lost", Level: "warn",
+		Message: fmt.Sprintf("%d events were lost here: they came faster than they were read", n),
+	}
 }
