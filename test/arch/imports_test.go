@@ -1,0 +1,76 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// arrows are the packages of ours that one may import, and why no more.
+type arrows struct {
+	to  []string
+	why string
+}
+
+// arrowsOf is the import graph. A package that is not here fails, and so does
+// any arrow that is not.
+var arrowsOf = map[string]arrows{
+	"config":       {nil, "a leaf: a configuration is read and checked without anything that acts on it"},
+	"ike/wire":     {nil, "runs on strangers' bytes: whatever it imported, a stranger could reach"},
+	"ike/cookie":   {[]string{"ike/wire", "ike/keymat"}, "with wire, the only code before authentication"},
+	"esp/selector": {nil, "the vocabulary of both halves"},
+	"routing":      {nil, "knows prefixes, not tunnels"},
+
+	"ike/transform": {nil, "IANA numbers to primitives; nothing else knows the numbers"},
+	"ike/keymat":    {[]string{"ike/transform"}, "pure functions of keys"},
+	"ike/auth":      {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
+	"ike/sa":        {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
+	"ike/ikev2": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
+		"sans I/O: the same events give the same bytes"},
+	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev2", "esp/selector"},
+		"the control plane reaches the data path only through the interface it declares"},
+
+	"esp":                {[]string{"esp/selector"}, "transforms packets; no sockets, no tunnels"},
+	"tunnel/udp":         {nil, "sockets, for whatever is sent"},
+	"tunnel/tun":         {nil, "devices, for whatever is read"},
+	"tunnel/tun/tuntest": {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},
+	"tunnel": {[]string{"esp", "esp/selector", "routing", "tunnel/udp", "tunnel/tun"},
+		"the data path works with the control plane stopped: never ike"},
+	"routing/kernel": {nil, "makes the kernel as wanted; does not decide what is wanted"},
+
+	"internal/control": {nil, "its types are the API: internal/gateway fills them"},
+	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
+		"routing", "routing/kernel", "internal/control"}, "the only place where all meet"},
+	"cmd/causeway": {[]string{"config", "internal/control", "internal/gateway"}, "no logic"},
+}
+
+// testArrows are what the tests of a package may import besides.
+var testArrows = map[string]arrows{
+	"ike/ikev2": {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
+	"tunnel":    {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
+}
+
+func wrongImports(t *tree) []string {
+	var problems []string
+	for _, f := range t.goFiles() {
+		dir := f.dir()
+		if under(dir, "test") {
+			continue // may import anything of ours
+		}
+		allowed, known := arrowsOf[dir]
+		if !known {
+			problems = append(problems, fmt.Sprintf("%s: package %s has no row in the table of imports", f.path, dir))
+			continue
+		}
+		for imported := range f.imports() {
+			to, ours := strings.CutPrefix(imported, module+"/")
+			switch {
+			case !ours, slices.Contains(allowed.to, to):
+			case f.test() && (to == dir || slices.Contains(testArrows[dir].to, to)):
+			default:
+				problems = append(problems, fmt.Sprintf("%s: %s must not import %s: %s", f.path, dir, to, allowed.why))
+			}
+		}
+	}
+	return problems
+}
