@@ -49,12 +49,12 @@ func (s *ikeSA) deleteIKE() {
 	s.window.tries = deleteTries
 }
 
-// deleteChildren deletes every Child SA that is to go, in one request.
+// deleteChildren deletes the Child SAs that are to go, in one request.
 func (s *ikeSA) deleteChildren() bool {
 	x := &deleteExchange{}
 	d := &wire.Delete{Protocol: wire.ProtocolESP}
 	for _, c := range s.children {
-		if c.wantDelete && !s.m.now.Before(c.confirmedAt) {
+		if len(d.SPIs) < wire.MaxDeleteSPIs && c.wantDelete && !s.m.now.Before(c.confirmedAt) {
 			c.state = childDeleting
 			x.children = append(x.children, c)
 			d.SPIs = append(d.SPIs, spiBytes(c.SPIIn))

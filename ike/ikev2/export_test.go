@@ -1,0 +1,61 @@
+package ikev2
+
+import (
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// Forge makes the machine send a request of its newest IKE SA with these
+// payloads, which a sound machine would not send.
+func (m *Machine) Forge(now time.Time, ex wire.ExchangeType, payloads ...wire.Payload) []sa.Action {
+	m.now, m.out = now, nil
+	s := m.current()
+	s.request(&forged{ex: ex}, payloads)
+	return m.out
+}
+
+// ForgeRaw is Forge with arbitrary plaintext in the Encrypted payload.
+func (m *Machine) ForgeRaw(ex wire.ExchangeType, first wire.PayloadType, plain []byte) []byte {
+	s := m.current()
+	h := s.header(ex, false, s.window.nextID)
+	prefix, err := wire.AppendEncrypted(nil, h, first, len(plain)+s.outgoing.Overhead(len(plain)))
+	if err != nil {
+		panic(err)
+	}
+	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.source)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// LoseChildren makes the machine forget its Child SAs.
+func (m *Machine) LoseChildren() {
+	for _, s := range m.sas {
+		s.children = nil
+	}
+}
+
+type forged struct {
+	ex wire.ExchangeType
+}
+
+func (x *forged) kind() wire.ExchangeType      { return x.ex }
+func (x *forged) respond(_ *ikeSA, _ *message) {}
+func (x *forged) abandon(_ *ikeSA)             {}
+
+// Secrets are all keys that the machine holds, for the test that they are
+// erased.
+func (m *Machine) Secrets() [][]byte {
+	var out [][]byte
+	for _, s := range m.sas {
+		k := s.keys
+		out = append(out, k.D, k.EI, k.ER, k.PI, k.PR)
+		for _, c := range s.children {
+			out = append(out, c.EncryptionIn.Bytes(), c.EncryptionOut.Bytes())
+		}
+	}
+	return out
+}
