@@ -38,13 +38,6 @@ func (a *association) localSPI() uint64 {
 	return a.spiR
 }
 
-func (a *association) remoteSPI() uint64 {
-	if a.initiator {
-		return a.spiR
-	}
-	return a.spiI
-}
-
 // choose takes the suite on. It is one that transform matched, so its PRF
 // exists.
 func (a *association) choose(s transform.Suite) error {

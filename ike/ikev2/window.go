@@ -56,9 +56,6 @@ func (w *window) open(now time.Time, request []byte, jitter float64) {
 	w.dueAt = now.Add(w.policy.wait(0, jitter))
 }
 
-// waiting reports whether a request of ours is on its way.
-func (w *window) waiting() bool { return w.request != nil }
-
 // expects reports whether id answers the request on its way.
 func (w *window) expects(id uint32) bool { return w.request != nil && id == w.nextID }
 
