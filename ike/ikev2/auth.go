@@ -34,6 +34,8 @@ func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
 // from anywhere.
 func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.Identity {
 	switch {
+	case settings.AnyRemoteIdentity:
+		return auth.Identity{}
 	case !settings.RemoteIdentity.IsZero():
 		return settings.RemoteIdentity
 	case initiator || len(settings.RemoteAddresses) > 0:

@@ -26,6 +26,9 @@ type Settings struct {
 	// RemoteIdentity must be shown by the peer; its zero value means the
 	// peer's outer address, or any identity where that is unknown (`any`).
 	RemoteIdentity auth.Identity
+	// AnyRemoteIdentity accepts whatever identity the peer shows;
+	// RemoteIdentity is zero then.
+	AnyRemoteIdentity bool
 	// PSK is the pre-shared key.
 	PSK auth.Secret
 
