@@ -25,6 +25,12 @@ func (d *dataPath) setReplayWindow(connection string, packets int) {
 	d.replayWindows[connection] = packets
 }
 
+func (d *dataPath) forget(connection string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.replayWindows, connection)
+}
+
 func (d *dataPath) replayWindow(connection string) int {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

@@ -2,22 +2,19 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
 	"causeway/config"
 	"causeway/esp/selector"
 	"causeway/ike"
-	"causeway/ike/sa"
 	"causeway/internal/control"
 	"causeway/routing/kernel"
 	"causeway/tunnel"
@@ -37,50 +34,51 @@ type Options struct {
 	Reload <-chan struct{}
 }
 
-// Gateway is one running gateway.
+// Gateway is one running gateway. Every field but config is set before the
+// first goroutine starts and constant from then on; the engine starts without
+// connections and reports nothing until apply gives it some.
 type Gateway struct {
-	// constant after Run's set-up
-	path, version string
-	started       time.Time
-	log           *zap.Logger
-	conns         *udp.Conns
-	device        tun.Device
-	mtu, workers  int
-	tunnel        *tunnel.Tunnel
-	dataPath      *dataPath
-	engine        *ike.Engine
-	stream        *control.Stream
-	routes        *routeKeeper
+	options      Options
+	started      time.Time
+	log          *zap.Logger
+	level        zap.AtomicLevel
+	conns        *udp.Conns
+	device       tun.Device
+	mtu, workers int
+	tunnel       *tunnel.Tunnel
+	dataPath     *dataPath
+	engine       *ike.Engine
+	kernel       *kernel.Kernel
+	routes       *routeKeeper
+	stream       *control.Stream
+	tally        *control.Tally
 
 	config atomic.Pointer[config.Config]
 	// reloading serialises reloads.
 	reloading sync.Mutex
 }
 
-// shutdownTime is how long the peers have to answer the deletion of SAs.
-const shutdownTime = 5 * time.Second
-
 // Run runs a gateway until ctx ends, and takes it down: SAs are deleted at the
 // peers, routes and the device removed. An error that is a
 // *config.InvalidError means that the configuration is bad and nothing was
 // started.
 func Run(ctx context.Context, opt Options) (err error) {
-	cfg, problems := config.Load(opt.ConfigPath, Checks())
+	cfg, problems := load(opt)
 	if err := problems.Err(); err != nil {
 		return err
 	}
-	if opt.Socket != "" {
-		cfg.Control.Socket = opt.Socket
-	}
-	log, err := newLogger(cfg.Log)
+	log, level, err := newLogger(cfg.Log, os.Stderr)
 	if err != nil {
-		return fmt.Errorf("gateway: logger: %w", err)
+		return fmt.Errorf("gateway: log: %w", err)
 	}
 	defer log.Sync()
 	for _, w := range problems.Warnings() {
 		log.Warn(w.String())
 	}
-	g := &Gateway{path: opt.ConfigPath, version: opt.Version, started: time.Now(), log: log, stream: control.NewStream()}
+	g := &Gateway{
+		options: opt, started: time.Now(), log: log, level: level,
+		stream: control.NewStream(), tally: control.NewTally(),
+	}
 	g.config.Store(cfg)
 	if err := g.open(cfg); err != nil {
 		return err
@@ -88,8 +86,18 @@ func Run(ctx context.Context, opt Options) (err error) {
 	return g.run(ctx, opt.Reload)
 }
 
+// load reads the configuration file; what the command line says goes first.
+func load(opt Options) (*config.Config, config.Problems) {
+	cfg, problems := config.Load(opt.ConfigPath, Checks())
+	if cfg != nil && opt.Socket != "" {
+		cfg.Control.Socket = opt.Socket
+	}
+	return cfg, problems
+}
+
 // open acquires what the gateway needs of the system; on failure it gives all
-// of it back.
+// of it back. The sockets come first: where another gateway runs they fail, and
+// its routes are not taken for leftovers.
 func (g *Gateway) open(cfg *config.Config) (err error) {
 	defer func() {
 		if err != nil {
@@ -105,12 +113,11 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.mtu, err = deviceMTU(cfg, outerMTU); err != nil {
 		return err
 	}
-	table, err := kernel.Open(0)
-	if err != nil {
+	if g.kernel, err = kernel.Open(0); err != nil {
 		return err
 	}
-	g.routes = newRouteKeeper(table)
-	if err := table.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
+	g.routes = newRouteKeeper(g.kernel)
+	if err := g.kernel.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
 		return err
 	}
 	if g.device, err = tun.Open(cfg.Gateway.Interface.Name, g.mtu); err != nil {
@@ -120,6 +127,7 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.workers == 0 {
 		g.workers = runtime.GOMAXPROCS(0)
 	}
+	spareProcessors(g.device.Queues() + len(g.conns.Receivers()))
 	return g.openTunnel(cfg, outerMTU)
 }
 
@@ -154,108 +162,8 @@ func (g *Gateway) close() {
 	if g.conns != nil {
 		g.conns.Close()
 	}
-}
-
-// run serves until ctx ends or the data path fails.
-func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
-	defer g.close()
-	carrying, stopCarrying := context.WithCancel(context.Background())
-	failed := make(chan error, 1)
-	go func() { failed <- g.tunnel.Run(carrying) }()
-	server, err := g.serve()
-	if err == nil {
-		err = g.apply(ctx, g.config.Load())
-	}
-	routing := make(chan struct{})
-	go func() {
-		defer close(routing)
-		g.keepRoutes(carrying)
-	}()
-	if err == nil {
-		g.log.Info("gateway started", zap.String("version", g.version), zap.String("interface", g.device.Name()),
-			zap.Int("mtu", g.mtu), zap.Int("connections", len(g.config.Load().Connections)))
-		err = g.wait(ctx, reload, failed)
-	}
-	ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	g.engine.Close(ending)
-	server.Close(ending)
-	stopCarrying()
-	<-routing
-	err = errors.Join(err, g.routes.clear())
-	if err == nil {
-		g.log.Info("gateway ended")
-	}
-	return err
-}
-
-// wait returns when the gateway is to end: nil if it was asked to.
-func (g *Gateway) wait(ctx context.Context, reload <-chan struct{}, failed <-chan error) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-failed:
-			return fmt.Errorf("gateway: the data path ended: %w", err)
-		case <-reload:
-			if err := g.Reload(ctx); err != nil {
-				g.log.Error("configuration not reloaded; the running one stays", zap.Error(err))
-			}
-		}
-	}
-}
-
-// serve starts the control API. The server is never nil.
-func (g *Gateway) serve() (*control.Server, error) {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(control.NewCollector(g), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	server := control.NewServer(g, g.stream, registry)
-	cfg := g.config.Load().Control
-	if err := server.ListenSocket(cfg.Socket); err != nil {
-		return server, err
-	}
-	if cfg.HTTP == "" {
-		return server, nil
-	}
-	return server, server.ListenMetrics(cfg.HTTP)
-}
-
-// report is told everything that the engine's machines say.
-func (g *Gateway) report(r sa.Report) {
-	g.followNAT(r)
-	if ofInterestToFew(r) && !g.log.Core().Enabled(zap.DebugLevel) && !g.stream.Heard() {
-		return
-	}
-	ev := eventOf(r, time.Now())
-	logEvent(g.log, ev)
-	g.stream.Publish(ev)
-}
-
-// ofInterestToFew tells whether r comes once per message: strangers decide how
-// often, so nothing is spent on it that nobody sees.
-func ofInterestToFew(r sa.Report) bool {
-	switch r.(type) {
-	case sa.MessageTrace, sa.MessageDropped:
-		return true
-	}
-	return false
-}
-
-// followNAT sends keepalives for the connections where this side is behind a
-// NAT (RFC 3948 §4).
-func (g *Gateway) followNAT(r sa.Report) {
-	switch r := r.(type) {
-	case sa.IKEEstablished:
-		if behindNAT(r.IKE.NAT) {
-			g.tunnel.SetKeepalive(r.Connection, r.IKE.Local, r.IKE.Remote)
-		} else {
-			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
-		}
-	case sa.IKEClosed:
-		if !r.Replaced {
-			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
-		}
+	if g.kernel != nil {
+		g.kernel.Close()
 	}
 }
 

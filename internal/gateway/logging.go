@@ -11,27 +11,50 @@ import (
 	"causeway/internal/control"
 )
 
-// newLogger makes the daemon's logger; it writes to standard error.
-func newLogger(c config.Log) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(string(c.Level))
-	if err != nil {
-		return nil, err
+// Of lines with the same text in one second, the first are written and then
+// each so many: strangers must not be able to fill a disk.
+const (
+	sampleFirst = 200
+	sampleThen  = 100
+)
+
+// newLogger makes the daemon's logger, and the level that a reload may change.
+func newLogger(c config.Log, to zapcore.WriteSyncer) (*zap.Logger, zap.AtomicLevel, error) {
+	level := zap.NewAtomicLevel()
+	if err := setLevel(level, c.Level); err != nil {
+		return nil, level, err
 	}
-	cfg := zap.NewProductionConfig()
-	cfg.Level = zap.NewAtomicLevelAt(level)
-	cfg.Encoding = string(c.Format)
-	cfg.DisableCaller, cfg.DisableStacktrace = true, true
-	cfg.Sampling = &zap.SamplingConfig{Initial: 200, Thereafter: 100}
-	cfg.EncoderConfig.TimeKey = "time"
-	cfg.EncoderConfig.EncodeTime = zapcore.ISO8601TimeEncoder
-	if c.Format == config.LogConsole {
-		cfg.EncoderConfig.EncodeLevel = zapcore.CapitalLevelEncoder
-		cfg.EncoderConfig.ConsoleSeparator = " "
+	encoder := newConsole()
+	if c.Format == config.LogJSON {
+		fields := zap.NewProductionEncoderConfig()
+		fields.TimeKey = "time"
+		fields.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+		encoder = zapcore.NewJSONEncoder(fields)
 	}
-	return cfg.Build()
+	core := zapcore.NewCore(encoder, zapcore.Lock(to), level)
+	sampled := zapcore.NewSamplerWithOptions(core, sampleTick, sampleFirst, sampleThen)
+	return zap.New(sampled, zap.ErrorOutput(zapcore.Lock(to))), level, nil
 }
 
-// logEvent writes an event as one line, with the facts of a failure.
+func setLevel(level zap.AtomicLevel, to config.LogLevel) error {
+	l, err := zapcore.ParseLevel(string(to))
+	if err == nil {
+		level.SetLevel(l)
+	}
+	return err
+}
+
+// The fields that the console shows in another way than the others.
+const (
+	fieldConnection = "connection" // before the text
+	fieldEvent      = "event"      // not at all: the text says it
+	fieldReason     = "reason"     // behind the text, in brackets
+	fieldOurs       = "ours"       // this and the following: on lines of their own
+	fieldPeer       = "peer"
+	fieldHint       = "hint"
+)
+
+// logEvent writes an event, with the facts of a failure.
 func logEvent(log *zap.Logger, ev control.Event) {
 	level, err := zapcore.ParseLevel(ev.Level)
 	if err != nil {
@@ -43,12 +66,12 @@ func logEvent(log *zap.Logger, ev control.Event) {
 	}
 	fields := make([]zap.Field, 0, len(ev.Fields)+6)
 	if ev.Connection != "" {
-		fields = append(fields, zap.String("connection", ev.Connection))
+		fields = append(fields, zap.String(fieldConnection, ev.Connection))
 	}
-	fields = append(fields, zap.String("event", ev.Type))
+	fields = append(fields, zap.String(fieldEvent, ev.Type))
 	if p := ev.Problem; p != nil {
-		fields = append(fields, zap.String("reason", p.Reason))
-		for _, f := range []struct{ name, text string }{{"ours", p.Local}, {"peer", p.Remote}, {"hint", p.Hint}} {
+		fields = append(fields, zap.String(fieldReason, p.Reason))
+		for _, f := range []struct{ name, text string }{{fieldOurs, p.Local}, {fieldPeer, p.Remote}, {fieldHint, p.Hint}} {
 			if f.text != "" {
 				fields = append(fields, zap.String(f.name, f.text))
 			}

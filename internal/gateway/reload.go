@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
 
 	"causeway/config"
 	"causeway/ike/sa"
@@ -14,49 +18,108 @@ import (
 
 // Reload implements control.Backend: it reads the configuration file again and
 // applies what changed. A file with a problem, or a change that needs a
-// restart, leaves everything as it is.
+// restart, leaves everything as it is. What came of it is in the log, too.
 func (g *Gateway) Reload(ctx context.Context) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	next, problems := config.Load(g.path, Checks())
-	if err := problems.Err(); err != nil {
-		return &control.Problem{Reason: "bad_configuration", Message: err.Error(), Hint: "nothing was changed"}
+	notifySupervisor(reloadingState()...)
+	defer notifySupervisor("READY=1")
+	done, err := g.reload(ctx)
+	if err != nil {
+		logReloadFailure(g.log, err)
+		return err
 	}
-	old := g.config.Load()
-	next.Control.Socket = old.Control.Socket // it may come from the command line
-	if fields := restartNeeded(old, next); fields != "" {
-		return &control.Problem{
-			Reason: "restart_needed", Message: fields + " cannot change while the gateway runs",
-			Hint: "restart causeway; nothing was changed",
+	g.log.Info(done)
+	return nil
+}
+
+func logReloadFailure(log *zap.Logger, err error) {
+	var p *control.Problem
+	if !errors.As(err, &p) {
+		p = &control.Problem{Reason: control.ReasonInternal, Message: err.Error()}
+	}
+	log.Error("reload: "+p.Message, zap.String(fieldReason, p.Reason), zap.String(fieldHint, p.Hint))
+}
+
+// reload says what it changed.
+func (g *Gateway) reload(ctx context.Context) (done string, err error) {
+	next, problems := load(g.options)
+	if err := problems.Err(); err != nil {
+		return "", &control.Problem{
+			Reason: control.ReasonBadConfiguration, Message: "the configuration has errors:\n" + problems.Errors().String(),
+			Hint: "nothing was changed; the running configuration stays in force",
+		}
+	}
+	difference := config.Diff(g.config.Load(), next)
+	if keys := needRestart(difference.Settings); len(keys) > 0 {
+		return "", &control.Problem{
+			Reason: control.ReasonRestartNeeded, Message: strings.Join(keys, ", ") + " cannot change while the gateway runs",
+			Hint: "restart causeway, or change it back; nothing was changed",
 		}
 	}
 	for _, w := range problems.Warnings() {
 		g.log.Warn(w.String())
 	}
-	if err := g.apply(ctx, next); err != nil {
-		return err
+	if difference.IsZero() {
+		return "configuration reloaded: nothing has changed", nil
 	}
-	g.log.Info("configuration reloaded")
-	return nil
+	if err := g.apply(ctx, next); err != nil {
+		return "", err
+	}
+	return "configuration reloaded: " + describeDifference(difference), nil
 }
 
-// restartNeeded names what differs and cannot be applied; empty for nothing.
-func restartNeeded(old, next *config.Config) string {
-	switch {
-	case fmt.Sprint(old.Gateway.Listen) != fmt.Sprint(next.Gateway.Listen):
-		return "gateway.listen"
-	case old.Gateway.Interface.Name != next.Gateway.Interface.Name:
-		return "gateway.interface.name"
-	case old.Gateway.Interface.MTU != next.Gateway.Interface.MTU:
-		return "gateway.interface.mtu"
-	case old.Gateway.Workers != next.Gateway.Workers:
-		return "gateway.workers"
-	case old.Control.HTTP != next.Control.HTTP:
-		return "control.http"
-	case old.Log != next.Log:
-		return "log"
+// changeable are the settings outside connections that a reload applies; a key
+// stands for those below it, too.
+var changeable = []string{
+	"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
+	"gateway.bandwidth", "log.level",
+}
+
+// needRestart are the keys among those given that only a restart can change.
+func needRestart(keys []string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return slices.ContainsFunc(changeable, func(c string) bool {
+			return key == c || strings.HasPrefix(key, c+".")
+		})
+	})
+}
+
+// describeDifference names what a reload changes, never the values: some are
+// secret.
+func describeDifference(d config.Difference) string {
+	var parts []string
+	for _, c := range d.Added {
+		parts = append(parts, "added "+c.Name)
 	}
-	return ""
+	for _, c := range d.Removed {
+		parts = append(parts, "removed "+c.Name)
+	}
+	for _, c := range d.Changed {
+		parts = append(parts, fmt.Sprintf("changed %s (%s)", c.New.Name, strings.Join(c.Keys, ", ")))
+	}
+	if len(d.Settings) > 0 {
+		parts = append(parts, "changed "+strings.Join(d.Settings, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// routesError says that everything else was applied.
+type routesError struct{ err error }
+
+func (e *routesError) Error() string { return e.err.Error() }
+func (e *routesError) Unwrap() error { return e.err }
+
+// As lets the API show the error in its own words.
+func (e *routesError) As(target any) bool {
+	p, ok := target.(**control.Problem)
+	if ok {
+		*p = &control.Problem{
+			Reason: control.ReasonRoutes, Message: e.Error(),
+			Hint: "everything else is in force; it is tried again with every change and twice a minute",
+		}
+	}
+	return ok
 }
 
 // apply makes the data path, the engine and the routes equal to cfg.
@@ -67,6 +130,9 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	}
 	table, err := routing.Build(sites(cfg))
 	if err != nil {
+		return err
+	}
+	if err := setLevel(g.level, cfg.Log.Level); err != nil {
 		return err
 	}
 	before := g.config.Swap(cfg)
@@ -91,10 +157,13 @@ func (g *Gateway) forget(before, cfg *config.Config) {
 	for _, c := range before.Connections {
 		if !kept[c.Name] {
 			g.tunnel.RemoveConnection(c.Name)
+			g.dataPath.forget(c.Name)
+			g.tally.Forget(c.Name)
 		}
 	}
 }
 
+// sites are the networks behind the peers, for the data path's table.
 func sites(cfg *config.Config) []routing.Site {
 	var out []routing.Site
 	for i, c := range cfg.Connections {
@@ -126,7 +195,7 @@ func (g *Gateway) Rekey(ctx context.Context, connection string, ikeSA, children 
 	return problem(g.engine.Rekey(ctx, connection, ikeSA, children))
 }
 
-// problem is err in the API's words.
+// problem is err in the API's words; nil stays nil.
 func problem(err error) error {
 	var f *sa.Failure
 	if errors.As(err, &f) {

@@ -16,6 +16,20 @@ const (
 	levelWarn  = "warn"
 )
 
+// The types of events; docs/troubleshooting.md lists them.
+const (
+	kindConnecting       = "connecting"
+	kindIKEEstablished   = "ike_established"
+	kindIKEClosed        = "ike_closed"
+	kindChildEstablished = "child_established"
+	kindChildClosed      = "child_closed"
+	kindFailed           = "failed"
+	kindEndpointChanged  = "endpoint_changed"
+	kindMessage          = "message"
+	kindMessageDropped   = "message_dropped"
+	kindUnknown          = "unknown"
+)
+
 // eventOf puts a report into words and fields: the one place that does.
 func eventOf(r sa.Report, at time.Time) control.Event {
 	ev := describe(r)
@@ -38,17 +52,43 @@ func describe(r sa.Report) control.Event {
 	case sa.Failed:
 		return failed(r)
 	case sa.EndpointChanged:
-		return event("endpoint_changed", levelInfo, r.Connection,
+		return event(kindEndpointChanged, levelInfo, r.Connection,
 			fmt.Sprintf("the peer moved from %v to %v", r.Old, r.New), "remote", r.New.String())
 	case sa.MessageTrace:
 		return trace(r)
 	case sa.MessageDropped:
-		ev := event("message_dropped", levelDebug, r.Connection,
+		ev := event(kindMessageDropped, levelDebug, r.Connection,
 			fmt.Sprintf("ignored a message from %v: %s", r.Remote, r.Detail), "remote", r.Remote.String())
 		ev.Fields["reason"] = string(r.Reason)
 		return ev
 	}
-	return event("unknown", levelWarn, "", fmt.Sprintf("%T", r))
+	return event(kindUnknown, levelWarn, "", fmt.Sprintf("%T", r))
+}
+
+// factsOf is what of r can be counted: its event's type, its connection, and
+// why it failed, if it did.
+func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
+	switch r := r.(type) {
+	case sa.Connecting:
+		return kindConnecting, r.Connection, nil
+	case sa.IKEEstablished:
+		return kindIKEEstablished, r.Connection, nil
+	case sa.IKEClosed:
+		return kindIKEClosed, r.Connection, r.Failure
+	case sa.ChildEstablished:
+		return kindChildEstablished, r.Connection, nil
+	case sa.ChildClosed:
+		return kindChildClosed, r.Connection, r.Failure
+	case sa.Failed:
+		return kindFailed, r.Connection, r.Failure
+	case sa.EndpointChanged:
+		return kindEndpointChanged, r.Connection, nil
+	case sa.MessageTrace:
+		return kindMessage, r.Connection, nil
+	case sa.MessageDropped:
+		return kindMessageDropped, r.Connection, nil
+	}
+	return kindUnknown, "", nil
 }
 
 func event(kind, level, connection, message string, fields ...string) control.Event {
@@ -64,7 +104,7 @@ func connecting(r sa.Connecting) control.Event {
 	if !r.Initiator {
 		message = fmt.Sprintf("%v connects", r.Remote)
 	}
-	return event("connecting", levelInfo, r.Connection, message,
+	return event(kindConnecting, levelInfo, r.Connection, message,
 		"role", role(r.Initiator), "local", r.Local.String(), "remote", r.Remote.String())
 }
 
@@ -73,7 +113,7 @@ func ikeEstablished(r sa.IKEEstablished) control.Event {
 	if r.Rekeys != 0 {
 		verb = "rekeyed"
 	}
-	return event("ike_established", levelInfo, r.Connection,
+	return event(kindIKEEstablished, levelInfo, r.Connection,
 		fmt.Sprintf("IKE SA %s with %s (%s)", verb, r.IKE.RemoteIdentity, r.IKE.Suite),
 		"role", role(r.IKE.Initiator), "spi_i", spi64(r.IKE.SPIi), "spi_r", spi64(r.IKE.SPIr),
 		"local", r.IKE.Local.String(), "remote", r.IKE.Remote.String(),
@@ -91,7 +131,7 @@ func ikeClosed(r sa.IKEClosed) control.Event {
 	case r.Remote:
 		message = "IKE SA closed by the peer"
 	}
-	ev := event("ike_closed", level, r.Connection, message, "spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr))
+	ev := event(kindIKEClosed, level, r.Connection, message, "spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr))
 	ev.Problem = problemOf(r.Failure)
 	return ev
 }
@@ -101,7 +141,7 @@ func childEstablished(r sa.ChildEstablished) control.Event {
 	if r.Child.Rekeys != 0 {
 		verb = "rekeyed"
 	}
-	return event("child_established", levelInfo, r.Connection,
+	return event(kindChildEstablished, levelInfo, r.Connection,
 		fmt.Sprintf("Child SA %s: %v === %v (%v)", verb, r.Child.LocalSelectors, r.Child.RemoteSelectors, r.Child.Suite),
 		"child", r.Child.Name, "spi_in", spi32(r.Child.SPIIn), "spi_out", spi32(r.Child.SPIOut),
 		"suite", r.Child.Suite.String(), "local", r.Child.Local.String(), "remote", r.Child.Remote.String())
@@ -117,17 +157,21 @@ func childClosed(r sa.ChildClosed) control.Event {
 	case r.Remote:
 		message = "Child SA closed by the peer"
 	}
-	ev := event("child_closed", level, r.Connection, message, "spi_in", spi32(r.SPIIn), "spi_out", spi32(r.SPIOut))
+	ev := event(kindChildClosed, level, r.Connection, message, "spi_in", spi32(r.SPIIn), "spi_out", spi32(r.SPIOut))
 	ev.Problem = problemOf(r.Failure)
 	return ev
 }
 
 func failed(r sa.Failed) control.Event {
-	ev := event("failed", levelWarn, r.Connection, r.Failure.Message)
+	f := r.Failure
+	if f == nil {
+		f = &sa.Failure{Reason: sa.ReasonInternal, Message: "an attempt failed without saying why"}
+	}
+	ev := event(kindFailed, levelWarn, r.Connection, f.Message)
 	if r.Remote.IsValid() {
 		ev.Fields["remote"] = r.Remote.String()
 	}
-	ev.Problem = problemOf(r.Failure)
+	ev.Problem = problemOf(f)
 	return ev
 }
 
@@ -144,7 +188,7 @@ func trace(r sa.MessageTrace) control.Event {
 	if r.Retransmit > 0 {
 		message += fmt.Sprintf(", retransmission %d", r.Retransmit)
 	}
-	return event("message", levelDebug, r.Connection, message,
+	return event(kindMessage, levelDebug, r.Connection, message,
 		"spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr), "local", r.Local.String(), "remote", r.Remote.String(),
 		"bytes", fmt.Sprint(r.Bytes))
 }
@@ -170,6 +214,5 @@ func role(initiator bool) string {
 func spi64(spi uint64) string { return fmt.Sprintf("%016x", spi) }
 func spi32(spi uint32) string { return fmt.Sprintf("%08x", spi) }
 
-// natOf is r's finding about NATs that concerns keepalives: this side is
-// behind one.
+// behindNAT tells whether this side is: the finding that concerns keepalives.
 func behindNAT(nat string) bool { return nat == "local" || nat == "both" }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
+	"causeway/config"
 	"causeway/ike"
 	"causeway/routing/kernel"
 )
@@ -21,6 +23,8 @@ type routeTable interface {
 type routeKeeper struct {
 	kicked chan struct{} // holds one: somebody changed something
 
+	// mu is held while the wanted state is computed and applied, so that an
+	// older one never overtakes a newer.
 	mu    sync.Mutex
 	table routeTable
 	// told is the text of the error that was logged last, so that one that
@@ -40,10 +44,11 @@ func (k *routeKeeper) kick() {
 	}
 }
 
-func (k *routeKeeper) set(d kernel.Desired) error {
+// set applies what wanted computes.
+func (k *routeKeeper) set(wanted func() kernel.Desired) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.table.Set(d)
+	return k.table.Set(wanted())
 }
 
 func (k *routeKeeper) clear() error {
@@ -62,39 +67,63 @@ func (k *routeKeeper) news(err error) bool {
 	}
 	changed := text != k.told
 	k.told = text
-	return changed && err != nil
+	return changed
 }
+
+// recheck is how often the routes are looked at although no connection changed:
+// the next hop to a peer may have changed, or somebody removed a route.
+const recheck = 30 * time.Second
 
 // keepRoutes brings the routes up to date whenever a connection changed, until
 // ctx ends.
 func (g *Gateway) keepRoutes(ctx context.Context) {
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
 	for {
 		select {
 		case <-g.routes.kicked:
-			if err := g.reconcile(); err != nil && g.routes.news(err) {
-				g.log.Error("routes are not as wanted", zap.Error(err))
-			}
+		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		err := g.reconcile()
+		switch news := g.routes.news(err); {
+		case news && err != nil:
+			g.log.Error("not all routes are in place", zap.Error(err))
+		case news:
+			g.log.Info("all routes are in place again")
 		}
 	}
 }
 
-// reconcile makes the interface and the routes what they should be now.
+// reconcile makes the interface and the routes what they should be now. Its
+// error is a *routesError.
 func (g *Gateway) reconcile() error {
-	cfg := g.config.Load()
-	d := kernel.Desired{
-		Interface: g.device.Name(), Addresses: cfg.Gateway.Interface.Addresses, MTU: g.mtu, Up: true,
+	err := g.routes.set(func() kernel.Desired {
+		return desired(g.config.Load(), g.engine.Status(), g.device.Name(), g.mtu)
+	})
+	if err != nil {
+		return &routesError{err}
+	}
+	return nil
+}
+
+// desired is the state of the interface and the routes for a configuration and
+// what its connections are at now.
+func desired(cfg *config.Config, connections []ike.ConnectionStatus, device string, mtu int) kernel.Desired {
+	d := kernel.Desired{Interface: device, Addresses: cfg.Gateway.Interface.Addresses, MTU: mtu, Up: true}
+	if !cfg.Gateway.Interface.Routes {
+		return d
 	}
 	carrying := map[string]ike.ConnectionStatus{}
-	for _, s := range g.engine.Status() {
+	for _, s := range connections {
 		if routed(s) {
 			carrying[s.Name] = s
 		}
 	}
 	for _, c := range cfg.Connections {
 		s, ok := carrying[c.Name]
-		if !ok || !cfg.Gateway.Interface.Routes {
+		if !ok {
 			continue
 		}
 		for _, p := range c.Remote.Networks {
@@ -103,7 +132,7 @@ func (g *Gateway) reconcile() error {
 		d.LocalNetworks = append(d.LocalNetworks, c.Local.Networks...)
 		d.Peers = append(d.Peers, peersOf(s, literalAddresses(c.Remote))...)
 	}
-	return g.routes.set(d)
+	return d
 }
 
 // routed tells whether a connection's networks lead into the tunnel: while it

@@ -11,6 +11,7 @@ import (
 	"causeway/ike/sa"
 	"causeway/internal/control"
 	"causeway/tunnel"
+	"causeway/tunnel/udp"
 )
 
 // Status implements control.Backend.
@@ -18,11 +19,12 @@ func (g *Gateway) Status() control.Status {
 	cfg := g.config.Load()
 	features := g.conns.Features()
 	s := control.Status{Gateway: control.Gateway{
-		Name: cfg.Gateway.Name, Version: g.version, UptimeS: int64(time.Since(g.started).Seconds()),
+		Name: cfg.Gateway.Name, Version: g.options.Version, UptimeS: int64(time.Since(g.started).Seconds()),
 		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName,
 		Offloads: map[string]string{"udp_segment": onOff(features.GSO), "udp_gro": onOff(features.GRO)},
 		Drops:    dropsOf(g.tunnel.TotalCounters()),
-	}}
+		Sockets:  socketsOf(g.conns.Stats()),
+	}, Connections: []control.Connection{}}
 	configured := map[string]config.Connection{}
 	for _, c := range cfg.Connections {
 		configured[c.Name] = c
@@ -54,7 +56,12 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 		out.Wanted = "up"
 	}
 	counters, _ := g.tunnel.ConnectionCounters(c.Name)
+	out.PacketsIn, out.BytesIn = counters.PacketsIn, counters.BytesIn
+	out.PacketsOut, out.BytesOut = counters.PacketsOut, counters.BytesOut
 	out.Drops = dropsOf(counters)
+	if c.Dropped > 0 {
+		out.Drops[dropInbox] = c.Dropped
+	}
 	if len(c.IKE) > 0 {
 		out.IKE = ikeStatus(c.IKE[0])
 	}
@@ -86,6 +93,22 @@ func (g *Gateway) childStatus(c *sa.Child) control.Child {
 		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt),
 	}
 }
+
+// socketsOf is what the sockets count, in the API's words.
+func socketsOf(n udp.Stats) *control.Sockets {
+	return &control.Sockets{
+		MessagesIn: n.Received, BytesIn: n.ReceivedBytes, DatagramsOut: n.Sent, BytesOut: n.SentBytes,
+		GSOFallbacks: n.GSOFallbacks,
+		Drops: map[string]uint64{
+			"overflow": n.Overflow, "truncated": n.Truncated, "too_big": n.TooBig, "no_buffers": n.NoBuffers,
+			"denied": n.Denied, "unreachable": n.Unreachable, "failed": n.Failed,
+		},
+	}
+}
+
+// dropInbox counts IKE messages that came faster than their connection could
+// look at them.
+const dropInbox = "ike_inbox"
 
 // shownDrops are in every status, also at zero, so that users and graphs can
 // rely on them; the others appear once they happen.

@@ -83,6 +83,8 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 	if s.RemoteIdentity, err = identityOf(c.Remote.Identity, nameOf(c.Remote)); err != nil {
 		return nil, err
 	}
+	// Only the word `any` is an identity that is no identity.
+	s.AnyRemoteIdentity = c.Remote.Identity != "" && s.RemoteIdentity.IsZero()
 	if s.IKEProposals, err = proposals(transform.IKE, c.IKE.Proposals, transform.DefaultIKEProposals); err != nil {
 		return nil, err
 	}

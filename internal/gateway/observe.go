@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"causeway/ike/sa"
+)
+
+// report is told everything that the engine's machines say.
+func (g *Gateway) report(r sa.Report) {
+	g.followNAT(r)
+	g.count(r)
+	if ofInterestToFew(r) && !g.log.Core().Enabled(zap.DebugLevel) && !g.stream.Heard() {
+		return
+	}
+	ev := eventOf(r, time.Now())
+	logEvent(g.log, ev)
+	g.stream.Publish(ev)
+}
+
+// ofInterestToFew tells whether r comes once per message: strangers decide how
+// often, so nothing is spent on it that nobody sees.
+func ofInterestToFew(r sa.Report) bool {
+	switch r.(type) {
+	case sa.MessageTrace, sa.MessageDropped:
+		return true
+	}
+	return false
+}
+
+// followNAT sends keepalives for the connections where this side is behind a
+// NAT (RFC 3948 §4).
+func (g *Gateway) followNAT(r sa.Report) {
+	switch r := r.(type) {
+	case sa.IKEEstablished:
+		if behindNAT(r.IKE.NAT) {
+			g.tunnel.SetKeepalive(r.Connection, r.IKE.Local, r.IKE.Remote)
+		} else {
+			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
+		}
+	case sa.IKEClosed:
+		if !r.Replaced {
+			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
+		}
+	}
+}
+
+// count counts r for the metrics. Messages are not counted one by one: strangers
+// decide how many there are, and each would cost a look-up.
+func (g *Gateway) count(r sa.Report) {
+	if _, ok := r.(sa.MessageTrace); ok {
+		return
+	}
+	kind, connection, failure := factsOf(r)
+	reason := ""
+	if failure != nil {
+		reason = string(failure.Reason)
+	}
+	g.tally.Count(connection, kind, reason)
+}
