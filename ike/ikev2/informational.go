@@ -63,6 +63,13 @@ func (s *ikeSA) deleteChildren() bool {
 	if x.children == nil {
 		return false
 	}
+	for _, c := range x.children {
+		// The peer stops receiving before we hear that it did.
+		if c.outbound == outboundActive && c.replaced {
+			c.outbound = outboundRegistered
+			s.m.promote(c.Name)
+		}
+	}
 	s.request(x, []wire.Payload{d})
 	return true
 }

@@ -1,6 +1,10 @@
 package transcript
 
-import "fmt"
+import (
+	"fmt"
+
+	"causeway/ike/sa"
+)
 
 // Agree checks that both ends have the same one IKE SA and the same one Child
 // SA pair, and that each sends what the other receives.
@@ -29,4 +33,24 @@ func Agree(w *World) error {
 		}
 	}
 	return nil
+}
+
+// Broken reports whether an IKE SA ended other than by a rekey, or a
+// Child SA by its hard lifetime: then the tunnel may be down for a while.
+func (w *World) Broken() bool {
+	for _, h := range []*Host{w.A, w.B} {
+		for _, r := range h.Reports {
+			switch r := r.(type) {
+			case sa.IKEClosed:
+				if !r.Replaced {
+					return true
+				}
+			case sa.Failed:
+				if r.Failure.Reason == sa.ReasonLifetime {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

@@ -75,7 +75,7 @@ func misfortune(t *rapid.T, w *World, commands []string, steady bool) {
 		what := rapid.SampledFrom(append([]string{"deliver", "deliver", "deliver", "deliver", "drop", "dup", "advance", "work"}, commands...)).Draw(t, "what")
 		w.logf("--- %s %d", what, i)
 		disturb(w, what, i)
-		broken = broken || closedByFailure(w)
+		broken = broken || w.Broken()
 		if steady && !broken {
 			noGap(t, w)
 		}
@@ -119,19 +119,6 @@ func disturb(w *World, what string, i int) {
 	case what == "rekey both a":
 		w.A.Step(sa.Rekey{IKE: true, Children: true})
 	}
-}
-
-// closedByFailure reports whether an IKE SA ended other than by a rekey: then
-// the tunnel may be down for a while.
-func closedByFailure(w *World) bool {
-	for _, h := range []*Host{w.A, w.B} {
-		for _, r := range h.Reports {
-			if c, ok := r.(sa.IKEClosed); ok && !c.Replaced {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // noGap checks that what either end sends is received by the other.
