@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"fmt"
+
 	"causeway/config"
 	"causeway/ike/transform"
 	"causeway/tunnel"
@@ -8,6 +10,10 @@ import (
 
 // standardMTU is Ethernet's: the outer MTU where nothing better is known.
 const standardMTU = 1500
+
+// leastMTU is what every host must take (RFC 791); the configuration allows no
+// less.
+const leastMTU = 576
 
 // outerMTU is the smallest that the kernel knows towards a configured peer.
 func (g *Gateway) outerMTU(cfg *config.Config) int {
@@ -75,5 +81,9 @@ func innerMTU(outer int, v6 bool, p transform.Proposal) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return tunnel.InnerMTU(outer, v6, espCiphers[suite.Encryption.ID], espIntegrity[suite.Integrity.ID])
+	mtu, err := tunnel.InnerMTU(outer, v6, espCiphers[suite.Encryption.ID], espIntegrity[suite.Integrity.ID])
+	if err == nil && mtu < leastMTU {
+		err = fmt.Errorf("gateway: the outer MTU of %d leaves only %d bytes for inner packets; set gateway.interface.mtu", outer, mtu)
+	}
+	return mtu, err
 }

@@ -74,26 +74,34 @@ func (k *routeKeeper) news(err error) bool {
 // the next hop to a peer may have changed, or somebody removed a route.
 const recheck = 30 * time.Second
 
-// keepRoutes brings the routes up to date whenever a connection changed, until
-// ctx ends.
-func (g *Gateway) keepRoutes(ctx context.Context) {
+// keep calls reconcile whenever somebody kicked, and every so often, until ctx
+// ends; told hears what is new.
+func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told func(err error)) {
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()
 	for {
 		select {
-		case <-g.routes.kicked:
+		case <-k.kicked:
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		err := g.reconcile()
-		switch news := g.routes.news(err); {
-		case news && err != nil:
-			g.log.Error("not all routes are in place", zap.Error(err))
-		case news:
-			g.log.Info("all routes are in place again")
+		if err := reconcile(); k.news(err) {
+			told(err)
 		}
 	}
+}
+
+// keepRoutes brings the routes up to date whenever a connection changed, until
+// ctx ends.
+func (g *Gateway) keepRoutes(ctx context.Context) {
+	g.routes.keep(ctx, g.reconcile, func(err error) {
+		if err != nil {
+			g.log.Error("not all routes are in place", zap.Error(err))
+			return
+		}
+		g.log.Info("all routes are in place again")
+	})
 }
 
 // reconcile makes the interface and the routes what they should be now. Its

@@ -1,0 +1,356 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"causeway/internal/control"
+	"causeway/routing/kernel"
+)
+
+// inside says that this process has a network namespace of its own.
+const inside = "CAUSEWAY_TEST_NAMESPACE"
+
+// TestWholeGateway runs real gateways in a process with a network namespace of
+// its own: threads make sockets, so a thread's namespace is not enough.
+func TestWholeGateway(t *testing.T) {
+	if os.Getenv(inside) != "" {
+		t.Skip("this is the process inside the namespace")
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestInside", "-test.v", "-test.timeout=2m")
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("CAP_SYS_ADMIN is missing: a network namespace of its own needs it")
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if n := strings.Count(string(out), "--- PASS: TestInside"); n != 5 {
+		t.Errorf("%d of 5 tests passed inside:\n%s", n, out)
+	}
+}
+
+// peerless is a host with one outer network and nobody else on it.
+func peerless(t *testing.T) {
+	t.Helper()
+	if os.Getenv(inside) == "" {
+		t.Skip("run by TestWholeGateway, in a network namespace of its own")
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		t.Fatal(err)
+	}
+	outer := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "outer"}, PeerName: "other"}
+	if err := netlink.LinkAdd(outer); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { netlink.LinkDel(outer) })
+	for _, name := range []string{"outer", "other"} {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetUp(link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address, err := netlink.ParseAddr("198.51.100.10/24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(outer, address); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const gatewayText = `gateway:
+  name: hq
+  interface: {addresses: [169.254.21.2/30]}
+control: {socket: control.sock}
+connections:
+  wanted:
+    remote: {address: 198.51.100.20, networks: [10.2.0.0/16, 10.3.0.0/16]}
+    auth: {psk: "long-enough-secret-42"}
+  demand:
+    remote: {address: 198.51.100.21, networks: [10.4.0.0/16]}
+    auth: {psk: "long-enough-secret-42"}
+    start: on-demand
+`
+
+// running is one gateway.
+type running struct {
+	config string
+	client *control.Client
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// start runs a gateway and waits until it answers, or has ended.
+func start(t *testing.T, text string) *running {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{
+		config: filepath.Join(dir, "causeway.yaml"), client: control.NewClient(filepath.Join(dir, "control.sock")),
+		cancel: cancel, ended: make(chan error, 1),
+	}
+	r.write(t, text)
+	go func() { r.ended <- Run(ctx, Options{ConfigPath: r.config, Version: "test"}) }()
+	t.Cleanup(cancel)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if s, err := r.client.Status(t.Context()); err == nil && len(s.Connections) > 0 {
+			return r
+		}
+		select {
+		case err := <-r.ended:
+			r.ended <- err
+			return r
+		case <-tick.C:
+		}
+	}
+	t.Fatal("the gateway neither answers nor ends")
+	return nil
+}
+
+func (r *running) write(t *testing.T, text string) {
+	t.Helper()
+	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *running) end(t *testing.T) {
+	t.Helper()
+	r.cancel()
+	if err := <-r.ended; err != nil {
+		t.Fatalf("the gateway ended with %v", err)
+	}
+}
+
+// routes are those of the gateway, as the kernel has them.
+func routes(t *testing.T) []string {
+	t.Helper()
+	all, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: kernel.Protocol}, netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{}
+	for _, r := range all {
+		out = append(out, r.Dst.String())
+	}
+	slices.Sort(out)
+	return out
+}
+
+func untouched(t *testing.T) {
+	t.Helper()
+	if got := routes(t); len(got) > 0 {
+		t.Errorf("routes left: %v", got)
+	}
+	if _, err := netlink.LinkByName("cw0"); err == nil {
+		t.Error("cw0 is still there")
+	}
+	for _, port := range []int{500, 4500} {
+		c, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
+		if err != nil {
+			t.Errorf("port %d is still taken: %v", port, err)
+			continue
+		}
+		c.Close()
+	}
+}
+
+func TestInsideStartAndEnd(t *testing.T) {
+	peerless(t)
+	g := start(t, gatewayText)
+	s, err := g.client.Status(t.Context())
+	if err != nil {
+		t.Fatalf("%v; the gateway ended: %v", err, <-g.ended)
+	}
+	if s.Gateway.Name != "hq" || s.Gateway.Interface != "cw0" || s.Gateway.MTU != 1438 || s.Gateway.Version != "test" || s.Gateway.Sockets == nil {
+		t.Errorf("gateway %+v", s.Gateway)
+	}
+	var got []string
+	for _, c := range s.Connections {
+		got = append(got, fmt.Sprint(c.Name, " ", c.Wanted, " ", c.Remote, " ", c.RemoteNetworks))
+		if c.Children == nil || c.Drops == nil {
+			t.Errorf("%s: children or drops are null", c.Name)
+		}
+	}
+	slices.Sort(got)
+	if d := cmp.Diff([]string{"demand down 198.51.100.21 [10.4.0.0/16]", "wanted up 198.51.100.20 [10.2.0.0/16 10.3.0.0/16]"}, got); d != "" {
+		t.Errorf("connections (-want +got):\n%s", d)
+	}
+	link, err := netlink.LinkByName("cw0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(addresses) != 1 || addresses[0].IPNet.String() != "169.254.21.2/30" || link.Attrs().MTU != 1438 || link.Attrs().Flags&net.FlagUp == 0 {
+		t.Errorf("cw0: addresses %v, MTU %d, flags %v", addresses, link.Attrs().MTU, link.Attrs().Flags)
+	}
+	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
+		t.Errorf("routes (-want +got):\n%s", d)
+	}
+	g.end(t)
+	untouched(t)
+	if _, err := os.Stat(filepath.Join(filepath.Dir(g.config), "control.sock")); !os.IsNotExist(err) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+func TestInsideReload(t *testing.T) {
+	peerless(t)
+	g := start(t, gatewayText)
+	g.write(t, strings.Replace(gatewayText, "10.3.0.0/16", "10.30.0.0/16", 1))
+	if err := g.client.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"10.2.0.0/16", "10.30.0.0/16"}, routes(t)); d != "" {
+		t.Errorf("routes after a reload (-want +got):\n%s", d)
+	}
+	g.write(t, gatewayText[:strings.Index(gatewayText, "  demand:")])
+	if err := g.client.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := g.client.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Connections) != 1 {
+		t.Errorf("connections after one was removed: %+v", s.Connections)
+	}
+	g.write(t, strings.Replace(gatewayText, "169.254.21.2", "169.254.21.6", 1))
+	if err := g.client.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	link, err := netlink.LinkByName("cw0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := netlink.AddrList(link, netlink.FAMILY_V4); err != nil || len(a) != 1 || a[0].IP.String() != "169.254.21.6" {
+		t.Errorf("addresses after a reload: %v, %v", a, err)
+	}
+	g.end(t)
+	untouched(t)
+}
+
+// TestInsideAfterACrash: what kill -9 leaves is no obstacle: a socket, routes,
+// and an interface if it was persistent.
+func TestInsideAfterACrash(t *testing.T) {
+	peerless(t)
+	outer, err := netlink.LinkByName("outer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stale, _ := net.ParseCIDR("10.99.0.0/16")
+	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: outer.Attrs().Index, Dst: stale, Protocol: kernel.Protocol}); err != nil {
+		t.Fatal(err)
+	}
+	left := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "cw0"}, Mode: netlink.TUNTAP_MODE_TUN, Flags: netlink.TUNTAP_NO_PI}
+	if err := netlink.LinkAdd(left); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range left.Fds {
+		f.Close()
+	}
+	if err := netlink.LinkSetUp(left); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, gatewayText)
+	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
+		t.Errorf("routes (-want +got):\n%s", d)
+	}
+	if _, err := g.client.Status(t.Context()); err != nil {
+		t.Fatalf("%v; the gateway ended: %v", err, <-g.ended)
+	}
+	g.end(t)
+	untouched(t)
+}
+
+// TestInsideFailures: each says what to do, and leaves nothing behind.
+func TestInsideFailures(t *testing.T) {
+	peerless(t)
+	port, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero, Port: 4500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, gatewayText)
+	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), ":4500") || !strings.Contains(err.Error(), "stop it or choose other ports") {
+		t.Errorf("port in use: error %v", err)
+	}
+	port.Close()
+	untouched(t)
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g = start(t, strings.Replace(gatewayText, "control.sock", file, 1))
+	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), file+" exists and is no socket") {
+		t.Errorf("no socket: error %v", err)
+	}
+	untouched(t)
+
+	g = start(t, strings.Replace(gatewayText, "interface: {", "interface: {name: outer, ", 1))
+	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), "choose another name") {
+		t.Errorf("interface in use: error %v", err)
+	}
+	untouched(t)
+
+	g = start(t, strings.Replace(gatewayText, "name: hq\n", "name: hq\n  listen: {addresses: [192.0.2.99]}\n", 1))
+	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), "no interface has that address") {
+		t.Errorf("an address of somebody else: error %v", err)
+	}
+	untouched(t)
+}
+
+// TestInsideRefusedRoute: a route that the host has already is reported; the
+// other connections are served.
+func TestInsideRefusedRoute(t *testing.T) {
+	peerless(t)
+	outer, err := netlink.LinkByName("outer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := netip.MustParsePrefix("10.3.0.0/16")
+	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: outer.Attrs().Index,
+		Dst: &net.IPNet{IP: theirs.Addr().AsSlice(), Mask: net.CIDRMask(16, 32)}, Protocol: unix.RTPROT_STATIC}); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, gatewayText)
+	if got := routes(t); !slices.Contains(got, "10.2.0.0/16") {
+		t.Errorf("routes %v", got)
+	}
+	g.end(t)
+	untouched(t)
+	left, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: unix.RTPROT_STATIC}, netlink.RT_FILTER_PROTOCOL)
+	if err != nil || len(left) != 1 {
+		t.Errorf("the host's own route: %v, %v", left, err)
+	}
+}

@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"causeway/ike"
+	"causeway/ike/sa"
+	"causeway/internal/control"
+	"causeway/routing/kernel"
+)
+
+const twoSites = `gateway:
+  interface: {addresses: [169.254.21.2/30]}
+connections:
+  a:
+    local: {networks: [10.1.0.0/16]}
+    remote: {address: 203.0.113.5, networks: [10.2.0.0/16, 10.3.0.0/16]}
+    auth: {psk: "long-enough-secret-42"}
+  b:
+    local: {networks: [10.1.0.0/16]}
+    remote: {address: branch.example.net, networks: [10.4.0.0/16]}
+    auth: {psk: "long-enough-secret-43"}
+`
+
+func prefixes(d kernel.Desired) string {
+	var out []string
+	for _, r := range d.Routes {
+		out = append(out, r.Prefix.String())
+	}
+	return strings.Join(out, " ")
+}
+
+func TestDesiredRoutes(t *testing.T) {
+	cfg := parse(t, twoSites)
+	a := func(s ike.ConnectionStatus) []ike.ConnectionStatus { s.Name = "a"; return []ike.ConnectionStatus{s} }
+	for _, c := range []struct {
+		what string
+		is   []ike.ConnectionStatus
+		want string
+	}{
+		{"nothing wanted", nil, ""},
+		{"on demand and down", a(ike.ConnectionStatus{State: ike.StateDown}), ""},
+		{"on demand, being made", a(ike.ConnectionStatus{State: ike.StateConnecting}), ""},
+		{"on demand and up", a(ike.ConnectionStatus{State: ike.StateUp}), "10.2.0.0/16 10.3.0.0/16"},
+		{"on demand and rekeying", a(ike.ConnectionStatus{State: ike.StateRekeying}), "10.2.0.0/16 10.3.0.0/16"},
+		{"wanted and down", a(ike.ConnectionStatus{State: ike.StateFailed, Wanted: true}), "10.2.0.0/16 10.3.0.0/16"},
+		{"waits for traffic", a(ike.ConnectionStatus{State: ike.StateDown, WaitsForTraffic: true}), "10.2.0.0/16 10.3.0.0/16"},
+		{"both", append(a(ike.ConnectionStatus{Wanted: true}), ike.ConnectionStatus{Name: "b", Wanted: true}),
+			"10.2.0.0/16 10.3.0.0/16 10.4.0.0/16"},
+		{"one that is gone from the configuration", []ike.ConnectionStatus{{Name: "old", Wanted: true}}, ""},
+	} {
+		d := desired(cfg, c.is, "cw0", 1438)
+		if got := prefixes(d); got != c.want {
+			t.Errorf("%s: routes %q, want %q", c.what, got, c.want)
+		}
+		if d.Interface != "cw0" || d.MTU != 1438 || !d.Up || len(d.Addresses) != 1 {
+			t.Errorf("%s: interface %+v", c.what, d)
+		}
+	}
+	cfg.Gateway.Interface.Routes = false
+	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), "cw0", 1438); len(d.Routes) != 0 || !d.Up {
+		t.Errorf("interface.routes off: %+v", d)
+	}
+}
+
+// TestPeersStayOutside: what must not be routed into the tunnel is every
+// address that is configured or in use.
+func TestPeersStayOutside(t *testing.T) {
+	up := ike.ConnectionStatus{Name: "a", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.7:4500")}}}
+	byName := ike.ConnectionStatus{Name: "b", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.8:4500")}}}
+	d := desired(parse(t, twoSites), []ike.ConnectionStatus{up, byName}, "cw0", 1438)
+	var got []string
+	for _, p := range d.Peers {
+		got = append(got, p.String())
+	}
+	if diff := cmp.Diff([]string{"203.0.113.5", "192.0.2.7", "192.0.2.8"}, got); diff != "" {
+		t.Errorf("peers (-want +got):\n%s", diff)
+	}
+}
+
+// table is a kernel that can be told to refuse.
+type table struct {
+	mu   sync.Mutex
+	err  error
+	sets int
+}
+
+func (f *table) Set(kernel.Desired) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sets++
+	return f.err
+}
+
+func (f *table) Clear() error { return f.err }
+
+func TestKeeperTellsNewsOnce(t *testing.T) {
+	k := newRouteKeeper(&table{})
+	one, two := errors.New("one"), errors.New("two")
+	for i, c := range []struct {
+		err  error
+		want bool
+	}{{nil, false}, {one, true}, {one, false}, {two, true}, {two, false}, {nil, true}, {nil, false}, {one, true}} {
+		if got := k.news(c.err); got != c.want {
+			t.Errorf("step %d, %v: news %v, want %v", i, c.err, got, c.want)
+		}
+	}
+}
+
+func TestKickNeverBlocks(t *testing.T) {
+	k := newRouteKeeper(&table{})
+	for range 3 {
+		k.kick()
+	}
+	if len(k.kicked) != 1 {
+		t.Errorf("%d kicks wait", len(k.kicked))
+	}
+}
+
+// TestKeeperHeals: without any change of a connection the routes are looked at
+// again; what fails is told once, and that it is well again, too.
+func TestKeeperHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &table{err: errors.New("no")}
+		k := newRouteKeeper(fake)
+		var told []string
+		ctx, cancel := context.WithCancel(t.Context())
+		go k.keep(ctx, func() error { return k.set(func() kernel.Desired { return kernel.Desired{} }) },
+			func(err error) { told = append(told, fmt.Sprint(err)) })
+		wait := func(d time.Duration) {
+			time.Sleep(d) // of the bubble's clock
+			synctest.Wait()
+		}
+		k.kick()
+		wait(0)
+		wait(3 * recheck)
+		fake.mu.Lock()
+		fake.err = nil
+		fake.mu.Unlock()
+		wait(3 * recheck)
+		cancel()
+		synctest.Wait()
+		if d := cmp.Diff([]string{"no", "<nil>"}, told); d != "" {
+			t.Errorf("told (-want +got):\n%s", d)
+		}
+		if fake.sets != 7 {
+			t.Errorf("%d times set, want 7", fake.sets)
+		}
+	})
+}
+
+func TestRoutesErrorReachesTheUser(t *testing.T) {
+	err := error(&routesError{errors.New("kernel: cannot add route 10.2.0.0/16: file exists")})
+	var p *control.Problem
+	if !errors.As(err, &p) || p.Reason != control.ReasonRoutes || !strings.Contains(p.Message, "10.2.0.0/16") || p.Hint == "" {
+		t.Errorf("problem %+v", p)
+	}
+}

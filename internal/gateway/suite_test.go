@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"bytes"
+	"testing"
+
+	"causeway/esp"
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// suites are all that transform can negotiate for ESP.
+func suites(t *testing.T) []transform.Suite {
+	t.Helper()
+	var ciphers, integrities []string
+	for _, k := range transform.KeywordTable(transform.ESP) {
+		switch k.Transform.Type {
+		case transform.Encryption:
+			ciphers = append(ciphers, k.Name)
+		case transform.Integrity:
+			integrities = append(integrities, k.Name)
+		}
+	}
+	var out []transform.Suite
+	for _, cipher := range ciphers {
+		for _, integrity := range append(integrities, "") {
+			for _, esn := range []string{"-esn", "-noesn"} {
+				words := cipher + esn
+				if integrity != "" {
+					words = cipher + "-" + integrity + esn
+				}
+				p, err := transform.ParseProposal(transform.ESP, words)
+				if err != nil {
+					continue // AEAD with integrity, or neither
+				}
+				offer := []transform.Proposal{p}
+				s, _, err := transform.MatchIgnoringGroup(transform.ESP, offer, offer)
+				if err != nil {
+					t.Fatalf("%s: %v", words, err)
+				}
+				out = append(out, s)
+			}
+		}
+	}
+	if want := (3 + 3*4) * 2; len(out) < want {
+		t.Fatalf("%d suites, want at least %d", len(out), want)
+	}
+	return out
+}
+
+// TestEverySuiteCarriesPackets: whatever IKE negotiates, ESP can do, and both
+// ends mean the same.
+func TestEverySuiteCarriesPackets(t *testing.T) {
+	for _, s := range suites(t) {
+		secret := func(n int, seed byte) auth.Secret { return auth.NewSecret(bytes.Repeat([]byte{seed}, n)) }
+		encAB, encBA := secret(s.EncryptionKeyLen(), 1), secret(s.EncryptionKeyLen(), 2)
+		intAB, intBA := secret(s.IntegrityKeyLen(), 3), secret(s.IntegrityKeyLen(), 4)
+		limits := sa.Lifetime{Bytes: 1 << 30, Packets: 1 << 20}
+		a := &sa.Child{SPIIn: 0xa0000001, SPIOut: 0xb0000001, Suite: s, EncryptionIn: encBA, IntegrityIn: intBA,
+			EncryptionOut: encAB, IntegrityOut: intAB, Hard: limits}
+		b := &sa.Child{SPIIn: 0xb0000001, SPIOut: 0xa0000001, Suite: s, EncryptionIn: encAB, IntegrityIn: intAB,
+			EncryptionOut: encBA, IntegrityOut: intBA, Hard: limits}
+		crosses(t, s.String(), a, b)
+		crosses(t, s.String(), b, a)
+	}
+}
+
+func crosses(t *testing.T, name string, from, to *sa.Child) {
+	t.Helper()
+	po, err := outboundParameters(from)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	pi, err := inboundParameters(to, 1024)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if pi.ReplayWindow != 1024 || pi.ESN != to.Suite.ESN || pi.Limits.HardBytes != to.Hard.Bytes || po.Limits.HardPackets != from.Hard.Packets {
+		t.Errorf("%s: parameters %v and %v", name, pi, po)
+	}
+	out, err := esp.NewOutbound(po)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	in, err := esp.NewInbound(pi)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	plain := []byte("an inner packet")
+	seq, _, err := out.Reserve(1, len(plain))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	packet := out.Seal(esp.NewScratch(), make([]byte, 0, 256), plain, 4, seq)
+	got, next, err := in.Open(esp.NewScratch(), packet)
+	if err != nil || next != 4 || !bytes.Equal(got, plain) {
+		t.Errorf("%s: opened %q, next header %d, error %v", name, got, next, err)
+	}
+}
+
+func TestUnknownSuiteIsRefused(t *testing.T) {
+	c := &sa.Child{Suite: transform.Suite{Encryption: transform.Transform{Type: transform.Encryption, ID: 0xffff, KeyBits: 256}}}
+	if _, err := inboundParameters(c, 0); err == nil {
+		t.Error("an unknown cipher was taken")
+	}
+	c = &sa.Child{Suite: transform.Suite{
+		Encryption: transform.Transform{Type: transform.Encryption, ID: transform.AESCBC, KeyBits: 256},
+		Integrity:  transform.Transform{Type: transform.Integrity, ID: 0xffff},
+	}}
+	if _, err := outboundParameters(c); err == nil {
+		t.Error("an unknown integrity algorithm was taken")
+	}
+}
