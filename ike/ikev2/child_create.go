@@ -174,6 +174,9 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		// RFC 7296 §2.25.2: not while the IKE SA is replaced or ends.
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
+	if refused := s.crowded(); refused != nil {
+		return refused
+	}
 	among := s.m.settings.Children
 	var old *child
 	if n := msg.notify(wire.NotifyRekeySA); n != nil {

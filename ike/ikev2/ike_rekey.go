@@ -247,6 +247,9 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 	if s.state != established && s.state != rekeying || s.wantDelete || s.rival != nil {
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
+	if len(s.m.living()) >= maxEstablished {
+		return refuse(wire.NotifyTemporaryFailure, nil) // until superseded ones are deleted
+	}
 	switch s.current.(type) {
 	case *createExchange, *deleteExchange:
 		// RFC 7296 §2.25.2: not while a Child SA is made, replaced or ended.

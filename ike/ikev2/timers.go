@@ -124,7 +124,7 @@ func (s *ikeSA) runTimers() {
 		s.expire()
 		return
 	}
-	if s.m.due(s.rekeyAt) {
+	if s.m.due(s.rekeyAt) || s.window.nextID >= lastMessageID || s.window.expectID >= lastMessageID {
 		s.wantRekey, s.rekeyAt = true, time.Time{}
 	}
 	s.wantCheck = s.m.due(s.livenessAt())

@@ -1,0 +1,56 @@
+package ikev2
+
+import (
+	"slices"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// What one peer may make this machine hold. An honest peer stays far below.
+const (
+	// maxChildren bounds the Child SAs of one IKE SA.
+	maxChildren = 256
+	// maxEstablished bounds the IKE SAs that a peer can have at once: a peer
+	// that starts anew again and again loses the oldest.
+	maxEstablished = 16
+	// maxLingering bounds the closed IKE SAs that repeat their last answer;
+	// anyone who reaches IKE_AUTH makes one.
+	maxLingering = 32
+	// lastMessageID is when an IKE SA must be replaced: message IDs never wrap
+	// (RFC 7296 §2.2).
+	lastMessageID = 1 << 31
+)
+
+// crowded refuses another Child SA where there are too many.
+func (s *ikeSA) crowded() *refusal {
+	if len(s.children) < maxChildren {
+		return nil
+	}
+	return refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{
+		Reason:  sa.ReasonLocalRefused,
+		Message: "the peer asks for more Child SAs than one IKE SA may have",
+		Hint:    "let the peer ask for fewer, wider traffic selectors",
+	})
+}
+
+// living are the IKE SAs that were authenticated and not closed, the oldest
+// first.
+func (m *Machine) living() []*ikeSA {
+	return slices.DeleteFunc(slices.Clone(m.sas), func(s *ikeSA) bool { return !s.proven || s.state >= lingering })
+}
+
+// makeRoom ends what is too much before another IKE SA is adopted.
+func (m *Machine) makeRoom() {
+	closed := slices.DeleteFunc(slices.Clone(m.sas), func(s *ikeSA) bool { return s.state != lingering })
+	if len(closed) >= maxLingering {
+		closed[0].lingered()
+	}
+	if living := m.living(); len(living) >= maxEstablished {
+		living[0].drop(causeFailed, ending{failure: &sa.Failure{
+			Reason:  sa.ReasonDuplicate,
+			Message: "the peer made more IKE SAs than it may have at once; the oldest is closed",
+			Hint:    "see whether several devices use one identity",
+		}})
+	}
+}
