@@ -1,0 +1,39 @@
+package gcm
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestUse(t *testing.T) {
+	before := Implementation()
+	defer func() {
+		if err := Use(before); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	names := Implementations()
+	if names[0] != before || names[len(names)-1] != "crypto/cipher" {
+		t.Fatalf("%q is in use of %q", before, names)
+	}
+	for _, name := range names {
+		if err := Use(name); err != nil {
+			t.Fatal(err)
+		}
+		k, err := NewKey(make([]byte, 16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if Implementation() != name || k.Implementation() != name {
+			t.Errorf("Use(%q): now %q, the key has %q", name, Implementation(), k.Implementation())
+		}
+	}
+	err := Use("des")
+	if err == nil || !strings.Contains(err.Error(), strings.Join(names, ", ")) {
+		t.Errorf("Use of what does not exist: %v", err)
+	}
+	if !slices.Contains(names, Implementation()) {
+		t.Errorf("a failed Use left %q", Implementation())
+	}
+}
