@@ -43,7 +43,7 @@ func (x *rekeyExchange) abandon(*ikeSA) {
 
 // rekeyIKE starts to replace the IKE SA.
 func (s *ikeSA) rekeyIKE() {
-	groups := transform.Groups(s.m.settings.IKEProposals)
+	groups := transform.Groups(s.successors())
 	s.wantRekey = false
 	if len(groups) == 0 {
 		return // refused by connect already
@@ -56,6 +56,28 @@ func (s *ikeSA) rekeyIKE() {
 	s.startRekey(x)
 }
 
+// successors are the proposals for an IKE SA that replaces this one: those with
+// its PRF, or all when the configuration has none with it any more. RFC 7296
+// §2.18 derives the keys with the new PRF, strongSwan with the old one; where
+// the two are the same, nobody can be wrong.
+func (s *ikeSA) successors() []transform.Proposal {
+	var out []transform.Proposal
+	for _, p := range s.m.settings.IKEProposals {
+		other := func(t transform.Transform) bool {
+			return t.Type == transform.PseudoRandom && t.ID != s.suite.PRF.ID
+		}
+		if !slices.Contains(p.Transforms, s.suite.PRF) {
+			continue
+		}
+		p.Transforms = slices.DeleteFunc(slices.Clone(p.Transforms), other)
+		out = append(out, p)
+	}
+	if len(out) == 0 {
+		return s.m.settings.IKEProposals
+	}
+	return out
+}
+
 // startRekey makes the key share and sends the request.
 func (s *ikeSA) startRekey(x *rekeyExchange) {
 	s.current = x
@@ -66,7 +88,7 @@ func (s *ikeSA) startRekey(x *rekeyExchange) {
 		}
 		x.private, x.public = r.private, r.public
 		s.request(x, []wire.Payload{
-			toWire(transform.PreferGroup(s.m.settings.IKEProposals, x.group), ikeSPIBytes(x.spi)),
+			toWire(transform.PreferGroup(s.successors(), x.group), ikeSPIBytes(x.spi)),
 			&wire.Nonce{Data: x.nonce},
 			&wire.KeyExchange{Group: x.group, Data: x.public},
 		})
@@ -86,7 +108,7 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 	proposal, _ := payload[*wire.SecurityAssociation](msg)
 	nonce, _ := payload[*wire.Nonce](msg)
 	ke, ok := payload[*wire.KeyExchange](msg)
-	suite, spi, err := confirm(transform.IKE, proposal, 8, s.m.settings.IKEProposals)
+	suite, spi, err := confirm(transform.IKE, proposal, 8, s.successors())
 	if err != nil || !ok || ke.Group != x.group || suite.Group.ID != x.group || binary.BigEndian.Uint64(spi) == 0 {
 		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidSyntax,
 			Message: "the peer's answer to the rekey of the IKE SA does not fit the request", Hint: "the peer's implementation is broken"}})
@@ -208,7 +230,7 @@ func (x *rekeyExchange) regroup(s *ikeSA, n *wire.Notify) bool {
 	}
 	wanted := binary.BigEndian.Uint16(n.Data)
 	x.tried = append(x.tried, x.group)
-	if slices.Contains(x.tried, wanted) || !slices.Contains(transform.Groups(s.m.settings.IKEProposals), wanted) {
+	if slices.Contains(x.tried, wanted) || !slices.Contains(transform.Groups(s.successors()), wanted) {
 		return false
 	}
 	x.private.Erase()
@@ -235,7 +257,7 @@ func (s *ikeSA) rekeyIKEFailed(x *rekeyExchange, n *wire.Notify) {
 		s.rekeyAfter = s.m.later(temporaryWait, waitJitter)
 		return
 	case wire.NotifyNoProposalChosen:
-		s.m.fail(s.remote, noProposal("rekey of the IKE SA", s.m.settings.IKEProposals, "ike.proposals"))
+		s.m.fail(s.remote, noProposal("rekey of the IKE SA", s.successors(), "ike.proposals"))
 	default:
 		s.m.fail(s.remote, peerError("the rekey of the IKE SA", n))
 	}
@@ -262,7 +284,10 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		return &syntaxError{"the rekey of an IKE SA needs a KE payload"}
 	}
 	offered := fromWire(proposal, 8)
-	suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, s.m.settings.IKEProposals, ke.Group)
+	suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, s.successors(), ke.Group)
+	if err != nil {
+		suite, i, err = transform.MatchPreferringGroup(transform.IKE, offered, s.m.settings.IKEProposals, ke.Group)
+	}
 	if err != nil {
 		return refuse(wire.NotifyNoProposalChosen, proposalFailure("rekey of the IKE SA", err))
 	}

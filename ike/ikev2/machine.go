@@ -113,6 +113,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.trafficNeeded(ev.Flow)
 	case sa.LifetimeHit:
 		m.lifetimeHit(ev)
+	case sa.EndpointSeen:
+		m.endpointSeen(ev)
 	case sa.InboundTraffic:
 		for _, s := range m.sas {
 			s.heardAt = m.now

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"fmt"
+	"net/netip"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -132,18 +133,43 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 func (s *ikeSA) witness(msg *message, d sa.Datagram) {
 	s.heardAt = s.m.now
 	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
-	moved := s.state == adopted || s.nat.remote
-	if !moved || (d.Remote == s.remote && d.Local == s.local) {
+	if s.state == adopted || s.nat.remote {
+		s.relocate(d.Local, d.Remote)
+	}
+}
+
+// relocate sends to the peer at another address from now on. Whoever calls it
+// has authentic proof that the peer is there.
+func (s *ikeSA) relocate(local, remote netip.AddrPort) {
+	if remote == s.remote && local == s.local {
 		return
 	}
 	old := s.remote
-	s.local, s.remote = d.Local, d.Remote
-	if s.proven {
-		if old != s.remote {
-			s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: s.remote})
+	s.local, s.remote = local, remote
+	if !s.proven {
+		return
+	}
+	if old != s.remote {
+		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: s.remote})
+	}
+	if s == s.m.current() {
+		s.m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})
+	}
+}
+
+// endpointSeen follows a peer behind a NAT to where its authentic ESP comes
+// from: the NAT gave it another port or address (RFC 7296 §2.23). A peer that is
+// not behind a NAT does not move that way.
+func (m *Machine) endpointSeen(ev sa.EndpointSeen) {
+	for _, s := range m.sas {
+		if !s.nat.remote || s.state != established && s.state != rekeying {
+			continue
 		}
-		if s == s.m.current() {
-			s.m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})
+		for _, c := range s.children {
+			if c.SPIIn == ev.SPI {
+				s.relocate(ev.Local, ev.Remote)
+				return
+			}
 		}
 	}
 }
