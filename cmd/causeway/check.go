@@ -13,8 +13,15 @@ func newCheck() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "check -c FILE",
-		Short: "validate a configuration; print every problem with its position",
-		Args:  cobra.NoArgs,
+		Short: "validate a configuration",
+		Long: `Validate a configuration and print every problem as
+
+  file:line:column: key: what is wrong, and what is allowed
+
+Warnings say so. Nothing is started or changed. The exit code is 2 if there are
+errors, 0 if there are none.`,
+		Example: `  causeway check -c /etc/causeway.yaml`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, problems := config.Load(path, gateway.Checks())
 			for _, p := range problems {
@@ -23,7 +30,11 @@ func newCheck() *cobra.Command {
 			if problems.Err() != nil {
 				return &exitError{code: exitBadConfig}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: valid, %d connections\n", path, len(cfg.Connections))
+			connections := "connections"
+			if len(cfg.Connections) == 1 {
+				connections = "connection"
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: valid, %d %s\n", path, len(cfg.Connections), connections)
 			return nil
 		},
 	}

@@ -11,16 +11,28 @@ import (
 )
 
 func newUp(socket *string) *cobra.Command {
-	return newCommand(socket, "up", "bring a connection up, keep it up, and wait until it carries traffic", nil)
+	cmd := newCommand(socket, "up", nil)
+	cmd.Short = "bring a connection up and keep it up"
+	cmd.Long = `Bring a connection up, keep it up from now on, and wait until it carries traffic.
+If that fails, the cause is shown with the facts of both sides and what to
+change; the gateway goes on trying.`
+	cmd.Example = `  causeway up azure-west
+  causeway up azure-west --timeout 5s`
+	return cmd
 }
 
 func newDown(socket *string) *cobra.Command {
-	return newCommand(socket, "down", "delete a connection's SAs at the peer and leave it down", nil)
+	cmd := newCommand(socket, "down", nil)
+	cmd.Short = "delete a connection's SAs and leave it down"
+	cmd.Long = `Delete a connection's SAs at the peer and leave it down until ` + "`causeway up`" + ` or
+the next start of the gateway.`
+	cmd.Example = `  causeway down azure-west`
+	return cmd
 }
 
 func newRekey(socket *string) *cobra.Command {
 	var ike, child bool
-	cmd := newCommand(socket, "rekey", "replace a connection's SAs now, without losing traffic", func() []string {
+	cmd := newCommand(socket, "rekey", func() []string {
 		var what []string
 		if ike {
 			what = append(what, "ike")
@@ -30,18 +42,23 @@ func newRekey(socket *string) *cobra.Command {
 		}
 		return what
 	})
-	cmd.Flags().BoolVar(&ike, "ike", false, "the IKE SA only")
-	cmd.Flags().BoolVar(&child, "child", false, "the Child SAs only")
+	cmd.Short = "replace a connection's SAs now"
+	cmd.Long = `Replace a connection's SAs now, without losing traffic: the IKE SA and the Child
+SAs, unless a flag names one of them.`
+	cmd.Example = `  causeway rekey azure-west
+  causeway rekey azure-west --child`
+	cmd.Flags().BoolVar(&ike, "ike", false, "the IKE SA")
+	cmd.Flags().BoolVar(&child, "child", false, "the Child SAs")
 	return cmd
 }
 
 // newCommand makes a subcommand that acts on one connection and waits.
-func newCommand(socket *string, verb, short string, what func() []string) *cobra.Command {
+func newCommand(socket *string, verb string, what func() []string) *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use:   verb + " NAME",
-		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Use:               verb + " NAME",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(*socket)
 			var parts []string
@@ -49,47 +66,48 @@ func newCommand(socket *string, verb, short string, what func() []string) *cobra
 				parts = what()
 			}
 			if err := client.Command(cmd.Context(), args[0], verb, timeout, parts...); err != nil {
-				return commandFailed(args[0], verb, err)
+				return commandFailed(verb+" "+args[0], err)
 			}
 			conn, err := client.Connection(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			printConnection(cmd.OutOrStdout(), conn)
-			return nil
+			page := page{now: time.Now()}
+			page.connection(&conn)
+			return page.writeTo(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the result")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the result, up to 10m")
 	return cmd
 }
 
 // commandFailed shows the cause of a failure with the facts of both sides.
-func commandFailed(name, verb string, err error) error {
+func commandFailed(what string, err error) error {
 	var p *control.Problem
 	if !errors.As(err, &p) {
 		return err
 	}
-	text := fmt.Sprintf("%s %s failed: %s (%s)\n%s", verb, name, p.Message, p.Reason, p.Details())
-	if p.Hint != "" {
-		text += "  hint: " + p.Hint
-	}
-	return &exitError{exitFailed, trimNewline(text)}
+	var page page
+	page.printf("%s failed: %s (%s)\n", what, p.Message, p.Reason)
+	page.facts(p)
+	return &exitError{exitFailed, page.String()}
 }
 
 func newReload(socket *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload",
-		Short: "make the daemon read its configuration again; a bad one changes nothing",
-		Args:  cobra.NoArgs,
+		Short: "make the gateway read its configuration again",
+		Long: `Make the gateway read its configuration file again and apply what changed, as
+SIGHUP does. Connections that did not change are not touched. A file with errors
+changes nothing, and the errors are shown.`,
+		Example: `  causeway check -c /etc/causeway.yaml && causeway reload`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return control.NewClient(*socket).Reload(cmd.Context())
+			if err := control.NewClient(*socket).Reload(cmd.Context()); err != nil {
+				return commandFailed("reload", err)
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "configuration reloaded")
+			return err
 		},
 	}
-}
-
-func trimNewline(s string) string {
-	for len(s) > 0 && s[len(s)-1] == '\n' {
-		s = s[:len(s)-1]
-	}
-	return s
 }

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,51 +14,79 @@ import (
 
 func newEvents(socket *string) *cobra.Command {
 	var output string
-	var all bool
+	var messages bool
 	cmd := &cobra.Command{
-		Use:   "events",
+		Use:   "events [NAME]",
 		Short: "follow what happens",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return fmt.Errorf("-o %s: allowed are text and json", output)
+		Long: `Follow what happens from now on: connections that come and go, rekeys, failures
+with the facts of both sides; with a NAME, of that connection only. Ctrl-C ends
+it. With --messages, also each IKE message and its payloads, without secrets.`,
+		Example: `  causeway events
+  causeway events azure-west --messages
+  causeway events -o json | jq -r 'select(.level == "warn") | .message'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeNames(socket),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf(output, "text", "json"); err != nil {
+				return err
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
-			return follow(ctx, control.NewClient(*socket), cmd.OutOrStdout(), output, all)
+			client := control.NewClient(*socket)
+			name := ""
+			if len(args) == 1 {
+				name = args[0]
+				if _, err := client.Connection(ctx, name); err != nil {
+					return err
+				}
+			}
+			f := follower{w: cmd.OutOrStdout(), json: output == "json", messages: messages, connection: name}
+			return f.follow(ctx, client)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	cmd.Flags().BoolVar(&all, "messages", false, "IKE messages too")
+	outputFlag(cmd, &output, "text", "text", "json")
+	cmd.Flags().BoolVar(&messages, "messages", false, "IKE messages, sent and received, too")
 	return cmd
 }
 
-func follow(ctx context.Context, client *control.Client, w io.Writer, output string, all bool) error {
-	enc := json.NewEncoder(w)
+// follower writes the events that it is to show.
+type follower struct {
+	w              io.Writer
+	json, messages bool
+	connection     string // empty: all
+}
+
+func (f *follower) follow(ctx context.Context, client *control.Client) error {
+	enc := json.NewEncoder(f.w)
 	return client.Events(ctx, func(ev control.Event) error {
 		switch {
-		case ev.Level == "debug" && !all:
+		case ev.Level == "debug" && !f.messages:
 			return nil
-		case output == "json":
+		// What belongs to no connection, such as a stranger's attempt or lost
+		// events, may concern this one.
+		case f.connection != "" && ev.Connection != "" && ev.Connection != f.connection:
+			return nil
+		case f.json:
 			return enc.Encode(ev)
 		}
-		return printEvent(w, ev)
+		var p page
+		p.event(ev)
+		return p.writeTo(f.w)
 	})
 }
 
-func printEvent(w io.Writer, ev control.Event) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", ev.At.Local().Format("15:04:05.000"), ev.Connection)
+// event is one line, with the facts of a failure below.
+func (p *page) event(ev control.Event) {
+	p.printf("%s ", ev.At.Local().Format("15:04:05.000"))
 	if ev.Connection != "" {
-		b.WriteString(": ")
+		p.printf("%s: ", ev.Connection)
 	}
-	b.WriteString(ev.Message)
-	if p := ev.Problem; p != nil {
-		fmt.Fprintf(&b, " (%s)\n%s", p.Reason, p.Details())
-		if p.Hint != "" {
-			fmt.Fprintf(&b, "  hint: %s", p.Hint)
-		}
+	p.WriteString(ev.Message)
+	if ev.Problem != nil {
+		p.printf(" (%s)", ev.Problem.Reason)
 	}
-	_, err := fmt.Fprintln(w, trimNewline(b.String()))
-	return err
+	p.WriteString("\n")
+	if ev.Problem != nil {
+		p.facts(ev.Problem)
+	}
 }

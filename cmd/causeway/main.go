@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,15 +48,19 @@ func run(args []string) int {
 		}
 	}
 	if exit.text != "" {
-		fmt.Fprintln(os.Stderr, exit.text)
+		text := page{}
+		text.printf("%s\n", strings.TrimRight(exit.text, "\n"))
+		_ = text.writeTo(os.Stderr) // where else to tell?
 	}
 	return exit.code
 }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "causeway",
-		Short:         "a userspace IPsec gateway",
+		Use:   "causeway",
+		Short: "a userspace IPsec gateway",
+		Long: `Causeway is a userspace IPsec gateway. ` + "`causeway run`" + ` is the gateway; the other
+commands talk to the one that runs here, through its control socket.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -63,7 +68,11 @@ func newRoot() *cobra.Command {
 	if socket == "" {
 		socket = "/run/causeway/control.sock"
 	}
-	root.PersistentFlags().StringVar(&socket, "socket", socket, "control socket of the daemon ($CAUSEWAY_SOCKET)")
+	root.PersistentFlags().StringVar(&socket, "socket", socket, "control socket of the gateway; $CAUSEWAY_SOCKET sets the default")
+	must(root.MarkPersistentFlagFilename("socket", "sock"))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+	})
 	root.AddCommand(
 		newRun(root), newCheck(), newStatus(&socket), newUp(&socket), newDown(&socket),
 		newRekey(&socket), newReload(&socket), newEvents(&socket), newVersion(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,31 +15,24 @@ func newRun(root *cobra.Command) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
-		Short: "run the gateway in the foreground; SIGHUP reloads, SIGTERM deletes the SAs and ends",
-		Args:  cobra.NoArgs,
+		Short: "run the gateway in the foreground",
+		Long: `Run the gateway in the foreground, with its log on standard error. It needs root,
+or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and /dev/net/tun.
+
+SIGHUP reads the configuration again, as ` + "`causeway reload`" + ` does. SIGTERM and SIGINT
+delete the SAs at the peers, remove the routes and the interface, and end it.
+Under systemd, Type=notify-reload works.
+
+The control socket is control.socket of the configuration, unless --socket is
+given. The exit code is 2 if the configuration has errors.`,
+		Example: `  causeway run -c /etc/causeway.yaml`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
-			reload := make(chan struct{})
-			go func() {
-				for {
-					select {
-					case <-hangup:
-						select {
-						case reload <- struct{}{}:
-						case <-ctx.Done():
-							return
-						}
-					case <-ctx.Done():
-						return
-					}
-				}
-			}()
-			opt := gateway.Options{ConfigPath: path, Version: version(), Reload: reload}
-			if given := root.PersistentFlags().Lookup("socket"); given.Changed || os.Getenv("CAUSEWAY_SOCKET") != "" {
+			opt := gateway.Options{ConfigPath: path, Version: version(), Reload: hangups(ctx)}
+			// $CAUSEWAY_SOCKET names a gateway to talk to; it does not move one.
+			if given := root.PersistentFlags().Lookup("socket"); given.Changed {
 				opt.Socket = given.Value.String()
 			}
 			return gateway.Run(ctx, opt)
@@ -48,9 +42,26 @@ func newRun(root *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-func configFlag(cmd *cobra.Command, path *string) {
-	cmd.Flags().StringVarP(path, "config", "c", "", "configuration file")
-	if err := cmd.MarkFlagRequired("config"); err != nil {
-		panic(err) // the flag was defined a line above
-	}
+// hangups receives a value for each SIGHUP until ctx ends; those that come while
+// one waits are that one.
+func hangups(ctx context.Context) <-chan struct{} {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	out := make(chan struct{})
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-signals:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case out <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }

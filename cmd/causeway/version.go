@@ -27,8 +27,10 @@ func version() string {
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "show the version and what this kernel offers",
-		Args:  cobra.NoArgs,
+		Short: "show the version and what this machine offers",
+		Long: `Show the version, the Go that built it, and what of this kernel and processor the
+gateway can use.`,
+		Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "causeway %s, %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

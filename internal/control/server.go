@@ -191,18 +191,31 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case ev := <-reader.events:
-			if n := s.stream.takeLost(reader); n > 0 && sendEvent(w, lost(n)) != nil {
-				return
-			}
-			if sendEvent(w, ev) != nil {
+			if s.tell(w, reader, ev) != nil {
 				return
 			}
 		case <-r.Context().Done():
 			return
 		case <-s.ended:
+			// What happened to the last, such as the end of each SA.
+			for len(reader.events) > 0 {
+				if s.tell(w, reader, <-reader.events) != nil {
+					return
+				}
+			}
 			return
 		}
 	}
+}
+
+// tell sends ev, and before it how many were lost since the last one.
+func (s *Server) tell(w http.ResponseWriter, r *reader, ev Event) error {
+	if n := s.stream.takeLost(r); n > 0 {
+		if err := sendEvent(w, lost(n)); err != nil {
+			return err
+		}
+	}
+	return sendEvent(w, ev)
 }
 
 func sendEvent(w http.ResponseWriter, ev Event) error {

@@ -208,3 +208,29 @@ func TestPublishFromManyGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestLastEventsArrive: what was published before Close is not lost by it.
+func TestLastEventsArrive(t *testing.T) {
+	client, s, stream := daemon(t, &backend{})
+	var got []string
+	done := make(chan error)
+	go func() {
+		done <- client.Events(t.Context(), func(ev Event) error {
+			got = append(got, ev.Message)
+			return nil
+		})
+	}()
+	untilHeard(t, stream)
+	var want []string
+	for i := range 100 {
+		want = append(want, fmt.Sprint(i))
+		stream.Publish(Event{Message: fmt.Sprint(i)})
+	}
+	s.Close(t.Context())
+	if err := <-done; err == nil {
+		t.Error("the stream ended without saying so")
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+}
