@@ -1,0 +1,127 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"causeway/test/lab/link"
+)
+
+var configuration = template.Must(template.New("").Funcs(template.FuncMap{"list": list, "start": start}).Parse(`
+gateway:
+  name: {{.Name}}
+  listen:
+    addresses: {{list .Addresses}}
+  interface:
+    name: cw0
+control:
+  socket: {{.Socket}}
+log: {level: debug, format: json}
+connections:
+{{- range .Ends}}
+  {{.Connection}}:
+    local:
+{{- with .LocalIdentity}}
+      identity: {{.}}
+{{- end}}
+      networks: {{list .LocalNetworks}}
+    remote:
+      address: {{if .Remote.IsValid}}{{.Remote}}{{else}}any{{end}}
+{{- with .RemoteIdentity}}
+      identity: {{.}}
+{{- end}}
+      networks: {{list .RemoteNetworks}}
+    auth:
+      psk_file: {{$.Name}}-{{.Connection}}.psk
+    type: {{if .PolicyBased}}policy-based{{else}}route-based{{end}}
+    start: {{start .}}
+    ike:
+{{- if .IKE}}
+      proposals: {{list .IKE}}
+{{- end}}
+{{- if .IKELifetime}}
+      lifetime: {{.IKELifetime}}
+{{- end}}
+      dpd: {{if .DPD}}{{.DPD}}{{else}}30s{{end}}
+    esp:
+{{- if .ESP}}
+      proposals: {{list .ESP}}
+{{- end}}
+      lifetime: {{if .ESPLifetime}}{{.ESPLifetime}}{{else}}1h{{end}}
+{{- end}}
+`))
+
+func start(end link.End) string {
+	switch {
+	case end.Start:
+		return "always"
+	case end.OnTraffic:
+		return "on-traffic"
+	}
+	return "on-demand"
+}
+
+// list writes a YAML list; addresses of IPv6 need the quotes.
+func list(items any) (string, error) {
+	var texts []string
+	switch v := items.(type) {
+	case []netip.Prefix:
+		for _, p := range v {
+			texts = append(texts, fmt.Sprintf("%q", p))
+		}
+	case []netip.Addr:
+		for _, a := range v {
+			texts = append(texts, fmt.Sprintf("%q", a))
+		}
+	case []string:
+		for _, s := range v {
+			texts = append(texts, fmt.Sprintf("%q", s))
+		}
+	default:
+		return "", fmt.Errorf("gateway: no list of %T", items)
+	}
+	return "[" + strings.Join(texts, ", ") + "]", nil
+}
+
+// Configure writes the configuration anew, with a file for each key. A running
+// gateway reads it at the next Reload.
+func (g *Gateway) Configure(ends ...link.End) error {
+	directory := filepath.Dir(g.config)
+	var addresses []netip.Addr
+	for _, end := range ends {
+		if !slices.Contains(addresses, end.Local) {
+			addresses = append(addresses, end.Local)
+		}
+		path := filepath.Join(directory, g.space.Role+"-"+end.Connection()+".psk")
+		if err := os.WriteFile(path, []byte(end.PSK+"\n"), 0o600); err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
+	}
+	var b strings.Builder
+	err := configuration.Execute(&b, struct {
+		Name, Socket string
+		Addresses    []netip.Addr
+		Ends         []link.End
+	}{g.space.Role, g.socket, addresses, ends})
+	if err == nil {
+		err = os.WriteFile(g.config, []byte(strings.TrimPrefix(b.String(), "\n")), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	return nil
+}
+
+// Reload makes the running gateway read its configuration again.
+func (g *Gateway) Reload() error {
+	if g.process == nil {
+		return errors.New("gateway: reload: it does not run")
+	}
+	return g.process.Hangup()
+}

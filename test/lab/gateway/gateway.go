@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"causeway/test/lab/link"
+	"causeway/test/lab/world"
+)
+
+// exitDown is the exit status of `causeway status` when a wanted connection is
+// down; its output is as good as with 0.
+const exitDown = 3
+
+// Build builds the gateway into a directory and gives the program's path.
+func Build(ctx context.Context, directory string) (string, error) {
+	path := filepath.Join(directory, "causeway")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "causeway/cmd/causeway")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("gateway: build: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return path, nil
+}
+
+// Gateway is one running instance. Not safe for concurrent use but for Status.
+type Gateway struct {
+	space   *world.Namespace
+	program string
+	config  string // file
+	socket  string
+	name    string
+
+	process *world.Process
+}
+
+// New prepares a gateway with these connections for the namespace.
+func New(program string, space *world.Namespace, directory string, ends ...link.End) (*Gateway, error) {
+	g := Prepare(program, space, filepath.Join(directory, space.Role+".yaml"), filepath.Join(directory, space.Role+".sock"))
+	return g, g.Configure(ends...)
+}
+
+// Prepare is New with a configuration file that is there already.
+func Prepare(program string, space *world.Namespace, config, socket string) *Gateway {
+	return &Gateway{space: space, program: program, config: config, socket: socket, name: "causeway-" + space.Role}
+}
+
+// Start starts the gateway and waits until it answers on its socket.
+func (g *Gateway) Start(ctx context.Context) error {
+	p, err := g.space.Start(g.name, g.program, "run", "-c", g.config)
+	if err != nil {
+		return err
+	}
+	g.process = p
+	return world.Eventually(ctx, "the gateway's socket", func() error {
+		if err := p.Running(); err != nil {
+			return err
+		}
+		_, err := g.Status(ctx)
+		return err
+	})
+}
+
+// Status is what `causeway status -o json` says.
+func (g *Gateway) Status(ctx context.Context) (*Status, error) {
+	out, err := g.Command(ctx, "status", "-o", "json")
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitDown) {
+		return nil, err
+	}
+	s := new(Status)
+	d := json.NewDecoder(strings.NewReader(out))
+	if err := d.Decode(s); err != nil {
+		return nil, fmt.Errorf("gateway: status -o json: %w in:\n%s", err, out)
+	}
+	return s, nil
+}
+
+// Command runs one of the program's other commands against this gateway and
+// gives its standard output.
+func (g *Gateway) Command(ctx context.Context, arguments ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, g.program, append(arguments, "--socket", g.socket)...)
+	var out, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problem
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("gateway: %s: %w: %s", strings.Join(arguments, " "), err, strings.TrimSpace(problem.String()))
+	}
+	return out.String(), nil
+}
+
+// PID is its process ID.
+func (g *Gateway) PID() int { return g.process.PID() }
+
+// Running is nil while it runs.
+func (g *Gateway) Running() error { return g.process.Running() }
+
+// Kill ends it with SIGKILL.
+func (g *Gateway) Kill() { g.process.Kill() }
+
+// Stop ends it with SIGTERM and expects exit status 0.
+func (g *Gateway) Stop(ctx context.Context) error { return g.process.Terminate(ctx) }
+
+// RekeyChild replaces the Child SAs and waits for the result.
+func (g *Gateway) RekeyChild(ctx context.Context) error {
+	_, err := g.Command(ctx, "rekey", link.Name, "--child")
+	return err
+}
+
+// Config is the configuration file.
+func (g *Gateway) Config() string { return g.config }
+
+// Log is the file that has its output.
+func (g *Gateway) Log() string { return g.space.LogFile(g.name) }

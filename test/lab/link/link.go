@@ -1,0 +1,88 @@
+// Package link describes one tunnel independently of who runs it, so that the
+// same scenario configures this project's gateway and a strongSwan.
+//
+// It holds values only.
+package link
+
+import (
+	"net/netip"
+	"time"
+
+	"causeway/test/lab/world"
+)
+
+// Name is what a scenario with one connection calls it.
+const Name = "link"
+
+// End is what one gateway is told about the tunnel.
+type End struct {
+	// Name is the connection's; empty: link.Name.
+	Name string
+
+	Local  netip.Addr // outer
+	Remote netip.Addr // outer; the zero value: any
+
+	// LocalIdentity and RemoteIdentity may be empty: the addresses, or with a
+	// Remote of any, whatever the peer names itself.
+	LocalIdentity, RemoteIdentity string
+	PSK                           string
+
+	LocalNetworks, RemoteNetworks []netip.Prefix
+
+	// IKE and ESP are proposals in strongSwan's keywords; none: the defaults.
+	IKE, ESP []string
+
+	// Start brings the tunnel up and keeps it so; otherwise this end waits.
+	Start bool
+	// OnTraffic brings the tunnel up when a packet wants it. strongSwan's
+	// userspace ESP cannot do that.
+	OnTraffic bool
+	// PolicyBased makes the networks the selectors. strongSwan does so always.
+	PolicyBased bool
+	// Split gives each pair of networks a Child SA of its own, called link-0,
+	// link-1, ... Only strongSwan can be told so.
+	Split bool
+	// DPD is the liveness interval, IKELifetime and ESPLifetime when an SA is
+	// rekeyed; 0 leaves the default.
+	DPD, IKELifetime, ESPLifetime time.Duration
+}
+
+// Connection is the connection's name.
+func (e End) Connection() string {
+	if e.Name == "" {
+		return Name
+	}
+	return e.Name
+}
+
+// Pair gives the two ends of a tunnel between the sites of a World, over IPv4,
+// for their first IPv4 and their IPv6 network. End A starts it.
+func Pair() (a, b End) {
+	networks := func(s world.Site) []netip.Prefix {
+		return []netip.Prefix{s.Networks[0], s.Networks[2]}
+	}
+	a = End{
+		Local:          world.SiteA.Outer4,
+		Remote:         world.SiteB.Outer4,
+		LocalIdentity:  "a.lab.example",
+		RemoteIdentity: "b.lab.example",
+		PSK:            "a key that both ends of the laboratory know",
+		LocalNetworks:  networks(world.SiteA),
+		RemoteNetworks: networks(world.SiteB),
+		IKE:            []string{"aes256gcm16-prfsha384-ecp384"},
+		ESP:            []string{"aes256gcm16"},
+		Start:          true,
+	}
+	return a, a.Peer()
+}
+
+// Peer is the same tunnel as the other end is told about it, which waits where
+// this one starts.
+func (e End) Peer() End {
+	p := e
+	p.Local, p.Remote = e.Remote, e.Local
+	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
+	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
+	p.Start, p.OnTraffic = !e.Start, false
+	return p
+}

@@ -1,0 +1,206 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/link"
+	"causeway/test/lab/strongswan"
+	"causeway/test/lab/world"
+)
+
+// scene is one test's network and what runs in it. Its methods end the test
+// when they fail, so they belong to the test's goroutine.
+type scene struct {
+	*world.World
+	t   *testing.T
+	ctx context.Context
+}
+
+var scenes atomic.Uint64
+
+// sceneTimeout bounds a test; lookTimeout bounds one wait in it.
+const (
+	sceneTimeout = 3 * time.Minute
+	lookTimeout  = 45 * time.Second
+)
+
+// newScene makes the network of a test that may run beside others.
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	t.Parallel()
+	require(t)
+	dir, err := os.MkdirTemp("", "causeway-lab-"+strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())+"-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sceneTimeout)
+	s := &scene{t: t, ctx: ctx}
+	t.Cleanup(func() {
+		cancel()
+		if s.World != nil {
+			if err := s.Close(); err != nil {
+				t.Errorf("take the network down: %v", err)
+			}
+		}
+		if t.Failed() {
+			t.Logf("logs, configurations and the capture are kept in %s", dir)
+			return
+		}
+		_ = os.RemoveAll(dir) // it is below the temporary directory
+	})
+	prefix := fmt.Sprintf("%s-%d-%d", family, os.Getpid(), scenes.Add(1))
+	s.World, err = world.New(ctx, world.Options{Prefix: prefix, Dir: dir})
+	s.must(err)
+	_, err = s.Capture(ctx, "router")
+	s.must(err)
+	return s
+}
+
+func (s *scene) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// eventually waits until check gives nil.
+func (s *scene) eventually(what string, check func() error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, lookTimeout)
+	defer cancel()
+	s.must(world.Eventually(ctx, what, check))
+}
+
+// causeway starts our gateway.
+func (s *scene) causeway(space *world.Namespace, ends ...link.End) *gateway.Gateway {
+	s.t.Helper()
+	g, err := gateway.New(program, space, s.Dir, ends...)
+	s.must(err)
+	s.must(g.Start(s.ctx))
+	return g
+}
+
+// strongswan starts a strongSwan.
+func (s *scene) strongswan(space *world.Namespace, ends ...link.End) *strongswan.Daemon {
+	s.t.Helper()
+	d, err := strongswan.New(space, s.Dir, ends...)
+	s.must(err)
+	s.must(d.Start(s.ctx))
+	return d
+}
+
+// status is what our gateway says of a connection now.
+func (s *scene) status(g *gateway.Gateway, name string) *gateway.Connection {
+	s.t.Helper()
+	status, err := g.Status(s.ctx)
+	s.must(err)
+	c := status.Connection(name)
+	if c == nil {
+		s.t.Fatalf("the gateway knows no connection %s", name)
+	}
+	return c
+}
+
+// up waits until our gateway says that the connection carries traffic.
+func (s *scene) up(g *gateway.Gateway) *gateway.Connection {
+	s.t.Helper()
+	return s.upNamed(g, link.Name)
+}
+
+func (s *scene) upNamed(g *gateway.Gateway, name string) *gateway.Connection {
+	s.t.Helper()
+	var c *gateway.Connection
+	s.eventually("connection "+name+" to be up", func() error {
+		status, err := g.Status(s.ctx)
+		if err != nil {
+			return errors.Join(err, g.Running())
+		}
+		var up bool
+		if c, up = status.Up(name); !up {
+			return fmt.Errorf("it is %s", describe(c))
+		}
+		return nil
+	})
+	return c
+}
+
+func describe(c *gateway.Connection) string {
+	if c == nil {
+		return "unknown"
+	}
+	if c.LastError != nil {
+		return fmt.Sprintf("%s: %s: %s", c.State, c.LastError.Reason, c.LastError.Message)
+	}
+	return c.State
+}
+
+// failure waits until the connection's newest failure has that reason.
+func (s *scene) failure(g *gateway.Gateway, name, reason string) *gateway.Error {
+	s.t.Helper()
+	var last *gateway.Error
+	s.eventually("the failure "+reason, func() error {
+		c := s.status(g, name)
+		if last = c.LastError; last == nil || last.Reason != reason {
+			return errors.New(describe(c))
+		}
+		return nil
+	})
+	return last
+}
+
+// swanUp waits until strongSwan has exactly one IKE SA, established, with that
+// many Child SAs installed, and gives it.
+func (s *scene) swanUp(d *strongswan.Daemon, children int) strongswan.IKE {
+	s.t.Helper()
+	var list []strongswan.IKE
+	s.eventually("one IKE SA at strongSwan", func() error {
+		var err error
+		if list, err = d.SAs(s.ctx); err != nil {
+			return err
+		}
+		if len(list) != 1 || len(strongswan.Up(list)) != 1 || len(list[0].Children) != children {
+			return fmt.Errorf("its SAs: %+v", list)
+		}
+		for _, c := range list[0].Children {
+			if c.State != "INSTALLED" {
+				return fmt.Errorf("its SAs: %+v", list)
+			}
+		}
+		return nil
+	})
+	return list[0]
+}
+
+// ping sends count echo requests and wants every one answered.
+func (s *scene) ping(from *world.Namespace, to netip.Addr, count int) {
+	s.t.Helper()
+	_, err := from.Run(s.ctx, "ping", "-n", "-q", "-i", "0.02", "-W", "2", "-c", fmt.Sprint(count), to.String())
+	s.must(err)
+}
+
+// pingBoth pings from client to client, both ways, for each pair of networks.
+func (s *scene) pingBoth(end link.End) {
+	s.t.Helper()
+	a, b := s.clients(end)
+	for i := range end.LocalNetworks {
+		s.ping(a, world.ClientIn(end.RemoteNetworks[i]), 5)
+		s.ping(b, world.ClientIn(end.LocalNetworks[i]), 5)
+	}
+}
+
+// clients gives the clients of the end's own site and of the other.
+func (s *scene) clients(end link.End) (own, other *world.Namespace) {
+	if end.LocalNetworks[0] == world.SiteA.Networks[0] || end.Local == world.SiteA.Outer4 || end.Local == world.SiteA.Outer6 {
+		return s.ClientA, s.ClientB
+	}
+	return s.ClientB, s.ClientA
+}

@@ -1,0 +1,161 @@
+package strongswan
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
+
+	"causeway/test/lab/link"
+)
+
+// plugins are loaded in this order: kernel-libipsec has to come before
+// kernel-netlink, which then serves routes and addresses only.
+const plugins = `openssl random nonce aes gcm ccm chapoly ctr sha1 sha2 hmac kdf x509 pubkey pem pkcs1 pkcs8
+revocation constraints curve25519 des cmac socket-default updown kernel-libipsec kernel-netlink vici`
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"join":     strings.Join,
+	"prefixes": prefixes,
+	"children": children,
+	"seconds":  func(d time.Duration) int { return int(d.Seconds()) },
+}).Parse(`
+{{define "strongswan.conf" -}}
+charon {
+  load_modular = yes
+  plugins {
+{{- range .Plugins}}
+    {{.}} {
+      load = yes
+{{- if eq . "kernel-libipsec"}}
+      allow_peer_ts = yes
+{{- else if eq . "vici"}}
+      socket = unix://{{$.Socket}}
+{{- end}}
+    }
+{{- end}}
+  }
+  filelog {
+    log {
+      path = {{.Log}}
+      default = 1
+      ike = 2
+      flush_line = yes
+    }
+  }
+}
+swanctl {
+  load = pem pkcs1 pkcs8 x509 revocation constraints pubkey openssl random nonce
+}
+{{end}}
+
+{{define "swanctl.conf" -}}
+connections {
+{{- range .}}
+  {{.Connection}} {
+    version = 2
+    local_addrs = {{.Local}}
+    remote_addrs = {{if .Remote.IsValid}}{{.Remote}}{{else}}%any{{end}}
+{{- with .IKE}}
+    proposals = {{join . ","}}
+{{- end}}
+    keyingtries = {{if .Start}}0{{else}}1{{end}}
+{{- if .DPD}}
+    dpd_delay = {{seconds .DPD}}
+{{- end}}
+{{- if .IKELifetime}}
+    rekey_time = {{seconds .IKELifetime}}
+{{- end}}
+    local {
+      auth = psk
+{{- with .LocalIdentity}}
+      id = {{.}}
+{{- end}}
+    }
+    remote {
+      auth = psk
+{{- with .RemoteIdentity}}
+      id = {{.}}
+{{- end}}
+    }
+    children {
+{{- $end := .}}
+{{- range children .}}
+      {{.Name}} {
+        local_ts = {{prefixes .Local}}
+        remote_ts = {{prefixes .Remote}}
+{{- with $end.ESP}}
+        esp_proposals = {{join . ","}}
+{{- end}}
+{{- if $end.ESPLifetime}}
+        rekey_time = {{seconds $end.ESPLifetime}}
+{{- end}}
+{{- if $end.Start}}
+        start_action = start
+        close_action = start
+        dpd_action = restart
+{{- end}}
+      }
+{{- end}}
+    }
+  }
+{{- end}}
+}
+secrets {
+{{- range .}}
+  ike-{{.Connection}} {
+    id-local = {{or .LocalIdentity .Local}}
+{{- if or .RemoteIdentity .Remote.IsValid}}
+    id-remote = {{or .RemoteIdentity .Remote}}
+{{- end}}
+    secret = "{{.PSK}}"
+  }
+{{- end}}
+}
+{{end}}`))
+
+func prefixes(list []netip.Prefix) string {
+	var texts []string
+	for _, p := range list {
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, ",")
+}
+
+// selectors are those of one Child SA.
+type selectors struct {
+	Name          string
+	Local, Remote []netip.Prefix
+}
+
+func children(end link.End) []selectors {
+	if !end.Split {
+		return []selectors{{end.Connection(), end.LocalNetworks, end.RemoteNetworks}}
+	}
+	var list []selectors
+	for i := range end.LocalNetworks {
+		list = append(list, selectors{fmt.Sprintf("%s-%d", end.Connection(), i), end.LocalNetworks[i : i+1], end.RemoteNetworks[i : i+1]})
+	}
+	return list
+}
+
+// write makes the directory of one daemon.
+func (d *Daemon) write(ends []link.End) error {
+	settings := struct {
+		Plugins     []string
+		Socket, Log string
+	}{strings.Fields(plugins), d.socket(), d.Log()}
+	for name, data := range map[string]any{"strongswan.conf": settings, "swanctl.conf": ends} {
+		var b strings.Builder
+		if err := templates.ExecuteTemplate(&b, name, data); err != nil {
+			return fmt.Errorf("strongswan: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(b.String()), 0o600); err != nil {
+			return fmt.Errorf("strongswan: %w", err)
+		}
+	}
+	return nil
+}
