@@ -18,8 +18,8 @@ type acceptor struct {
 	actions []sa.Action
 }
 
-func newAcceptor(e *Engine, m *ikev2.Acceptor) *acceptor {
-	a := &acceptor{engine: e, inbox: newInbox(), machine: m}
+func newAcceptor(e *Engine) *acceptor {
+	a := &acceptor{engine: e, inbox: newInbox(), machine: e.newAcceptorMachine()}
 	a.perform = performer{engine: e, inbox: a.inbox, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
@@ -44,6 +44,7 @@ func (a *acceptor) run(ctx context.Context) {
 }
 
 func (a *acceptor) step(ev sa.Event) {
+	defer a.contain()
 	a.actions = a.machine.Step(a.actions[:0], time.Now(), ev)
 	for _, act := range a.actions {
 		if a.perform.perform(act) {

@@ -54,6 +54,7 @@ type Engine struct {
 	running sync.WaitGroup
 
 	acceptor *acceptor
+	gate     *cookie.Gate // the acceptor's goroutine's
 
 	mu     sync.Mutex // writers of owners
 	owners atomic.Pointer[ownerSet]
@@ -92,14 +93,16 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
-	e := &Engine{cfg: cfg, workers: make(chan struct{}, runtime.NumCPU()), spis: spiTable{m: map[uint64]*inbox{}}}
+	e := &Engine{cfg: cfg, gate: gate, workers: make(chan struct{}, runtime.NumCPU()), spis: spiTable{m: map[uint64]*inbox{}}}
 	e.owners.Store(&ownerSet{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.acceptor = newAcceptor(e, ikev2.NewAcceptor(ikev2.AcceptorConfig{
-		Candidates: e.candidates, Random: cfg.Random, Gate: gate,
-	}))
+	e.acceptor = newAcceptor(e)
 	e.running.Go(func() { e.acceptor.run(e.ctx) })
 	return e, nil
+}
+
+func (e *Engine) newAcceptorMachine() *ikev2.Acceptor {
+	return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidates, Random: e.cfg.Random, Gate: e.gate})
 }
 
 // Receive takes one IKE message without its non-ESP marker. It copies b and

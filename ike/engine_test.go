@@ -230,3 +230,32 @@ func TestHostileDatagramsAreIgnored(t *testing.T) {
 		wantUp(t, b, "to-left")
 	})
 }
+
+func TestAPanicCostsOneConnection(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, n *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		c := n.host(t, "192.0.2.3")
+		defer c.close()
+		c.set(connection(t, "to-left", left, "a third key", StartOnDemand))
+		a.set(connection(t, "to-right", right, "a long shared key", StartAlways), connection(t, "to-third", "192.0.2.3", "a third key", StartAlways))
+		time.Sleep(5 * time.Second)
+		untouched := a.status("to-third").IKE[0].SPIi
+		a.random.tripped.Store(true)
+		if err := a.engine.Rekey(t.Context(), "to-right", true, false); err == nil {
+			t.Fatal("the rekey did not meet the panic")
+		}
+		if r, ok := last[sa.Failed](a); !ok || r.Failure.Reason != sa.ReasonInternal {
+			t.Errorf("reported %+v, want the defect", r)
+		}
+		time.Sleep(5 * time.Minute)
+		if s := a.status("to-right"); s.State != StateUp {
+			t.Errorf("five minutes after the panic the connection is %s: %+v", s.State, s.LastFailure)
+		}
+		if s := a.status("to-third"); s.State != StateUp || s.IKE[0].SPIi != untouched {
+			t.Error("a panic of one connection touched another")
+		}
+		if in, out := a.data.installed(); in != 2 || out != 2 {
+			t.Errorf("%d inbound and %d outbound SAs, want two of each", in, out)
+		}
+	})
+}

@@ -2,9 +2,11 @@ package ike
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +37,21 @@ type host struct {
 	address netip.Addr
 	engine  *Engine
 	data    *fakeDataPath
+	random  *trippedReader
 
 	mu      sync.Mutex
 	reports []sa.Report
+}
+
+// trippedReader is entropy that panics once when it was tripped: the way to
+// make a machine panic.
+type trippedReader struct{ tripped atomic.Bool }
+
+func (r *trippedReader) Read(b []byte) (int, error) {
+	if r.tripped.CompareAndSwap(true, false) {
+		panic("out of entropy")
+	}
+	return rand.Read(b)
 }
 
 func newNetwork() *network { return &network{hosts: map[netip.Addr]*host{}} }
@@ -45,9 +59,12 @@ func newNetwork() *network { return &network{hosts: map[netip.Addr]*host{}} }
 func (n *network) host(t *testing.T, address string) *host {
 	t.Helper()
 	h := &host{t: t, net: n, address: netip.MustParseAddr(address), data: newFakeDataPath()}
+	n.mu.Lock()
 	n.hosts[h.address] = h
+	n.mu.Unlock()
 	var err error
-	h.engine, err = NewEngine(EngineConfig{Transport: h, DataPath: h.data, Report: h.report})
+	h.random = &trippedReader{}
+	h.engine, err = NewEngine(EngineConfig{Transport: h, DataPath: h.data, Report: h.report, Random: h.random})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type owner struct {
 	// unusable are the Child SAs, by inbound SPI, that the data path refused,
 	// until the machine removes them.
 	unusable map[uint32]bool
+	// installed are the inbound SPIs of this connection in the data path.
+	installed map[uint32]bool
 	// heard is the newest proof of life that the machine was told of.
 	heard time.Time
 	// refused is set once an attempt found the local network refusing.
@@ -48,21 +50,25 @@ type owner struct {
 }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown, unusable: map[uint32]bool{}}
+	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, inbox: o.inbox, step: o.step, sendFailed: o.sendFailed}
-	o.machine = ikev2.New(ikev2.Config{
-		Settings:    c.Settings,
-		Random:      e.cfg.Random,
-		AllocateSPI: e.cfg.DataPath.AllocateSPI,
-		Retransmit:  e.cfg.Retransmit,
-		NATPort:     e.cfg.NATPort,
-	})
+	o.machine = o.newMachine()
 	if c.Start == StartAlways && o.initiates() {
 		o.keep.want(time.Now(), true)
 	}
 	o.publish()
 	return o
+}
+
+func (o *owner) newMachine() *ikev2.Machine {
+	return ikev2.New(ikev2.Config{
+		Settings:    o.conn.Settings,
+		Random:      o.engine.cfg.Random,
+		AllocateSPI: o.engine.cfg.DataPath.AllocateSPI,
+		Retransmit:  o.engine.cfg.Retransmit,
+		NATPort:     o.engine.cfg.NATPort,
+	})
 }
 
 // initiates tells whether this side may start an IKE SA.
@@ -107,8 +113,8 @@ func (o *owner) run() {
 func (o *owner) finish() {
 	close(o.inbox.done)
 	o.cancel()
-	for _, c := range o.machine.Snapshot().Children {
-		o.engine.cfg.DataPath.RemoveChild(o.name(), c.Child.SPIIn)
+	for spi := range o.installed {
+		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
 	o.engine.spis.releaseAll(o.inbox)
 	for _, w := range o.waiters {
@@ -151,6 +157,7 @@ func (o *owner) reportLife() {
 
 // step is the only place where the machine moves.
 func (o *owner) step(ev sa.Event) {
+	defer o.contain()
 	now := time.Now()
 	actions := o.machine.Step(o.actions[:0], now, ev)
 	o.actions = nil // a refused action may step the machine again
@@ -172,6 +179,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	dp := o.engine.cfg.DataPath
 	switch a := act.(type) {
 	case sa.InstallInbound:
+		o.installed[a.Child.SPIIn] = true
 		if err := dp.InstallInbound(o.name(), a.Child); err != nil {
 			o.dataPathRefused(a.Child, err)
 		}
@@ -184,6 +192,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		}
 	case sa.RemoveChild:
 		delete(o.unusable, a.SPIIn)
+		delete(o.installed, a.SPIIn)
 		dp.RemoveChild(o.name(), a.SPIIn)
 	case sa.MoveChildren:
 		dp.MoveChildren(o.name(), a.Local, a.Remote)

@@ -1,0 +1,58 @@
+package ike
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+)
+
+// A machine does not panic on anything that the network sends; its fuzzers
+// look for that. Should one do it all the same, it costs that connection its
+// SAs and not a thousand others theirs.
+
+// contain is deferred around everything that a machine does. It replaces a
+// machine that panicked by a new one and reports the defect.
+func (o *owner) contain() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	now := time.Now()
+	for spi := range o.installed {
+		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
+	}
+	clear(o.installed)
+	clear(o.unusable)
+	o.engine.spis.releaseAll(o.inbox)
+	o.machine, o.state, o.actions = o.newMachine(), ikev2.StateDown, nil
+	report := defect(o.name(), cause)
+	o.engine.cfg.Report(report)
+	o.observe(report, now)
+	o.keep.failed(now, rand.Float64())
+	o.answerWaiters()
+	o.publish()
+}
+
+// contain drops all half-open SAs of an acceptor that panicked.
+func (a *acceptor) contain() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	a.engine.spis.releaseAll(a.inbox)
+	a.machine, a.actions = a.engine.newAcceptorMachine(), nil
+	a.engine.cfg.Report(defect("", cause))
+}
+
+func defect(connection string, cause any) sa.Failed {
+	return sa.Failed{Connection: connection, Failure: &sa.Failure{
+		Reason:  sa.ReasonInternal,
+		Message: fmt.Sprintf("a defect of this program: %v", cause),
+		Local:   string(debug.Stack()),
+		Hint:    "please report this; the SAs that it concerned were dropped and are made again",
+	}}
+}
