@@ -12,8 +12,9 @@ const garbagePercent = 400
 
 // spareProcessors prepares the scheduler for movers goroutines that spend their
 // time in system calls. Coming back from one needs a free P; with no more of
-// them than processors, packets wait for one (docs/performance.md). GOMAXPROCS
-// and GOGC in the environment go first.
+// them than processors, packets wait for one: on 2 processors TCP through two
+// gateways gains a fifth to a third from 12 instead of 2. GOMAXPROCS and GOGC in
+// the environment go first.
 func spareProcessors(movers int) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*movers+2))
