@@ -290,4 +290,8 @@ func (s *ikeSA) expireChild(c *child) {
 		c.state = childDeleting
 	}
 	s.m.uninstall(c.Child)
+	if c.outbound == outboundActive {
+		c.outbound = outboundRegistered
+		s.m.promote(c.Name)
+	}
 }

@@ -19,6 +19,8 @@ import (
 const (
 	duplicateWait    = 2 * time.Second
 	duplicateForeign = 20 * time.Second
+	// duplicateProof is how long the peer may take to show that it has the other.
+	duplicateProof = 3 * time.Second
 )
 
 // supersede looks for other IKE SAs when s was established. since is when s
@@ -57,18 +59,26 @@ func (m *Machine) chooseDuplicate(a, b *ikeSA) {
 	loser.duplicateAt = m.now.Add(wait)
 }
 
-// endDuplicate deletes the lesser of two IKE SAs, if the other is still there.
+// endDuplicate deletes the lesser of two IKE SAs, if the other is still there
+// and the peer still speaks on it: a peer may have lost the one that should
+// stay.
 func (s *ikeSA) endDuplicate() {
 	for _, o := range s.m.sas {
-		if o != s && (o.state == established || o.state == rekeying) && !o.wantDelete && !o.lesser {
-			s.replaced, s.wantDelete = true, true
-			for _, c := range o.children {
-				if c.outbound == outboundActive {
-					o.activate(c) // before those of s go
-				}
-			}
+		if o == s || o.state != established && o.state != rekeying || o.wantDelete || o.lesser {
+			continue
+		}
+		if !o.spokeAt.After(s.establishedAt) {
+			o.wantCheck = true
+			s.duplicateAt = s.m.now.Add(duplicateProof)
 			return
 		}
+		s.replaced, s.wantDelete = true, true
+		for _, c := range o.children {
+			if c.outbound == outboundActive {
+				o.activate(c) // before those of s go
+			}
+		}
+		return
 	}
 	s.lesser = false
 }

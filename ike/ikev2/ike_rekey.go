@@ -179,8 +179,10 @@ func (s *ikeSA) successor(a association, suite transform.Suite, shared []byte) (
 	return n, nil
 }
 
-// bequeath moves the Child SAs to n. The old IKE SA waits for its deletion.
+// bequeath moves the Child SAs to n, and what was to happen to the IKE SA with
+// them. The old IKE SA waits for its deletion.
 func (s *ikeSA) bequeath(n *ikeSA) {
+	n.wantDelete = n.wantDelete || s.wantDelete
 	n.children = append(n.children, s.children...)
 	s.children = nil
 	s.turn(causeReplaced)

@@ -42,7 +42,8 @@ type ikeSA struct {
 
 	createdAt     time.Time
 	establishedAt time.Time
-	heardAt       time.Time
+	heardAt       time.Time // of IKE or ESP
+	spokeAt       time.Time // of this IKE SA
 	rekeyAt       time.Time // zero: never
 	expireAt      time.Time // zero: never
 	lingerUntil   time.Time // end of adopted, superseded, lingering

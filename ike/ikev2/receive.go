@@ -131,7 +131,7 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 // witness notes that an authentic message came: the peer is alive, and where it
 // came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
 func (s *ikeSA) witness(msg *message, d sa.Datagram) {
-	s.heardAt = s.m.now
+	s.heardAt, s.spokeAt = s.m.now, s.m.now
 	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
 	if s.state == adopted || s.nat.remote {
 		s.relocate(d.Local, d.Remote)

@@ -127,7 +127,7 @@ func (s *ikeSA) runTimers() {
 	if s.m.due(s.rekeyAt) || s.window.nextID >= lastMessageID || s.window.expectID >= lastMessageID {
 		s.wantRekey, s.rekeyAt = true, time.Time{}
 	}
-	s.wantCheck = s.m.due(s.livenessAt())
+	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
 		if s.m.due(c.expireAt) {
 			s.expireChild(c)

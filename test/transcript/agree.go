@@ -38,6 +38,9 @@ func Agree(w *World) error {
 // Broken reports whether an IKE SA ended other than by a rekey, or a
 // Child SA by its hard lifetime: then the tunnel may be down for a while.
 func (w *World) Broken() bool {
+	if w.disrupted {
+		return true
+	}
 	for _, h := range []*Host{w.A, w.B} {
 		for _, r := range h.Reports {
 			switch r := r.(type) {

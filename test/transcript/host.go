@@ -275,4 +275,15 @@ func describeFailure(f *sa.Failure) string {
 }
 
 // Crash restarts the host, with a gate of default limits.
-func (h *Host) Crash() { h.Restart(cookie.Config{}) }
+func (h *Host) Crash() {
+	h.world.disrupted = true
+	h.Restart(cookie.Config{})
+}
+
+// limit is the data path's word that the Child SA in use reached a limit.
+func (h *Host) limit(hard bool) {
+	if c := h.Sends("net"); c != nil {
+		h.world.disrupted = h.world.disrupted || hard
+		h.Step(sa.LifetimeHit{SPI: c.SPIIn, Hard: hard})
+	}
+}

@@ -26,7 +26,7 @@ func TestRandomLife(t *testing.T) {
 		w.DeliverAll()
 		loss := rapid.IntRange(0, 25).Draw(t, "loss in percent")
 		broken := false
-		for range rapid.IntRange(10, 2000).Draw(t, "seconds") {
+		for range rapid.IntRange(700, 3000).Draw(t, "seconds") {
 			w.Advance(time.Second, false)
 			for range len(w.Network) {
 				weather(t, w, loss)

@@ -39,6 +39,20 @@ func TestRandomRekey(t *testing.T) {
 	})
 }
 
+// TestRandomEverything does all of it, and lets the data path end Child SAs: the
+// tunnel may be down for a while, and comes back by itself.
+func TestRandomEverything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		misfortune(t, w, []string{
+			"up a", "up b", "restart a", "down a", "rekey a", "rekey b", "rekey ike a", "rekey ike b",
+			"soft a", "soft b", "hard a", "hard b", "advance", "advance",
+		}, false)
+		converge(t, w)
+	})
+}
+
 // randomWorld is two hosts that agree, with or without perfect forward secrecy.
 func randomWorld(t *rapid.T) (*World, *[]string) {
 	a, b := Pair()
@@ -116,6 +130,10 @@ func disturb(w *World, what string, i int) {
 		w.A.Step(sa.Rekey{IKE: true})
 	case what == "rekey ike b":
 		w.B.Step(sa.Rekey{IKE: true})
+	case what == "soft a" || what == "hard a":
+		w.A.limit(what == "hard a")
+	case what == "soft b" || what == "hard b":
+		w.B.limit(what == "hard b")
 	case what == "rekey both a":
 		w.A.Step(sa.Rekey{IKE: true, Children: true})
 	}

@@ -155,7 +155,7 @@ func (p *play) host(command, name, what string) error {
 	case "traffic": // ESP arrived at the host
 		h.Step(sa.InboundTraffic{})
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
-		h.Step(sa.LifetimeHit{SPI: h.Sends("net").SPIIn, Hard: what == "hard"})
+		h.limit(what == "hard")
 	case "crash": // lose all state
 		h.Crash()
 	case "guard": // every IKE_SA_INIT needs a cookie from now on

@@ -39,16 +39,17 @@ type World struct {
 	Network []*Packet // sent and not delivered, the oldest first
 	// NAT, when set, stands before a: b sees a's datagrams come from it.
 	NAT netip.Addr
-	// natPort is the mapping of a's ports: NATShift is added.
+	// NATShift is what the NAT adds to a's ports.
 	NATShift uint16
 	// HoldWork keeps Diffie-Hellman results until Work is called.
 	HoldWork bool
 	// Faults are broken invariants, for tests to look at.
 	Faults []string
 
-	log     func(string)
-	sent    int
-	nextSPI uint32
+	disrupted bool // an end crashed, or a hard limit took a Child SA away
+	log       func(string)
+	sent      int
+	nextSPI   uint32
 }
 
 // Epoch is when every World begins.
