@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
@@ -183,6 +184,9 @@ func (s *ikeSA) successor(a association, suite transform.Suite, shared []byte) (
 // them. The old IKE SA waits for its deletion.
 func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantDelete = n.wantDelete || s.wantDelete
+	if s.lesser {
+		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
+	}
 	n.children = append(n.children, s.children...)
 	s.children = nil
 	s.turn(causeReplaced)
