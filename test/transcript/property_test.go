@@ -117,6 +117,7 @@ func disturb(w *World, what string, i int) {
 	case what == "up b":
 		w.B.Up()
 	case what == "down a":
+		w.disrupted = true
 		w.A.Step(sa.Down{})
 	case what == "restart a":
 		w.A.Crash()

@@ -46,7 +46,7 @@ type World struct {
 	// Faults are broken invariants, for tests to look at.
 	Faults []string
 
-	disrupted bool // an end crashed, or a hard limit took a Child SA away
+	disrupted bool // an end crashed or left, or a hard limit took a Child SA away
 	log       func(string)
 	sent      int
 	nextSPI   uint32
