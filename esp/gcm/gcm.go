@@ -34,13 +34,21 @@ const (
 // ErrOpen says that a ciphertext or its additional data are not authentic.
 var ErrOpen = errors.New("gcm: message is not authentic")
 
-// Key seals and opens under one AES key.
+// Key seals and opens under one AES key. It must not be copied: the expanded key
+// is erased with the original.
 type Key struct {
+	_        noCopy
 	form     form
 	tag      int
 	schedule *schedule   // of the assembly forms
 	standard cipher.AEAD // of the portable one
 }
+
+// noCopy makes go vet report copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 // NewKey expands a key of 16, 24 or 32 bytes, for tags of TagSize. The form is
 // the one in use at this moment and stays. The bytes of key are not kept.

@@ -59,20 +59,17 @@ func (s *schedule) expand(key []byte) {
 
 // hashPowers makes the powers of H = E(K, 0).
 func (s *schedule) hashPowers() {
-	var h [16]byte
-	encryptZero(s, &h)
-	high, low := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
-	// mulX_POLYVAL of RFC 8452 appendix A
-	carry := high >> 63
-	high = high<<1 | low>>63 ^ carry*0xc200000000000000
-	low = low<<1 ^ carry
 	last := len(s.powers) - 1
-	binary.LittleEndian.PutUint64(s.powers[last][:], low)
-	binary.LittleEndian.PutUint64(s.powers[last][8:], high)
+	h := &s.powers[last]
+	encryptZero(s, h)
+	// mulX_POLYVAL of RFC 8452 appendix A, after reversing the bytes
+	high, low := binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])
+	carry := high >> 63
+	binary.LittleEndian.PutUint64(h[:], low<<1^carry)
+	binary.LittleEndian.PutUint64(h[8:], high<<1^low>>63^carry*0xc200000000000000)
 	for i := last - 1; i >= 0; i-- {
-		multiply(&s.powers[i], &s.powers[i+1], &s.powers[last])
+		multiply(&s.powers[i], &s.powers[i+1], h)
 	}
-	clear(h[:])
 }
 
 func (s *schedule) erase() { *s = schedule{} }
