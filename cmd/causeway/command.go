@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,9 @@ change; the gateway goes on trying.`
 func newDown(socket *string) *cobra.Command {
 	cmd := newCommand(socket, "down", nil)
 	cmd.Short = "delete a connection's SAs and leave it down"
-	cmd.Long = `Delete a connection's SAs at the peer and leave it down until ` + "`causeway up`" + ` or
-the next start of the gateway.`
+	cmd.Long = `Delete a connection's SAs at the peer and start it no more, until ` + "`causeway up`" + ` or
+the next start of the gateway. A peer that connects is still answered: to end
+that, remove the connection from the configuration, or set it down there, too.`
 	cmd.Example = `  causeway down azure-west`
 	return cmd
 }
@@ -88,7 +90,11 @@ func commandFailed(what string, err error) error {
 		return err
 	}
 	var page page
-	page.printf("%s failed: %s (%s)\n", what, p.Message, p.Reason)
+	message, more, _ := strings.Cut(p.Message, "\n")
+	page.printf("%s failed: %s (%s)\n", what, message, p.Reason)
+	if more != "" {
+		page.printf("%s\n", more)
+	}
 	page.facts(p)
 	return &exitError{exitFailed, page.String()}
 }

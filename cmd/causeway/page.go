@@ -103,7 +103,11 @@ func (p *page) lastError(c *control.Connection) {
 	p.printf("\n%s: %s (%s, %s ago)\n", c.Name, c.LastError.Message, c.LastError.Reason, p.ago(&c.LastError.At))
 	p.facts(&c.LastError.Problem)
 	if c.NextAttempt != nil {
-		p.printf("  next attempt in %s; failed so far: %d\n", p.until(c.NextAttempt), c.Attempt)
+		next := "now"
+		if c.NextAttempt.Sub(p.now) >= time.Second {
+			next = "in " + p.until(c.NextAttempt)
+		}
+		p.printf("  next attempt %s; failed so far: %d\n", next, c.Attempt)
 	}
 }
 

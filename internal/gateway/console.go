@@ -49,6 +49,9 @@ func (c console) EncodeEntry(e zapcore.Entry, fields []zapcore.Field) (*buffer.B
 	texts := map[string]string{}
 	for name, value := range all.Fields {
 		texts[name] = fmt.Sprint(value)
+		if _, ok := value.([]any); ok { // of words, such as addresses
+			texts[name] = strings.ReplaceAll(strings.Trim(texts[name], "[]"), " ", ",")
+		}
 	}
 	line := consoleBuffers.Get()
 	line.AppendTime(e.Time.UTC(), "2006-01-02T15:04:05.000Z07:00")

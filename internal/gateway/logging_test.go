@@ -43,13 +43,14 @@ func logger(t *testing.T, c config.Log, out *bytes.Buffer) *zap.Logger {
 func TestConsoleLines(t *testing.T) {
 	var out bytes.Buffer
 	log := logger(t, config.Log{Level: config.LogInfo, Format: config.LogConsole}, &out)
-	log.Info("gateway started", zap.String("interface", "cw0"), zap.Int("mtu", 1438), zap.String("name", "head office"))
+	log.Info("gateway started", zap.String("interface", "cw0"), zap.Int("mtu", 1438), zap.String("name", "head office"),
+		zap.Strings("listen", []string{"0.0.0.0:500", "[::]:500"}))
 	logEvent(log, eventOf(reportCases[2].report, noon))
 	logEvent(log, eventOf(reportCases[14].report, noon))
 	log.Error("the configuration has errors:\na.yaml:1:2: one\na.yaml:3:4: two", zap.String("hint", "nothing was changed"))
 	log.With(zap.String("connection", "b")).Warn("from\x1b[31m a peer", zap.String("id", "a\nb"))
 	log.Debug("not shown")
-	want := `2030-01-02T12:00:00.000Z INFO  gateway started interface=cw0 mtu=1438 name="head office"
+	want := `2030-01-02T12:00:00.000Z INFO  gateway started interface=cw0 listen=0.0.0.0:500,[::]:500 mtu=1438 name="head office"
 2030-01-02T12:00:00.000Z INFO  azure: IKE SA established with 203.0.113.5 (aes256gcm16-prfsha384-ecp384) local=198.51.100.10:4500 local_identity=hq.example.com nat=local remote=203.0.113.5:4500 role=initiator spi_i=0000000000000001 spi_r=0000000000000002
 2030-01-02T12:00:00.000Z WARN  azure: the keys differ (authentication_failed) remote=203.0.113.5:4500
     ours: identity hq

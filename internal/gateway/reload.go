@@ -46,7 +46,7 @@ func (g *Gateway) reload(ctx context.Context) (done string, err error) {
 	next, problems := load(g.options)
 	if err := problems.Err(); err != nil {
 		return "", &control.Problem{
-			Reason: control.ReasonBadConfiguration, Message: "the configuration has errors:\n" + problems.Errors().String(),
+			Reason: control.ReasonBadConfiguration, Message: "the configuration has errors\n" + problems.Errors().String(),
 			Hint: "nothing was changed; the running configuration stays in force",
 		}
 	}

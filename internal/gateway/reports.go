@@ -176,15 +176,19 @@ func failed(r sa.Failed) control.Event {
 }
 
 func trace(r sa.MessageTrace) control.Event {
-	arrow := "<-"
+	arrow, preposition := "<-", "from"
 	if r.Sent {
-		arrow = "->"
+		arrow, preposition = "->", "to"
 	}
 	kind := "request"
 	if r.Response {
 		kind = "response"
 	}
-	message := fmt.Sprintf("%s %s %s %d { %s }", arrow, r.Exchange, kind, r.MessageID, r.Summary)
+	content := "{ }"
+	if r.Summary != "" {
+		content = "{ " + r.Summary + " }"
+	}
+	message := fmt.Sprintf("%s %s %s %d %s %v %s", arrow, r.Exchange, kind, r.MessageID, preposition, r.Remote, content)
 	if r.Retransmit > 0 {
 		message += fmt.Sprintf(", retransmission %d", r.Retransmit)
 	}

@@ -83,9 +83,18 @@ func (g *Gateway) start(ctx context.Context) error {
 	}
 	if err == nil {
 		g.log.Info("gateway started", zap.String("name", cfg.Gateway.Name), zap.String("version", g.options.Version),
-			zap.String("interface", g.device.Name()), zap.Int("mtu", g.mtu), zap.Int("connections", len(cfg.Connections)))
+			zap.String("interface", g.device.Name()), zap.Int("mtu", g.mtu), zap.Strings("listen", g.listening()), zap.Int("connections", len(cfg.Connections)))
 	}
 	return err
+}
+
+// listening are the outer addresses and ports.
+func (g *Gateway) listening() []string {
+	var out []string
+	for _, r := range g.conns.Receivers() {
+		out = append(out, r.Local().String())
+	}
+	return out
 }
 
 // wait returns when the gateway is to end: nil if it was asked to.
