@@ -116,8 +116,8 @@ func (o *owner) attemptFailed(f *sa.Failure) {
 	now := time.Now()
 	o.observe(report, now)
 	o.keep.failed(now, rand.Float64())
-	o.answerWaiters()
 	o.publish()
+	o.answerWaiters()
 }
 
 // sendFailed reports a datagram that the local network refuses, once for each

@@ -138,8 +138,8 @@ func (o *owner) begin(begin func(*owner) *waiter) *waiter {
 		w.reply = make(chan error, 1)
 		o.waiters = append(o.waiters, w)
 	}
-	o.answerWaiters()
 	o.publish()
+	o.answerWaiters()
 	return w
 }
 

@@ -33,8 +33,8 @@ func (o *owner) contain() {
 	o.engine.cfg.Report(report)
 	o.observe(report, now)
 	o.keep.failed(now, rand.Float64())
-	o.answerWaiters()
 	o.publish()
+	o.answerWaiters()
 }
 
 // contain drops all half-open SAs of an acceptor that panicked.

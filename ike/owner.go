@@ -248,8 +248,8 @@ func (o *owner) settle(now time.Time) {
 	case is == ikev2.StateDown:
 		o.keep.lost(now, rand.Float64())
 	}
+	o.publish() // first: who waits for the result may look at once
 	o.answerWaiters()
-	o.publish()
 }
 
 // publish renews what Status shows.

@@ -1,16 +1,8 @@
 package ike
 
 import (
-	"time"
-
 	"causeway/ike/sa"
 )
-
-// machine is what an owner drives: an ikev2.Machine or ikev2.Acceptor.
-type machine interface {
-	Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
-	Deadline() time.Time
-}
 
 // performer carries out the actions that machines of every kind have in
 // common. It belongs to one goroutine.
