@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+
+	"causeway/test/lab/world"
+)
+
+// chunk is how much a sender writes at once: as much as the kernel puts into
+// one superpacket.
+const chunk = 64 << 10
+
+// transfer sends random bytes over one TCP connection between clients and
+// compares what arrives by its hash. It is the test's own sender and receiver,
+// with sockets in the clients' namespaces.
+func (s *scene) transfer(from, to *world.Namespace, address netip.Addr, size int) error {
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute)
+	defer cancel()
+	var listener net.Listener
+	err := to.Do(func() (err error) {
+		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(address, 0).String())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	var sender net.Conn
+	err = from.Do(func() (err error) {
+		sender, err = new(net.Dialer).DialContext(ctx, "tcp", listener.Addr().String())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("connect from %s: %w", from.Role, err)
+	}
+	defer sender.Close()
+	receiver, err := listener.Accept()
+	if err != nil {
+		return err
+	}
+	defer receiver.Close()
+	deadline, _ := ctx.Deadline()
+	if err := errors.Join(sender.SetDeadline(deadline), receiver.SetDeadline(deadline)); err != nil {
+		return err
+	}
+	return compare(sender, receiver, size)
+}
+
+// compare sends size bytes and hashes them at both ends.
+func compare(sender, receiver net.Conn, size int) error {
+	sent := make(chan error, 1)
+	var want [sha256.Size]byte
+	go func() {
+		var err error
+		want, err = send(sender, size)
+		sent <- err
+	}()
+	hash := sha256.New()
+	n, err := io.CopyBuffer(hash, struct{ io.Reader }{receiver}, make([]byte, 4*chunk))
+	if err := errors.Join(err, <-sent); err != nil {
+		return fmt.Errorf("after %d of %d bytes: %w", n, size, err)
+	}
+	if got := [sha256.Size]byte(hash.Sum(nil)); got != want || n != int64(size) {
+		return fmt.Errorf("%d bytes with hash %x arrived, %d with %x were sent", n, got, size, want)
+	}
+	return nil
+}
+
+func send(conn net.Conn, size int) (sum [sha256.Size]byte, err error) {
+	source := rand.NewChaCha8([32]byte{1})
+	hash := sha256.New()
+	buffer := make([]byte, chunk)
+	for left := size; left > 0; left -= len(buffer) {
+		buffer = buffer[:min(len(buffer), left)]
+		_, _ = source.Read(buffer) // never fails
+		hash.Write(buffer)
+		if _, err := conn.Write(buffer); err != nil {
+			return sum, err
+		}
+	}
+	return [sha256.Size]byte(hash.Sum(nil)), conn.(*net.TCPConn).CloseWrite()
+}
+
+// transferBoth transfers in both directions at the same time.
+func (s *scene) transferBoth(size int) {
+	s.t.Helper()
+	a, b := world.ClientIn(world.SiteA.Networks[0]), world.ClientIn(world.SiteB.Networks[0])
+	other := make(chan error, 1)
+	go func() { other <- s.transfer(s.ClientB, s.ClientA, a, size) }()
+	there := s.transfer(s.ClientA, s.ClientB, b, size)
+	back := <-other
+	if there != nil {
+		s.t.Errorf("from A to B: %v", there)
+	}
+	if back != nil {
+		s.t.Errorf("from B to A: %v", back)
+	}
+}
