@@ -1,0 +1,65 @@
+package lab
+
+import (
+	"fmt"
+	"testing"
+
+	"causeway/test/lab/link"
+)
+
+// lossPercent is lost in each direction during the handshake.
+const lossPercent = 20
+
+// TestHandshakeLoss loses one datagram in five while the tunnel comes up: it
+// comes up all the same, and exactly once (RFC 7296 §2.1).
+func TestHandshakeLoss(t *testing.T) {
+	t.Parallel()
+	for i := range 3 {
+		t.Run(fmt.Sprintf("initiator/%d", i), func(t *testing.T) { lossy(t, true) })
+		t.Run(fmt.Sprintf("responder/%d", i), func(t *testing.T) { lossy(t, false) })
+		t.Run(fmt.Sprintf("both start/%d", i), lossyBoth)
+	}
+}
+
+// lossy has strongSwan as the peer.
+func lossy(t *testing.T, initiator bool) {
+	s := newScene(t)
+	s.must(s.Lose(s.ctx, lossPercent))
+	a, b := link.Pair()
+	a.Start, b.Start = initiator, !initiator
+	d := s.strongswan(s.GatewayB, b)
+	g := s.causeway(s.GatewayA, a)
+	c := s.up(g)
+	swan := s.swanUp(d, 1)
+	s.must(s.Lose(s.ctx, 0))
+	s.pingBoth(a)
+	if after := s.up(g); len(after.Children) != 1 || after.IKE.SPIi != c.IKE.SPIi || after.Children[0].SPIIn != c.Children[0].SPIIn {
+		t.Errorf("the SAs are %+v with %+v; when it came up they were %+v with %+v", after.IKE, after.Children, c.IKE, c.Children)
+	}
+	if after := s.swanUp(d, 1); after.SPIi != swan.SPIi {
+		t.Errorf("strongSwan has the IKE SA %s, and had %s", after.SPIi, swan.SPIi)
+	}
+}
+
+// lossyBoth has our gateway on both sides, and both begin: one of the two IKE
+// SAs stays.
+func lossyBoth(t *testing.T) {
+	s := newScene(t)
+	s.must(s.Lose(s.ctx, lossPercent))
+	a, b := link.Pair()
+	b.Start = true
+	left, right := s.causeway(s.GatewayA, a), s.causeway(s.GatewayB, b)
+	s.up(left)
+	s.up(right)
+	s.must(s.Lose(s.ctx, 0))
+	s.eventually("the same single pair of SAs on both sides", func() error {
+		l, r := s.status(left, link.Name), s.status(right, link.Name)
+		if l.IKE == nil || r.IKE == nil || len(l.Children) != 1 || len(r.Children) != 1 ||
+			l.IKE.SPIi != r.IKE.SPIi || l.IKE.SPIr != r.IKE.SPIr ||
+			l.Children[0].SPIIn != r.Children[0].SPIOut || l.Children[0].SPIOut != r.Children[0].SPIIn {
+			return fmt.Errorf("A has %+v with %+v, B has %+v with %+v", l.IKE, l.Children, r.IKE, r.Children)
+		}
+		return nil
+	})
+	s.pingBoth(a)
+}
