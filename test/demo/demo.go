@@ -121,7 +121,7 @@ func (d *demo) settle(ctx context.Context) error {
 func (d *demo) negotiate(ctx context.Context) error {
 	d.section("Two gateways negotiate (site B's view, live)")
 	d.command(program + " run -c " + configuration("site-b"))
-	if err := d.b.Start(ctx); err != nil {
+	if err := begin(ctx, d.b); err != nil {
 		return err
 	}
 	if err := d.follow(ctx); err != nil {
@@ -130,7 +130,7 @@ func (d *demo) negotiate(ctx context.Context) error {
 	d.command(program + " run -c " + configuration("site-a"))
 	d.line("")
 	began := time.Now()
-	if err := d.a.Start(ctx); err != nil {
+	if err := begin(ctx, d.a); err != nil {
 		return err
 	}
 	for _, side := range []struct {
@@ -164,8 +164,20 @@ func (d *demo) unfollow() {
 	d.events = nil
 }
 
+// patience is how long a gateway may take to start, or a tunnel to come up.
+const patience = 20 * time.Second
+
+// begin starts a gateway.
+func begin(ctx context.Context, g *gateway.Gateway) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return g.Start(ctx)
+}
+
 func (d *demo) waitUp(ctx context.Context, g *gateway.Gateway, connection string) error {
-	return world.Eventually(ctx, "connection "+connection, func() error {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return world.Eventually(patient, "connection "+connection, func() error {
 		if err := g.Running(); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -53,6 +54,11 @@ func run(ctx context.Context, keep, down bool) error {
 	if lack := world.Missing(); lack != "" {
 		return fmt.Errorf("this needs %s", lack)
 	}
+	alone, err := net.Listen("unix", "@"+prefix)
+	if err != nil {
+		return errors.New("another demonstration is running; wait for its end, or press Ctrl-C there")
+	}
+	defer alone.Close() // the kernel does too: the name has no file
 	found, err := sweep()
 	if err != nil {
 		return err
