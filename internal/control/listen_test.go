@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 )
 
 func TestSocketIsItsOwnersAlone(t *testing.T) {
@@ -74,16 +75,33 @@ func TestListenSocketRefuses(t *testing.T) {
 	}
 }
 
-// TestBusySocketLives: a daemon whose backlog is full is no dead one.
+// TestBusySocketLives: a daemon whose queue of connections is full is no dead
+// one.
 func TestBusySocketLives(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
-	l, err := net.Listen("unix", path)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil { // room for one
+		t.Fatal(err)
+	}
+	for {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
 	if err := removeDeadSocket(path); err == nil {
-		t.Error("the socket of a daemon that accepts nothing was removed")
+		t.Error("the socket of a busy daemon was removed")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -42,8 +42,8 @@ func TestWholeGateway(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), "--- PASS: TestInside"); n != 5 {
-		t.Errorf("%d of 5 tests passed inside:\n%s", n, out)
+	if n := strings.Count(string(out), "--- PASS: TestInside"); n != 7 {
+		t.Errorf("%d of 7 tests passed inside:\n%s", n, out)
 	}
 }
 
@@ -353,4 +353,57 @@ func TestInsideRefusedRoute(t *testing.T) {
 	if err != nil || len(left) != 1 {
 		t.Errorf("the host's own route: %v, %v", left, err)
 	}
+}
+
+// TestInsidePreparedInterface: an interface that somebody made beforehand stays,
+// as it was found.
+func TestInsidePreparedInterface(t *testing.T) {
+	peerless(t)
+	made := &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "cw0"}, Mode: netlink.TUNTAP_MODE_TUN,
+		Flags: netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR}
+	if err := netlink.LinkAdd(made); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range made.Fds {
+		f.Close()
+	}
+	g := start(t, gatewayText)
+	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
+		t.Errorf("routes (-want +got):\n%s", d)
+	}
+	g.end(t)
+	if got := routes(t); len(got) > 0 {
+		t.Errorf("routes left: %v", got)
+	}
+	link, err := netlink.LinkByName("cw0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer netlink.LinkDel(link)
+	addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil || len(addresses) > 0 || link.Attrs().Flags&net.FlagUp != 0 {
+		t.Errorf("addresses %v, flags %v, error %v", addresses, link.Attrs().Flags, err)
+	}
+}
+
+// TestInsideDeviceTakenAway: without its device the gateway ends at once, and
+// says why; whoever supervises it starts another.
+func TestInsideDeviceTakenAway(t *testing.T) {
+	peerless(t)
+	g := start(t, gatewayText)
+	link, err := netlink.LinkByName("cw0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := netlink.LinkDel(link); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), "the data path ended") {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(began); took > shutdownTime-time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	untouched(t)
 }

@@ -34,6 +34,19 @@ func (g *Gateway) carry() *carrier {
 	return c
 }
 
+// while is ctx, or one that has ended if the data path has: nothing reaches the
+// peers any more.
+func (c *carrier) while(ctx context.Context) context.Context {
+	select {
+	case <-c.done:
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		return ended
+	default:
+		return ctx
+	}
+}
+
 // run serves until ctx ends or the data path fails. What it starts ends in the
 // opposite order: the API, which shows the end to the last; then the routes;
 // and the device and the sockets last, which the peers' answers come by.
@@ -57,7 +70,7 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	notifySupervisor("STOPPING=1")
 	ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
-	g.engine.Close(ending)
+	g.engine.Close(carrier.while(ending))
 	server.Close(ending)
 	stopRouting()
 	<-routed
