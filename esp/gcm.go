@@ -1,10 +1,10 @@
 package esp
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
+
+	aesgcm "causeway/esp/gcm"
 )
 
 const (
@@ -14,7 +14,7 @@ const (
 
 // gcm is AES-GCM with a 16-byte ICV (RFC 4106).
 type gcm struct {
-	aead cipher.AEAD
+	key  *aesgcm.Key
 	salt [gcmSaltLen]byte
 	esn  bool
 }
@@ -28,24 +28,27 @@ func newGCM(p Parameters) (*gcm, error) {
 		return nil, fmt.Errorf("esp: SPI %08x: %v has a key of 16, 24 or 32 bytes and %d of salt, not %d in all",
 			p.SPI, p.Cipher, gcmSaltLen, len(p.EncryptionKey))
 	}
-	newAEAD := p.NewAEAD
-	if newAEAD == nil {
-		newAEAD = standardGCM
-	}
-	aead, err := newAEAD(p.EncryptionKey[:n])
+	key, err := aesgcm.NewKey(p.EncryptionKey[:n])
 	if err != nil {
 		return nil, fmt.Errorf("esp: SPI %08x: %w", p.SPI, err)
 	}
-	return &gcm{aead: aead, salt: [gcmSaltLen]byte(p.EncryptionKey[n:]), esn: p.ESN}, nil
+	return &gcm{key: key, salt: [gcmSaltLen]byte(p.EncryptionKey[n:]), esn: p.ESN}, nil
 }
 
-func standardGCM(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
+// Native chooses how SAs made from now on compute AES-GCM: in the fastest way
+// that this processor has, or, with false, by crypto/cipher. SAs that exist go on
+// as they are, and both understand each other.
+func Native(on bool) error {
+	ways := aesgcm.Implementations()
+	if on {
+		return aesgcm.Use(ways[0])
 	}
-	return cipher.NewGCM(block)
+	return aesgcm.Use(ways[len(ways)-1])
 }
+
+// NativeName names the way in use, as package gcm does: "vaes-avx512",
+// "vaes-avx2" or "crypto/cipher".
+func NativeName() string { return aesgcm.Implementation() }
 
 // shape pads to four bytes (RFC 4303 §2.4) but accepts what does not.
 func (g *gcm) shape() shape { return shape{iv: 8, align: 4, block: 1, icv: gcmICVLen} }
@@ -55,15 +58,14 @@ func (g *gcm) shape() shape { return shape{iv: 8, align: 4, block: 1, icv: gcmIC
 func (g *gcm) putIV(iv []byte, _ *Scratch, seq uint64) { binary.BigEndian.PutUint64(iv, seq) }
 
 func (g *gcm) seal(s *Scratch, packet, payload []byte, seq uint64) {
-	plaintext := packet[16 : len(packet)-gcmICVLen]
-	copy(plaintext, payload)
 	aad := g.bind(s, packet, seq)
-	g.aead.Seal(plaintext[:0], s.nonce[:], plaintext, aad)
+	g.key.SealAfter(packet[16:], &s.nonce, payload, aad)
 }
 
 func (g *gcm) open(s *Scratch, packet []byte, seq uint64) ([]byte, bool) {
 	aad := g.bind(s, packet, seq)
-	plaintext, err := g.aead.Open(packet[16:16], s.nonce[:], packet[16:], aad)
+	plaintext := packet[16 : len(packet)-gcmICVLen]
+	err := g.key.Open(plaintext, &s.nonce, packet[16:], aad)
 	return plaintext, err == nil
 }
 

@@ -2,12 +2,12 @@ package esp
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"testing"
+
+	aesgcm "causeway/esp/gcm"
 )
 
 func unhex(t testing.TB, text string) []byte {
@@ -166,35 +166,59 @@ func TestGCMIVIsTheSequenceNumber(t *testing.T) {
 	}
 }
 
-// countingAEAD stands for a native cipher.
-type countingAEAD struct {
-	cipher.AEAD
-	seals, opens *int
-}
-
-func (c countingAEAD) Seal(dst, nonce, plaintext, aad []byte) []byte {
-	*c.seals++
-	return c.AEAD.Seal(dst, nonce, plaintext, aad)
-}
-
-func (c countingAEAD) Open(dst, nonce, ciphertext, aad []byte) ([]byte, error) {
-	*c.opens++
-	return c.AEAD.Open(dst, nonce, ciphertext, aad)
-}
-
-func TestAnotherAEADTakesTheStandardOnesPlace(t *testing.T) {
-	var seals, opens int
-	out, in := newPair(t, suites[0], Parameters{NewAEAD: func(key []byte) (cipher.AEAD, error) {
-		a, err := standardGCM(key)
-		return countingAEAD{a, &seals, &opens}, err
-	}})
-	s := NewScratch()
-	if _, _, err := in.Open(s, sealNext(t, out, s, []byte("payload"))); err != nil {
-		t.Fatal(err)
+// TestGCMImplementations: whatever computes AES-GCM at either end, the packets
+// are the same.
+func TestGCMImplementations(t *testing.T) {
+	before := aesgcm.Implementation()
+	t.Cleanup(func() {
+		if err := aesgcm.Use(before); err != nil {
+			t.Error(err)
+		}
+	})
+	var outs []*Outbound
+	var ins []*Inbound
+	for _, name := range aesgcm.Implementations() {
+		if err := aesgcm.Use(name); err != nil {
+			t.Fatal(err)
+		}
+		out, in := newPair(t, suites[0], Parameters{ESN: true})
+		outs, ins = append(outs, out), append(ins, in)
 	}
-	if seals != 1 || opens != 1 {
-		t.Errorf("%d seals and %d opens went through it", seals, opens)
+	s, payload := NewScratch(), bytes.Repeat([]byte("payload"), 300)
+	for n := range payload {
+		var first []byte
+		for i, out := range outs {
+			packet := sealNext(t, out, s, payload[:n])
+			if i == 0 {
+				first = packet
+			} else if !bytes.Equal(packet, first) {
+				t.Fatalf("payload of %d bytes: implementation %d seals otherwise than 0", n, i)
+			}
+		}
+		for i, in := range ins {
+			got, _, err := in.Open(s, bytes.Clone(first))
+			if err != nil || !bytes.Equal(got, payload[:n]) {
+				t.Fatalf("payload of %d bytes: implementation %d: %v", n, i, err)
+			}
+		}
 	}
 }
 
-func failingAEAD([]byte) (cipher.AEAD, error) { return nil, errors.New("no such cipher") }
+func TestNativeSwitch(t *testing.T) {
+	before := NativeName()
+	t.Cleanup(func() {
+		if err := aesgcm.Use(before); err != nil {
+			t.Error(err)
+		}
+	})
+	ways := aesgcm.Implementations()
+	for on, want := range map[bool]string{true: ways[0], false: "crypto/cipher"} {
+		if err := Native(on); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := newPair(t, suites[0], Parameters{})
+		if got := out.keys.held.Load().transform.(*gcm).key.Implementation(); got != want || NativeName() != want {
+			t.Errorf("Native(%v) gives %q, %q in use, want %q", on, got, NativeName(), want)
+		}
+	}
+}

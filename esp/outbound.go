@@ -126,9 +126,9 @@ func (o *Outbound) Packets() uint64 { return o.sequence.Load() }
 func (o *Outbound) Bytes() uint64 { return o.bytes.Load() }
 
 // Erase ends the SA and lets go of its keys. Packets being sealed at the time
-// are finished. The states of HMAC are overwritten once they are; crypto/aes
-// offers no way to overwrite its key schedule, which goes when the memory is
-// reused.
+// are finished. The states of HMAC and the keys of package gcm are overwritten
+// once they are; crypto/aes offers no way to overwrite its key schedule, which
+// goes when the memory is reused.
 func (o *Outbound) Erase() {
 	o.keys.erase()
 	o.ended.Store(true)

@@ -1,9 +1,6 @@
 package esp
 
-import (
-	"crypto/cipher"
-	"fmt"
-)
+import "fmt"
 
 // Cipher is the encryption of an SA.
 type Cipher uint8
@@ -81,10 +78,6 @@ type Parameters struct {
 	ReplayWindow int
 	// Limits end the SA's life besides its sequence numbers.
 	Limits Limits
-	// NewAEAD makes the cipher of AESGCM16 from its key, without the salt; nil
-	// is crypto/cipher. What it makes must be safe for concurrent use, open in
-	// place, and take nonces of 12 and add tags of 16 bytes.
-	NewAEAD func(key []byte) (cipher.AEAD, error)
 }
 
 // String describes the SA without its keys.

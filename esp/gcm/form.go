@@ -33,13 +33,15 @@ func (f form) String() string {
 // inUse is the form of keys made from now on.
 var inUse atomic.Uint32
 
-// At first it is the fastest; with GODEBUG=fips140=on the one that is validated.
-func init() {
-	forms := supported()
-	if fips140.Enabled() {
-		forms = forms[len(forms)-1:]
+func init() { inUse.Store(uint32(initial(supported(), fips140.Enabled()))) }
+
+// initial is the fastest form, but the one that is validated when the program
+// was told to use only what is (GODEBUG=fips140=on).
+func initial(forms []form, validated bool) form {
+	if validated {
+		return forms[len(forms)-1]
 	}
-	inUse.Store(uint32(forms[0]))
+	return forms[0]
 }
 
 // Implementation names the form of keys made from now on.

@@ -41,3 +41,13 @@ func TestUse(t *testing.T) {
 		t.Errorf("a failed Use left %q", Implementation())
 	}
 }
+
+func TestInitial(t *testing.T) {
+	forms := []form{avx512, avx2, portable}
+	if got := initial(forms, false); got != avx512 {
+		t.Errorf("at first %v", got)
+	}
+	if got := initial(forms, true); got != portable {
+		t.Errorf("with FIPS 140 at first %v", got)
+	}
+}
