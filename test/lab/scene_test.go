@@ -38,7 +38,9 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Parallel()
 	require(t)
-	dir, err := os.MkdirTemp("", "causeway-lab-"+strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())+"-")
+	// The name is short: the path of a unix socket has at most 107 bytes.
+	top, _, _ := strings.Cut(t.Name(), "/")
+	dir, err := os.MkdirTemp("", "cwlab-"+top+"-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +77,14 @@ func (s *scene) must(err error) {
 // eventually waits until check gives nil.
 func (s *scene) eventually(what string, check func() error) {
 	s.t.Helper()
+	s.must(s.bounded(func(ctx context.Context) error { return world.Eventually(ctx, what, check) }))
+}
+
+// bounded runs one step of a test with lookTimeout.
+func (s *scene) bounded(step func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(s.ctx, lookTimeout)
 	defer cancel()
-	s.must(world.Eventually(ctx, what, check))
+	return step(ctx)
 }
 
 // causeway starts our gateway.
@@ -85,7 +92,7 @@ func (s *scene) causeway(space *world.Namespace, ends ...link.End) *gateway.Gate
 	s.t.Helper()
 	g, err := gateway.New(program, space, s.Dir, ends...)
 	s.must(err)
-	s.must(g.Start(s.ctx))
+	s.must(s.bounded(g.Start))
 	return g
 }
 
@@ -94,7 +101,7 @@ func (s *scene) strongswan(space *world.Namespace, ends ...link.End) *strongswan
 	s.t.Helper()
 	d, err := strongswan.New(space, s.Dir, ends...)
 	s.must(err)
-	s.must(d.Start(s.ctx))
+	s.must(s.bounded(d.Start))
 	return d
 }
 
@@ -183,7 +190,7 @@ func (s *scene) swanUp(d *strongswan.Daemon, children int) strongswan.IKE {
 // ping sends count echo requests and wants every one answered.
 func (s *scene) ping(from *world.Namespace, to netip.Addr, count int) {
 	s.t.Helper()
-	_, err := from.Run(s.ctx, "ping", "-n", "-q", "-i", "0.02", "-W", "2", "-c", fmt.Sprint(count), to.String())
+	_, err := from.Run(s.ctx, "ping", "-n", "-i", "0.02", "-W", "2", "-c", fmt.Sprint(count), to.String())
 	s.must(err)
 }
 
@@ -197,10 +204,22 @@ func (s *scene) pingBoth(end link.End) {
 	}
 }
 
+// gateways gives the namespaces of the end's own gateway and of the other.
+func (s *scene) gateways(end link.End) (own, other *world.Namespace) {
+	if atSiteA(end) {
+		return s.GatewayA, s.GatewayB
+	}
+	return s.GatewayB, s.GatewayA
+}
+
 // clients gives the clients of the end's own site and of the other.
 func (s *scene) clients(end link.End) (own, other *world.Namespace) {
-	if end.LocalNetworks[0] == world.SiteA.Networks[0] || end.Local == world.SiteA.Outer4 || end.Local == world.SiteA.Outer6 {
+	if atSiteA(end) {
 		return s.ClientA, s.ClientB
 	}
 	return s.ClientB, s.ClientA
+}
+
+func atSiteA(end link.End) bool {
+	return end.Local == world.SiteA.Outer4 || end.Local == world.SiteA.Outer6
 }

@@ -10,6 +10,12 @@ type Status struct {
 		MTU       int    `json:"mtu"`
 		Workers   int    `json:"workers"`
 		DataPath  string `json:"data_path"`
+		// Drops are those of all connections and of none.
+		Drops   map[string]uint64 `json:"drops"`
+		Sockets struct {
+			MessagesIn uint64            `json:"messages_in"`
+			Drops      map[string]uint64 `json:"drops"`
+		} `json:"sockets"`
 	} `json:"gateway"`
 	Connections []Connection `json:"connections"`
 }
@@ -58,6 +64,9 @@ type Child struct {
 type Error struct {
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+	Local   string `json:"local"`
+	Remote  string `json:"remote"`
+	Hint    string `json:"hint"`
 	At      string `json:"at"`
 }
 

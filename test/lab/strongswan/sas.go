@@ -2,6 +2,7 @@ package strongswan
 
 import (
 	"context"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,8 +56,8 @@ func ike(s vici.Section) IKE {
 		Initiator: s.Text("initiator") == "yes",
 		SPIi:      s.Text("initiator-spi"),
 		SPIr:      s.Text("responder-spi"),
-		Local:     s.Text("local-host") + ":" + s.Text("local-port"),
-		Remote:    s.Text("remote-host") + ":" + s.Text("remote-port"),
+		Local:     net.JoinHostPort(s.Text("local-host"), s.Text("local-port")),
+		Remote:    net.JoinHostPort(s.Text("remote-host"), s.Text("remote-port")),
 		LocalID:   s.Text("local-id"),
 		RemoteID:  s.Text("remote-id"),
 		Suite:     suite(s, "encr-alg", "encr-keysize", "integ-alg", "prf-alg", "dh-group"),

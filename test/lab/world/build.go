@@ -10,9 +10,17 @@ import (
 
 // build makes the namespaces and what is in them.
 func (w *World) build(ctx context.Context) error {
-	var batch strings.Builder
+	var spaces, batch strings.Builder
 	for _, name := range w.names() {
-		fmt.Fprintf(&batch, "netns add %s\n", name)
+		fmt.Fprintf(&spaces, "netns add %s\n", name)
+	}
+	if err := ip(ctx, "", spaces.String()); err != nil {
+		return err
+	}
+	for _, n := range w.Namespaces() {
+		if err := n.Shell(ctx, forwarding); err != nil {
+			return err
+		}
 	}
 	for _, l := range []struct{ left, right *Namespace }{
 		{w.ClientA, w.GatewayA}, {w.ClientB, w.GatewayB},
@@ -23,11 +31,6 @@ func (w *World) build(ctx context.Context) error {
 	fmt.Fprintf(&batch, "link add wan netns %s type veth peer name b netns %s\n", w.GatewayB.Name, w.Router.Name)
 	if err := ip(ctx, "", batch.String()); err != nil {
 		return err
-	}
-	for _, n := range w.Namespaces() {
-		if err := n.Shell(ctx, forwarding); err != nil {
-			return err
-		}
 	}
 	for _, side := range []struct {
 		client, gateway *Namespace
@@ -41,7 +44,8 @@ func (w *World) build(ctx context.Context) error {
 }
 
 // forwarding makes a namespace a router; a client needs no less and minds
-// nothing. Duplicate address detection would delay IPv6 by seconds.
+// nothing. Duplicate address detection would delay IPv6 by seconds; devices
+// take its setting when they are made.
 const forwarding = `
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding

@@ -47,7 +47,7 @@ func (w *World) nft(ctx context.Context, rules string) error {
 // packets are kept, which bounds the file.
 func (w *World) Capture(ctx context.Context, name string) (*Process, error) {
 	file := filepath.Join(w.Dir, name+".pcap")
-	p, err := w.Router.Start("tcpdump-"+name, "tcpdump", "-i", "any", "-n", "-U", "-Z", "root", "-s", "1600", "-c", "100000", "-w", file)
+	p, err := w.Router.Start("tcpdump-"+name, "tcpdump", "-i", "any", "-n", "-U", "--immediate-mode", "-Z", "root", "-s", "1600", "-c", "100000", "-w", file)
 	if err != nil {
 		return nil, err
 	}
