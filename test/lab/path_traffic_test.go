@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"testing"
+	"time"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/link"
+	"causeway/test/lab/relay"
+	"causeway/test/lab/world"
+)
+
+// transferSize goes each way over a good path, badTransferSize over a bad one.
+const (
+	transferSize    = 200 << 20
+	badTransferSize = 20 << 20
+)
+
+// TestTraffic loses nothing of its own.
+func TestTraffic(t *testing.T) {
+	t.Parallel()
+	t.Run("strongSwan", trafficStrongSwan)
+	t.Run("ours", trafficOurs)
+	t.Run("bad path", trafficBadPath)
+	t.Run("damaging path", trafficDamaged)
+}
+
+func trafficStrongSwan(t *testing.T) {
+	s := newScene(t)
+	a, b := link.Pair()
+	d := s.strongswan(s.GatewayB, b)
+	g := s.causeway(s.GatewayA, a)
+	before := s.up(g)
+	s.pingThousand()
+	s.transferBoth(transferSize)
+	s.sameSAs(g, before)
+	s.swanUp(d, 1)
+}
+
+func trafficOurs(t *testing.T) {
+	s := newScene(t)
+	left, right := s.ours()
+	before := s.up(left)
+	s.pingThousand()
+	s.transferBoth(transferSize)
+	s.sameSAs(left, before)
+	for _, g := range []*gateway.Gateway{left, right} {
+		if c := s.status(g, link.Name); c.Drops["replay"]+c.Drops["authentication"]+c.Drops["selector"] > 0 {
+			t.Errorf("on a path that harms nothing packets were dropped: %v", c.Drops)
+		}
+	}
+}
+
+// ours starts two gateways of ours and waits until both are up.
+func (s *scene) ours() (left, right *gateway.Gateway) {
+	s.t.Helper()
+	a, b := link.Pair()
+	right = s.causeway(s.GatewayB, b)
+	left = s.causeway(s.GatewayA, a)
+	s.up(right)
+	s.up(left)
+	return left, right
+}
+
+// pingThousand pings both ways at once, a thousand times each, and wants every
+// request answered.
+func (s *scene) pingThousand() {
+	s.t.Helper()
+	const count, interval = 1000, 4 * time.Millisecond
+	there := s.steady(s.ClientA, world.ClientIn(world.SiteB.Networks[0]), interval, count)
+	back := s.steady(s.ClientB, world.ClientIn(world.SiteA.Networks[0]), interval, count)
+	for name, ping := range map[string]*steadyPing{"A to B": there, "B to A": back} {
+		if got := ping.wait(); got.sent != count || got.answered != count {
+			s.t.Errorf("%s: %d of %d echo requests were answered, want all of %d", name, got.answered, got.sent, count)
+		}
+	}
+}
+
+// trafficBadPath loses, repeats and reorders datagrams. TCP gets through, and
+// what the path repeated is what the replay windows dropped (RFC 4303 §3.4.3).
+func trafficBadPath(t *testing.T) {
+	s := newScene(t)
+
+	r := s.relay(nil)
+	a, b := relayedPair()
+	far := s.causeway(s.GatewayB, b)
+	near := s.causeway(s.GatewayA, a)
+	s.up(far)
+	s.up(near)
+	for _, d := range []relay.Direction{relay.ToFar, relay.ToNear} {
+		r.SetFaults(d, relay.Faults{Loss: 0.01, Duplicate: 0.01, Reorder: 0.02})
+	}
+	s.transferBoth(badTransferSize)
+	s.explained(near, r.Stats(relay.ToNear))
+	s.explained(far, r.Stats(relay.ToFar))
+}
+
+// explained compares a gateway's drops with what the relay repeated on the way
+// to it. Some of that was IKE, and some may have found a socket full.
+func (s *scene) explained(g *gateway.Gateway, path relay.Stats) {
+	s.t.Helper()
+	drops := s.status(g, link.Name).Drops
+	if replay := drops["replay"]; replay > path.Duplicated || replay*100 < path.Duplicated*95 || path.Duplicated < 50 {
+		s.t.Errorf("dropped %v; the path repeated %d datagrams", drops, path.Duplicated)
+	}
+	if drops["authentication"] > 0 || drops["selector"] > 0 {
+		s.t.Errorf("dropped %v on a path that does not damage", drops)
+	}
+}
+
+// trafficDamaged flips bits: TCP gets through, and no damage does.
+func trafficDamaged(t *testing.T) {
+	s := newScene(t)
+	r := s.relay(nil)
+	a, b := relayedPair()
+	far := s.causeway(s.GatewayB, b)
+	near := s.causeway(s.GatewayA, a)
+	before := s.up(far)
+	s.up(near)
+	for _, d := range []relay.Direction{relay.ToFar, relay.ToNear} {
+		r.SetFaults(d, relay.Faults{Corrupt: 0.005})
+	}
+	s.transferBoth(badTransferSize)
+	s.sameSAs(far, before)
+	for g, path := range map[*gateway.Gateway]relay.Stats{near: r.Stats(relay.ToNear), far: r.Stats(relay.ToFar)} {
+		status, err := g.Status(s.ctx)
+		s.must(err)
+		// A flipped bit of the sequence number may look like a replay, one of
+		// the SPI like nobody's SA.
+		drops := status.Gateway.Drops
+		dropped := drops["authentication"] + drops["replay"] + drops["unknown_spi"]
+		if dropped > path.Corrupted || dropped*100 < path.Corrupted*95 || path.Corrupted < 20 {
+			t.Errorf("dropped %v; the path damaged %d datagrams", drops, path.Corrupted)
+		}
+	}
+}
