@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -187,20 +188,23 @@ func (s *scene) swanUp(d *strongswan.Daemon, children int) strongswan.IKE {
 	return list[0]
 }
 
-// ping sends count echo requests and wants every one answered.
-func (s *scene) ping(from *world.Namespace, to netip.Addr, count int) {
+// ping sends count echo requests and wants every one answered. Options may
+// follow, such as "-I" and the source.
+func (s *scene) ping(from *world.Namespace, to netip.Addr, count int, options ...string) {
 	s.t.Helper()
-	_, err := from.Run(s.ctx, "ping", "-n", "-i", "0.02", "-W", "2", "-c", fmt.Sprint(count), to.String())
+	arguments := append([]string{"-n", "-i", "0.02", "-W", "2", "-c", strconv.Itoa(count)}, options...)
+	_, err := from.Run(s.ctx, "ping", append(arguments, to.String())...)
 	s.must(err)
 }
 
 // pingBoth pings from client to client, both ways, for each pair of networks.
 func (s *scene) pingBoth(end link.End) {
 	s.t.Helper()
-	a, b := s.clients(end)
+	own, other := s.clients(end)
 	for i := range end.LocalNetworks {
-		s.ping(a, world.ClientIn(end.RemoteNetworks[i]), 5)
-		s.ping(b, world.ClientIn(end.LocalNetworks[i]), 5)
+		here, there := world.ClientIn(end.LocalNetworks[i]), world.ClientIn(end.RemoteNetworks[i])
+		s.ping(own, there, 5, "-I", here.String())
+		s.ping(other, here, 5, "-I", there.String())
 	}
 }
 
