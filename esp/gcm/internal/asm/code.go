@@ -16,16 +16,16 @@ func (f *form) prologue() {
 	f.ins("MOVQ", "DX", "R12")
 	f.ins("SHLQ", "$4", "R12")
 	f.ins("SUBQ", "R12", "R11")
-	if f.ternop {
-		f.ins("VMOVDQU64", "reverse<>(SB)", "Z13")
+	if f.wide {
+		f.ins("VMOVDQU64", "reverse<>(SB)", f.v(aux))
 	}
-	f.ins("VMOVQ", "(R8)", "X12")
-	f.ins("VPINSRD", "$2", "8(R8)", "X12", "X12")
-	f.reverse("X12", "X12")
-	if f.ternop {
-		f.ins("VSHUFI64X2", "$0", "Z12", "Z12", "Z12")
+	f.ins("VMOVQ", "(R8)", f.x(counter))
+	f.ins("VPINSRD", "$2", "8(R8)", f.x(counter), f.x(counter))
+	f.reverse(f.x(counter), f.x(counter))
+	if f.wide {
+		f.ins("VSHUFI64X2", "$0", f.v(counter), f.v(counter), f.v(counter))
 	} else {
-		f.ins("VINSERTI128", "$1", "X12", "Y12", "Y12")
+		f.ins("VINSERTI128", "$1", f.x(counter), f.y(counter), f.y(counter))
 	}
 	f.ins("VPADDD", "first"+f.name+"<>(SB)", f.v(counter), f.v(counter))
 	f.loadKeys()
@@ -49,7 +49,7 @@ func (f *form) additionalData() {
 	f.ins("SUBQ", "$16", "CX")
 	f.ins("JMP", again)
 	f.at(last)
-	f.length("CX")
+	f.masks("CX")
 	f.load("SI", 0, "CX", "X", data0)
 	f.reverse(f.x(data0), f.x(data0))
 	f.ins(f.xor, f.x(data0), f.x(f.sum), f.x(f.sum))
@@ -115,6 +115,29 @@ func (f *form) seal() {
 	f.ins("JMP", "tails")
 
 	f.at("long")
+	f.sealLoop()
+	f.remainder(false)
+
+	f.at("tails")
+	f.tails(f.sealTail)
+
+	f.at("tag")
+	f.ins("MOVQ", "tag+64(FP)", "DI")
+	f.ins("MOVQ", "tagLen+72(FP)", "CX")
+	f.masks("CX")
+	f.makeTag()
+	if f.wide {
+		f.ins("VMOVDQU8", f.x(data0), "K1", "(DI)")
+	} else {
+		f.ins("VMOVDQU", "(R8)", f.x(aux))
+		f.ins("VPMASKMOVD", f.x(data0), f.x(aux), "(DI)")
+	}
+	f.wipe()
+	f.ins("RET")
+}
+
+// sealLoop encrypts whole rounds, each while the one before it is hashed.
+func (f *form) sealLoop() {
 	f.hashOne()
 	f.crypt(nil)
 	f.reverseStates()
@@ -138,24 +161,6 @@ func (f *form) seal() {
 	f.ins("JMP", "loop")
 	f.at("last")
 	f.hash()
-	f.remainder(false)
-
-	f.at("tails")
-	f.tails(f.sealTail)
-
-	f.at("tag")
-	f.ins("MOVQ", "tag+64(FP)", "DI")
-	f.ins("MOVQ", "tagLen+72(FP)", "CX")
-	f.length("CX")
-	f.makeTag()
-	if f.ternop {
-		f.ins("VMOVDQU8", f.x(data0), "K1", "(DI)")
-	} else {
-		f.ins("VMOVDQU", "(R8)", "X13")
-		f.ins("VPMASKMOVD", "X4", "X13", "(DI)")
-	}
-	f.wipe()
-	f.ins("RET")
 }
 
 // reverseStates turns the ciphertext just made into blocks to be hashed.
@@ -197,11 +202,11 @@ func (f *form) open() {
 	f.at("tag")
 	f.ins("MOVQ", "tag+24(FP)", "SI")
 	f.ins("MOVQ", "tagLen+64(FP)", "CX")
-	f.length("CX")
+	f.masks("CX")
 	f.makeTag()
 	f.load("SI", 0, "CX", "X", scratch)
 	f.note("no byte of the tag decides a branch")
-	if f.ternop {
+	if f.wide {
 		f.ins("VMOVDQU8.Z", f.x(data0), "K1", f.x(data0))
 	} else {
 		f.ins("VPAND", "(BX)", f.x(data0), f.x(data0))
@@ -221,12 +226,12 @@ func (f *form) makeTag() {
 
 // wipe leaves no key in a register.
 func (f *form) wipe() {
-	if f.ternop {
+	if f.wide {
 		for n := keyWhite; n <= keyLast; n++ {
 			f.ins("VPXORQ", f.x(n), f.x(n), f.x(n))
 		}
 	} else {
-		f.ins("VPXOR", "X13", "X13", "X13")
+		f.ins("VPXOR", f.x(aux), f.x(aux), f.x(aux))
 	}
 	f.ins("VZEROUPPER")
 }

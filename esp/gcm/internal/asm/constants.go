@@ -7,7 +7,7 @@ func (f *form) constants() {
 	f.raw("// the counters of the first data blocks: J0 has 1")
 	f.table("first"+f.name, func(lane int) (uint64, uint64) { return uint64(2 + lane), 0 })
 	f.table("step"+f.name, func(int) (uint64, uint64) { return uint64(f.lanes), 0 })
-	if f.ternop {
+	if f.wide {
 		return
 	}
 	f.raw("// read n bytes before the middle, it masks the first n bytes")

@@ -7,7 +7,6 @@ const (
 	offRounds = 0
 	offPower1 = 304 // H^1; higher powers before it, H^18 at 32
 	offKeys   = 368 // fifteen round keys; the last is always the fifteenth
-	lastKey   = offKeys + 14*16
 	blockSize = 16
 )
 
@@ -29,19 +28,19 @@ const (
 // form is one width of the code.
 type form struct {
 	*writer
-	name   string // suffix of the functions' names
-	vec    string // register prefix of a whole vector
-	lanes  int    // blocks in a vector
-	xor    string // mnemonics
-	move   string
-	ternop bool // has a three-input exclusive or, masks and 32 registers
-	sum    int  // register of the running hash
-	temps  []int
+	name  string // suffix of the functions' names
+	vec   string // register prefix of a whole vector
+	lanes int    // blocks in a vector
+	xor   string // mnemonics
+	move  string
+	wide  bool // AVX-512: a three-input exclusive or, masks, 32 registers
+	sum   int  // register of the running hash
+	temps []int
 }
 
 func avx512() *form {
 	return &form{writer: new(writer), name: "AVX512", vec: "Z", lanes: 4, xor: "VPXORQ", move: "VMOVDQU64",
-		ternop: true, sum: 31, temps: []int{temp1, 15}}
+		wide: true, sum: 31, temps: []int{temp1, 15}}
 }
 
 func avx2() *form {
@@ -49,9 +48,12 @@ func avx2() *form {
 		sum: 15, temps: []int{temp1}}
 }
 
-func (f *form) v(n int) string { return fmt.Sprint(f.vec, n) }
-func (f *form) x(n int) string { return fmt.Sprint("X", n) }
-func (f *form) y(n int) string { return fmt.Sprint("Y", n) }
+// reg names register n in a width: X, Y or Z.
+func reg(width string, n int) string { return fmt.Sprint(width, n) }
+
+func (f *form) v(n int) string { return reg(f.vec, n) }
+func (f *form) x(n int) string { return reg("X", n) }
+func (f *form) y(n int) string { return reg("Y", n) }
 
 // size is the number of bytes in a vector, loop in one round of the main loop.
 func (f *form) size() int { return f.lanes * blockSize }
@@ -59,8 +61,8 @@ func (f *form) loop() int { return batch * f.size() }
 
 // reverse reverses the bytes of each block.
 func (f *form) reverse(from, to string) {
-	if f.ternop {
-		f.ins("VPSHUFB", to[:1]+"13", from, to)
+	if f.wide {
+		f.ins("VPSHUFB", reg(to[:1], aux), from, to)
 		return
 	}
 	f.ins("VPSHUFB", "reverse<>(SB)", from, to)
@@ -77,7 +79,7 @@ const (
 
 // loadKeys spreads the round keys over the registers that hold them.
 func (f *form) loadKeys() {
-	if !f.ternop {
+	if !f.wide {
 		return
 	}
 	f.ins("VBROADCASTI32X4", "(R11)", f.v(keyWhite))
@@ -92,7 +94,7 @@ func (f *form) loadKeys() {
 // key makes the round key in slot (0 is the whitening key, wherever that is)
 // usable and returns its register's number.
 func (f *form) key(slot int) int {
-	if f.ternop {
+	if f.wide {
 		return keyWhite + slot
 	}
 	if slot == 0 {

@@ -32,9 +32,8 @@ func (s *sums) take() int {
 
 // add multiplies the register data by the powers at address, and gives up data.
 func (s *sums) add(data int, width, address string) {
-	reg := func(n int) string { return width + s.f.x(n)[1:] }
 	product := func(imm string, list *[]int, to int) {
-		s.f.ins("VPCLMULQDQ", imm, address, reg(data), reg(to))
+		s.f.ins("VPCLMULQDQ", imm, address, reg(width, data), reg(width, to))
 		*list = append(*list, to)
 		s.fold(list, false)
 	}
@@ -47,12 +46,12 @@ func (s *sums) add(data int, width, address string) {
 // fold adds up what one instruction can add; with all, down to one register.
 func (s *sums) fold(list *[]int, all bool) {
 	f, l := s.f, *list
-	for f.ternop && len(l) >= 3 {
+	for f.wide && len(l) >= 3 {
 		f.ins("VPTERNLOGQ", "$0x96", f.v(l[1]), f.v(l[2]), f.v(l[0]))
 		s.free = append(s.free, l[1], l[2])
 		l = append(l[:1], l[3:]...)
 	}
-	for len(l) == 2 && (all || !f.ternop) {
+	for len(l) == 2 && (all || !f.wide) {
 		f.ins(f.xor, f.v(l[1]), f.v(l[0]), f.v(l[0]))
 		s.free = append(s.free, l[1])
 		l = l[:1]
@@ -73,16 +72,15 @@ func (s *sums) settle() {
 func (s *sums) reduce(width string) {
 	f := s.f
 	s.settle()
-	reg := func(n int) string { return width + f.x(n)[1:] }
 	low, mid, high, t := s.low[0], s.mid[0], s.high[0], s.take()
 	step := func(from, to int) {
-		f.ins("VPCLMULQDQ", "$0x00", "polynomial<>(SB)", reg(from), reg(t))
-		f.ins("VPSHUFD", "$0x4e", reg(from), reg(from))
-		if f.ternop {
-			f.ins("VPTERNLOGQ", "$0x96", reg(from), reg(t), reg(to))
+		f.ins("VPCLMULQDQ", "$0x00", "polynomial<>(SB)", reg(width, from), reg(width, t))
+		f.ins("VPSHUFD", "$0x4e", reg(width, from), reg(width, from))
+		if f.wide {
+			f.ins("VPTERNLOGQ", "$0x96", reg(width, from), reg(width, t), reg(width, to))
 		} else {
-			f.ins(f.xor, reg(from), reg(to), reg(to))
-			f.ins(f.xor, reg(t), reg(to), reg(to))
+			f.ins(f.xor, reg(width, from), reg(width, to), reg(width, to))
+			f.ins(f.xor, reg(width, t), reg(width, to), reg(width, to))
 		}
 	}
 	step(low, mid)

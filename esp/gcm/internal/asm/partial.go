@@ -4,10 +4,10 @@ package main
 // over, one to three bytes, goes through a general register. In both, bytes
 // that are masked out are not touched, wherever they are.
 
-// length tells how many bytes are partial, up to a whole vector. It stays valid
-// until the next call.
-func (f *form) length(register string) {
-	if f.ternop {
+// masks prepares for a partial vector of as many bytes as register says, one to
+// a whole vector's; zero is allowed too. load, store and clip use what it leaves.
+func (f *form) masks(register string) {
+	if f.wide {
 		f.ins("MOVQ", "$-1", "R13")
 		f.ins("BZHIQ", register, "R13", "R13")
 		f.ins("KMOVQ", "R13", "K1")
@@ -24,15 +24,15 @@ func (f *form) length(register string) {
 	f.ins("SUBQ", "R9", "BX")
 }
 
-// load reads a partial vector from address into register n, zeros after it. at
-// is the register that length was told, for AVX2.
+// load reads a partial vector into register n, zeros after it; length is the
+// register that masks had.
 func (f *form) load(base string, offset int, length string, width string, n int) {
-	to := width + f.x(n)[1:]
-	if f.ternop {
+	to := reg(width, n)
+	if f.wide {
 		f.ins("VMOVDQU8.Z", mem(offset, base), "K1", to)
 		return
 	}
-	mask, whole, two := width+"13", f.fresh("whole"), f.fresh("two")
+	mask, over, whole, two := reg(width, aux), reg(width, temp1), f.fresh("whole"), f.fresh("two")
 	f.ins("VMOVDQU", "(R8)", mask)
 	f.ins("VPMASKMOVD", mem(offset, base), mask, to)
 	f.ins("TESTQ", "R9", "R9")
@@ -50,17 +50,17 @@ func (f *form) load(base string, offset int, length string, width string, n int)
 	f.ins("SHLL", "$8", "R12")
 	f.ins("MOVB", "-3(R13)", "R12")
 	f.at(two)
-	f.ins("VMOVD", "R12", "X14")
-	f.ins("VPBROADCASTD", "X14", width+"14")
-	f.ins("VPANDN", width+"14", mask, width+"14")
-	f.ins("VPAND", "(BX)", width+"14", width+"14")
-	f.ins("VPOR", width+"14", to, to)
+	f.ins("VMOVD", "R12", f.x(temp1))
+	f.ins("VPBROADCASTD", f.x(temp1), over)
+	f.ins("VPANDN", over, mask, over)
+	f.ins("VPAND", "(BX)", over, over)
+	f.ins("VPOR", over, to, to)
 	f.at(whole)
 }
 
 // store writes the partial vector in register n.
 func (f *form) store(n int, base string, offset int, length string) {
-	if f.ternop {
+	if f.wide {
 		f.ins("VMOVDQU8", f.v(n), "K1", mem(offset, base))
 		return
 	}
@@ -75,9 +75,9 @@ func (f *form) store(n int, base string, offset int, length string) {
 	f.ins("SUBQ", "R9", "R13")
 	f.ins("MOVQ", length, "R12")
 	f.ins("SHRQ", "$2", "R12")
-	f.ins("VMOVD", "R12", "X14")
-	f.ins("VPERMD", f.v(n), "Y14", "Y14")
-	f.ins("VMOVD", "X14", "R12")
+	f.ins("VMOVD", "R12", f.x(temp1))
+	f.ins("VPERMD", f.v(n), f.y(temp1), f.y(temp1))
+	f.ins("VMOVD", f.x(temp1), "R12")
 	f.ins("CMPQ", "R9", "$2")
 	f.ins("JB", one)
 	f.ins("JEQ", two)
@@ -95,7 +95,7 @@ func (f *form) store(n int, base string, offset int, length string) {
 
 // clip zeroes the bytes of register n that are masked out.
 func (f *form) clip(n int) {
-	if f.ternop {
+	if f.wide {
 		f.ins("VMOVDQU8.Z", f.v(n), "K1", f.v(n))
 		return
 	}

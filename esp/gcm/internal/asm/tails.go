@@ -16,7 +16,7 @@ func (f *form) tails(emit func(k int)) {
 	for k := batch; k >= 1; k-- {
 		f.at(fmt.Sprint("tail", k))
 		f.ins("SUBQ", imm((k-1)*f.size()), "CX")
-		f.length("CX")
+		f.masks("CX")
 		emit(k)
 		f.ins("JMP", "tag")
 	}
