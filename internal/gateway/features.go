@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
+
+	"causeway/esp"
 )
 
 // Feature is something of the kernel or processor that the gateway can use.
@@ -20,6 +22,7 @@ func Features() []Feature {
 		{"udp_gro", socketOption(unix.UDP_GRO)},
 		{"tun", tunState()},
 		{"aes", instructions()},
+		{"aes_gcm", esp.NativeName()},
 		{"data_path", dataPathName},
 	}
 }
