@@ -10,6 +10,7 @@ import (
 
 	"causeway/esp/selector"
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 )
 
 const (
@@ -114,6 +115,39 @@ func TestUpTellsTheCause(t *testing.T) {
 		}
 		if s := a.status("to-right"); s.State != StateFailed || s.LastFailure == nil {
 			t.Errorf("state %s, last failure %v; want failed with the cause", s.State, s.LastFailure)
+		}
+	})
+}
+
+func TestRefusedChildIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := n.host(t, left), n.host(t, right)
+		defer b.close()
+		defer a.close()
+		responder := connection(t, "to-left", left, "a long shared key", StartOnDemand)
+		esp, err := transform.ParseProposal(transform.ESP, "aes128-sha256")
+		if err != nil {
+			t.Fatal(err)
+		}
+		responder.Settings.ESPProposals = []transform.Proposal{esp}
+		b.set(responder)
+		a.set(connection(t, "to-right", right, "a long shared key", StartAlways))
+		time.Sleep(time.Second) // before anything is tried again
+		for h, name := range map[*host]string{a: "to-right", b: "to-left"} {
+			s := h.status(name)
+			if len(s.IKE) != 1 || s.State != StateFailed || s.LastFailure == nil || s.LastFailure.Reason != sa.ReasonProposalMismatch {
+				t.Errorf("%s: %d IKE SAs, %s, last failure %+v; want one, failed with proposal_mismatch", name, len(s.IKE), s.State, s.LastFailure)
+			}
+		}
+		b.set(connection(t, "to-left", left, "a long shared key", StartOnDemand))
+		time.Sleep(5 * time.Minute)
+		wantUp(t, a, "to-right")
+		wantUp(t, b, "to-left")
+		for h, name := range map[*host]string{a: "to-right", b: "to-left"} {
+			if f := h.status(name).LastFailure; f != nil {
+				t.Errorf("%s is up and still shows %v", name, f)
+			}
 		}
 	})
 }

@@ -28,6 +28,8 @@ type owner struct {
 	failure   *sa.Failure
 	failedAt  time.Time
 	resolving bool
+	// carrying: a Child SA was there after the last step.
+	carrying bool
 	// unusable are the Child SAs, by inbound SPI, that the data path refused,
 	// until the machine removes them.
 	unusable map[uint32]bool
@@ -236,13 +238,17 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 // settle draws the conclusions of a step: whether the connection came up, went
 // down or failed, what to do about it, and which commands are answered.
 func (o *owner) settle(now time.Time) {
-	was, is := o.state, o.machine.Snapshot().State
-	o.state = is
+	snap := o.machine.Snapshot()
+	was, is := o.state, snap.State
+	carried := o.carrying
+	o.state, o.carrying = is, o.carries(snap)
+	if o.carrying && !carried { // an IKE SA alone ends no failure
+		o.failure, o.refused = nil, nil
+	}
 	switch {
 	case is == was:
 	case is == ikev2.StateUp && was != ikev2.StateRekeying:
 		o.keep.succeeded()
-		o.failure, o.refused = nil, nil
 	case is == ikev2.StateDown && was == ikev2.StateConnecting:
 		o.keep.failed(now, rand.Float64())
 	case is == ikev2.StateDown:
