@@ -51,7 +51,8 @@ func trafficOurs(t *testing.T) {
 	}
 }
 
-// ours starts two gateways of ours and waits until both are up.
+// ours starts two gateways of ours, and waits until both are up and the hosts
+// know their neighbours: a new link's first IPv6 packet may take a second.
 func (s *scene) ours() (left, right *gateway.Gateway) {
 	s.t.Helper()
 	a, b := link.Pair()
@@ -59,6 +60,9 @@ func (s *scene) ours() (left, right *gateway.Gateway) {
 	left = s.causeway(s.GatewayA, a)
 	s.up(right)
 	s.up(left)
+	for _, network := range a.RemoteNetworks {
+		s.eventually("an answer from "+network.String(), func() error { return s.reaches(s.ClientA, world.ClientIn(network)) })
+	}
 	return left, right
 }
 
