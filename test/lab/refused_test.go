@@ -1,0 +1,146 @@
+package lab
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/link"
+	"causeway/test/lab/strongswan"
+)
+
+// refusal is a mistake in the configuration of either end, and what our status
+// has to say of it.
+type refusal struct {
+	name string
+	// mistake changes what strongSwan is told.
+	mistake func(*link.End)
+	// initiator and responder are what our end says in that role.
+	initiator, responder said
+	// established: the IKE SA comes up, its Child SA does not.
+	established bool
+}
+
+// said is what the status has to hold: the reason, and parts of the message
+// with its facts.
+type said struct {
+	reason        string
+	message, hint string
+	local, remote string
+}
+
+var refusals = []refusal{
+	{
+		name:    "key",
+		mistake: func(e *link.End) { e.PSK = "a key that nobody else in the laboratory knows" },
+		initiator: said{"authentication_failed", "the peer refuses our authentication", "the pre-shared key octet by octet",
+			"identity a.lab.example", "its log has it"},
+		responder: said{"authentication_failed", "the pre-shared key of the peer is another one", "compare the key at both ends",
+			"identity a.lab.example", "identity b.lab.example"},
+	},
+	{
+		// strongSwan looks for the identity that we ask for, and finds nobody.
+		name:    "its identity",
+		mistake: func(e *link.End) { e.LocalIdentity = "c.lab.example" },
+		initiator: said{"authentication_failed", "the peer refuses our authentication", "the peer's own identity",
+			"peer expected to be b.lab.example", "its log has it"},
+		responder: said{"identity_mismatch", "the peer shows identity c.lab.example, expected is b.lab.example", "set the connection's remote identity to c.lab.example",
+			"expects b.lab.example", "shows c.lab.example"},
+	},
+	{
+		name:    "our identity",
+		mistake: func(e *link.End) { e.RemoteIdentity = "c.lab.example" },
+		initiator: said{"authentication_failed", "the peer refuses our authentication", "our identity with the one the peer expects",
+			"identity a.lab.example", "its log has it"},
+		responder: said{"identity_mismatch", "the peer wants to talk to identity c.lab.example, ours is a.lab.example", "identity",
+			"a.lab.example", "c.lab.example"},
+	},
+	{
+		name:    "IKE proposal",
+		mistake: func(e *link.End) { e.IKE = []string{"aes128-sha256-modp2048"} },
+		initiator: said{"proposal_mismatch", "the peer accepts no proposal for the IKE SA", "compare ike.proposals",
+			"aes256gcm16-prfsha384-ecp384", "its log has it"},
+		responder: said{"proposal_mismatch", "nothing in common for encryption, prf, key exchange", `add "aes128-sha256-modp2048" to ike.proposals`,
+			"aes256gcm16-prfsha384-ecp384", "aes128-sha256-modp2048"},
+	},
+	{
+		name:    "ESP proposal",
+		mistake: func(e *link.End) { e.ESP = []string{"aes128-sha256"} },
+		initiator: said{"proposal_mismatch", "the peer accepts no proposal for the Child SA", "compare esp.proposals",
+			"aes256gcm16", "its log has it"},
+		responder: said{"proposal_mismatch", "nothing in common for encryption", `add "aes128-sha256" to esp.proposals`,
+			"aes256gcm16", "aes128-sha256"},
+		established: true,
+	},
+	{
+		name:    "selectors",
+		mistake: func(e *link.End) { e.RemoteNetworks = []netip.Prefix{netip.MustParsePrefix("10.99.0.0/24")} },
+		initiator: said{"selector_mismatch", "the peer accepts none of our traffic selectors", "the local networks of each end",
+			"10.1.0.0/24 === 10.2.0.0/24", "its log has it"},
+		responder: said{"selector_mismatch", "none of the peer's traffic selectors is ours", "the local networks of each end",
+			"10.1.0.0/24 === 10.2.0.0/24", "10.2.0.0/24 === 10.99.0.0/24"},
+		established: true,
+	},
+}
+
+func TestRefused(t *testing.T) {
+	for _, r := range refusals {
+		t.Run("initiator/"+r.name, func(t *testing.T) {
+			s, a, b := refused(t, r)
+			d := s.strongswan(s.GatewayB, b)
+			g := s.causeway(s.GatewayA, a)
+			r.initiator.check(t, s.failure(g, link.Name, r.initiator.reason))
+			s.down(g, d, r.established)
+		})
+		t.Run("responder/"+r.name, func(t *testing.T) {
+			s, a, b := refused(t, r)
+			a.Start = false
+			g := s.causeway(s.GatewayA, a)
+			d := s.strongswan(s.GatewayB, b)
+			if err := d.Initiate(s.ctx); err == nil {
+				t.Error("strongSwan says that the tunnel is up")
+			}
+			r.responder.check(t, s.failure(g, link.Name, r.responder.reason))
+			s.down(g, d, r.established)
+		})
+	}
+}
+
+// down checks that no Child SA is there, and an IKE SA only if established.
+func (s *scene) down(g *gateway.Gateway, d *strongswan.Daemon, established bool) {
+	s.t.Helper()
+	c := s.status(g, link.Name)
+	list, err := d.SAs(s.ctx)
+	s.must(err)
+	if len(c.Children) != 0 || len(strongswan.Up(list)) != 0 || (c.IKE != nil) != established {
+		s.t.Errorf("ours: %s with the IKE SA %+v and Child SAs %v; strongSwan's: %+v", c.State, c.IKE, c.Children, list)
+	}
+	if c.State == "up" || c.State == "rekeying" {
+		s.t.Errorf("without a Child SA the connection is %s", c.State)
+	}
+}
+
+func refused(t *testing.T, r refusal) (s *scene, a, b link.End) {
+	s = newScene(t)
+	a, _ = link.Pair()
+	a = networks(a, 0)
+	a.PolicyBased = true
+	b = a.Peer()
+	r.mistake(&b)
+	return s, a, b
+}
+
+func (w said) check(t *testing.T, e *gateway.Error) {
+	t.Helper()
+	for _, part := range []struct{ name, text, want string }{
+		{"message", e.Message, w.message}, {"hint", e.Hint, w.hint}, {"local", e.Local, w.local}, {"remote", e.Remote, w.remote},
+	} {
+		if !strings.Contains(part.text, part.want) {
+			t.Errorf("last_error.%s is %q and lacks %q", part.name, part.text, part.want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("last_error: %+v", *e)
+	}
+}
