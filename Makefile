@@ -44,6 +44,7 @@ deps: ## install the Debian packages that the tests need
 lint: ## gofmt, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	go vet ./...
+	go mod tidy -diff
 	go tool -modfile=tools.mod staticcheck ./...
 
 .PHONY: unit
