@@ -137,7 +137,7 @@ func wantedAs(c *sa.Settings, msg *message, d sa.Datagram) bool {
 // adopt takes a half-open IKE SA on and judges its IKE_AUTH.
 func (m *Machine) adopt(h *HalfOpen) {
 	outer, _ := wire.ParseMessage(h.auth.Raw) // the acceptor parsed it
-	m.makeRoom()
+	m.stopLingering()
 	s := m.add(&ikeSA{association: h.association, state: adopted})
 	s.createdAt = h.since
 	s.local, s.remote = h.auth.Local, h.auth.Remote

@@ -210,6 +210,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 
 	since := s.createdAt
 	s.lingerUntil = time.Time{}
+	s.m.makeRoom()
 	s.establish(causeAuthenticated, 0)
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
 	choice, refused := s.chooseChild(msg, settings.Children, true)

@@ -63,7 +63,9 @@ func (s *ikeSA) matchChild(msg *message, offered []transform.Proposal, inAuth bo
 }
 
 // chooseSelectors narrows a peer's selectors to one of the wanted Child SAs:
-// the one that keeps most, one that is not there yet before one that is.
+// one that has the first selectors of the peer if there is any, since these may
+// be the packet that it waits for (RFC 7296 §2.9); then the one that keeps most;
+// then one that is not there yet before one that is.
 func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs, ours selector.List) *refusal {
 	best := 0
 	for _, w := range among {
@@ -72,6 +74,9 @@ func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs
 			continue
 		}
 		score := 1
+		if w.Local.Contains(ours[:1]) && w.Remote.Contains(theirs[:1]) {
+			score += 8
+		}
 		if local.Contains(ours) && remote.Contains(theirs) {
 			score += 4
 		}

@@ -31,6 +31,17 @@ func (m *Machine) ForgeRaw(ex wire.ExchangeType, first wire.PayloadType, plain [
 	return raw
 }
 
+// ForgeAnswer is an answer to the request that the peer has on its way: nothing
+// but these payloads.
+func (m *Machine) ForgeAnswer(ex wire.ExchangeType, payloads ...wire.Payload) []byte {
+	s := m.current()
+	raw, err := s.seal(s.header(ex, true, s.window.expectID), payloads, m.random.source)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
 // LoseChildren makes the machine forget its Child SAs.
 func (m *Machine) LoseChildren() {
 	for _, s := range m.sas {

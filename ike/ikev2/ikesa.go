@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -32,6 +33,9 @@ type ikeSA struct {
 	localIdentity, remoteIdentity string
 
 	window window
+	// asked is the path of the peer's last request: its answer goes back there
+	// (RFC 7296 §2.11).
+	asked path
 	// what the messages that window may repeat consist of, for traces
 	requestSummary, answerSummary string
 
@@ -112,7 +116,7 @@ func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
 func (s *ikeSA) launch(h wire.Header, raw []byte, payloads []wire.Payload) {
 	s.window.open(s.m.now, raw, s.m.random.fraction())
 	s.requestSummary = wire.Summary(payloads)
-	s.transmit(h, raw, s.requestSummary, 0)
+	s.transmit(h, raw, s.requestSummary, 0, s.path())
 }
 
 // answer sends the response to the request that was accepted last.
@@ -125,15 +129,21 @@ func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
 	}
 	s.window.answered(raw)
 	s.answerSummary = wire.Summary(payloads)
-	s.transmit(h, raw, s.answerSummary, 0)
+	s.transmit(h, raw, s.answerSummary, 0, s.asked)
 }
 
 // refuse answers with one Notify.
 func (s *ikeSA) refuse(ex wire.ExchangeType, n wire.Notify) { s.answer(ex, []wire.Payload{&n}) }
 
-func (s *ikeSA) transmit(h wire.Header, raw []byte, summary string, repeat int) {
-	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw})
-	s.m.emit(trace(s.m.settings.Name, true, h, summary, len(raw), s.local, s.remote, repeat))
+// path is the two ends that a message passes between.
+type path struct{ local, remote netip.AddrPort }
+
+// path is where our requests go.
+func (s *ikeSA) path() path { return path{s.local, s.remote} }
+
+func (s *ikeSA) transmit(h wire.Header, raw []byte, summary string, repeat int, by path) {
+	s.m.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: raw})
+	s.m.emit(trace(s.m.settings.Name, true, h, summary, len(raw), by.local, by.remote, repeat))
 }
 
 // ending is how an IKE SA or a Child SA ends.

@@ -40,12 +40,18 @@ func (m *Machine) living() []*ikeSA {
 	return slices.DeleteFunc(slices.Clone(m.sas), func(s *ikeSA) bool { return !s.proven || s.state >= lingering })
 }
 
-// makeRoom ends what is too much before another IKE SA is adopted.
-func (m *Machine) makeRoom() {
+// stopLingering ends the oldest closed IKE SA where there are too many, before
+// another IKE SA is adopted.
+func (m *Machine) stopLingering() {
 	closed := slices.DeleteFunc(slices.Clone(m.sas), func(s *ikeSA) bool { return s.state != lingering })
 	if len(closed) >= maxLingering {
 		closed[0].lingered()
 	}
+}
+
+// makeRoom closes the oldest IKE SA where there are too many, before a peer
+// that has just been authenticated gets another.
+func (m *Machine) makeRoom() {
 	if living := m.living(); len(living) >= maxEstablished {
 		living[0].drop(causeFailed, ending{failure: &sa.Failure{
 			Reason:  sa.ReasonDuplicate,

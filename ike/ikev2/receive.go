@@ -35,14 +35,18 @@ func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
 	if err == nil {
 		err = checkPayloads(msg)
 	}
-	x := s.current
 	s.window.close()
-	s.current = nil
 	if err != nil {
-		s.current = x // for drop to abandon
 		s.drop(causeFailed, ending{failure: dispose(err, true, true).failure})
 		return
 	}
+	if n := msg.notify(wire.NotifyInvalidSyntax); n != nil && s.proven && s.state != deleting {
+		// RFC 7296 §2.21.3: fatal in both peers, so the peer's side is gone.
+		s.drop(causeFailed, ending{remote: true, failure: peerError(msg.Exchange.String(), n)})
+		return
+	}
+	x := s.current
+	s.current = nil
 	x.respond(s, msg)
 }
 
@@ -60,7 +64,9 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 	arrival, answer := s.window.judge(outer.MessageID, d.Raw)
 	switch {
 	case arrival == arrivalRepeat:
-		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1)
+		// A NAT may have moved the peer since it asked first. A copy moves only
+		// its own answer: anybody may have sent it.
+		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1, path{d.Local, d.Remote})
 		return
 	case arrival != arrivalNew || !s.takes(outer.Exchange):
 		return
@@ -71,6 +77,7 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 		return
 	}
 	s.window.accept(d.Raw)
+	s.asked = path{d.Local, d.Remote}
 	s.witness(msg, d)
 	if err == nil {
 		err = checkPayloads(msg)

@@ -106,7 +106,7 @@ func (s *ikeSA) runTimers() {
 		return
 	} else if raw != nil {
 		h, _ := wire.ParseHeader(raw)
-		s.transmit(h, raw, s.requestSummary, s.window.attempt)
+		s.transmit(h, raw, s.requestSummary, s.window.attempt, s.path())
 	}
 	if s.m.due(s.lingerUntil) {
 		s.lingered()

@@ -1,0 +1,95 @@
+package ikev2_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// The tests in this file are named after the sentences of RFC 7296 that
+// docs/conformance.md maps to them.
+
+// A request is answered to where it came from (§2.11), also when a NAT moved
+// the peer between two copies of it (§2.23) and when it is not behind a NAT.
+func TestAnswersGoWhereTheRequestCameFrom(t *testing.T) {
+	moved := netip.MustParseAddrPort("198.51.100.9:34500")
+	for _, lost := range []bool{false, true} {
+		w := tunnel(t)
+		raw := w.A.Machine.ForgeRaw(wire.ExchangeInformational, wire.PayloadNone, nil)
+		at := netip.MustParseAddrPort("192.0.2.2:4500")
+		if lost {
+			w.B.Receive(sa.Datagram{Raw: raw, Local: at, Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
+			w.Network = nil
+		}
+		w.B.Receive(sa.Datagram{Raw: raw, Local: at, Remote: moved})
+		if len(w.Network) != 1 || w.Network[0].Destination != moved || w.Network[0].Source != at {
+			t.Errorf("answer lost %v: b sends %v to %v", lost, w.Network, w.Network[0].Destination)
+		}
+		if ike := w.B.Machine.Snapshot().IKE[0]; ike.Remote.Addr() == moved.Addr() {
+			t.Error("a peer that is not behind a NAT was followed")
+		}
+	}
+}
+
+// INVALID_SYNTAX in an answer is fatal in both peers (§2.21.3): nobody deletes
+// the IKE SA, and it is not there any more.
+func TestInvalidSyntaxInAnAnswerIsFatal(t *testing.T) {
+	for _, ask := range []sa.Rekey{{IKE: true}, {Children: true}} {
+		w := tunnel(t)
+		w.A.Step(ask)
+		w.Network = nil
+		raw := w.B.Machine.ForgeAnswer(wire.ExchangeCreateChildSA, notify(wire.NotifyInvalidSyntax, 0, nil))
+		w.A.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.1:4500"), Remote: netip.MustParseAddrPort("192.0.2.2:4500")})
+		if up(w.A) || len(w.A.Inbound) != 0 {
+			t.Errorf("%+v: a is %v with %d Child SAs", ask, w.A.Machine.Snapshot().State, len(w.A.Inbound))
+		}
+	}
+}
+
+// The responder's choice has the initiator's first selectors, if its policy
+// allows them (§2.9): they may be those of the packet that waits.
+func TestFirstSelectorsAreKept(t *testing.T) {
+	a, b := transcript.Pair()
+	b.Children = []sa.ChildSettings{
+		{Name: "one", Local: transcript.Networks("10.2.1.0/24"), Remote: transcript.Networks("10.1.0.0/16")},
+		{Name: "two", Local: transcript.Networks("10.2.2.0/24"), Remote: transcript.Networks("10.1.0.0/16")},
+	}
+	a.Children[0].Local = transcript.Networks("10.1.0.7/32", "10.1.0.0/16")
+	a.Children[0].Remote = transcript.Networks("10.2.2.9/32", "10.2.0.0/16")
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.DeliverAll()
+	children := w.A.Machine.Snapshot().Children
+	if len(children) != 1 || !children[0].Child.RemoteSelectors.Contains(transcript.Networks("10.2.2.9/32")) {
+		t.Errorf("a has %v, which leaves the first selector of its offer out", children[0].Child.RemoteSelectors)
+	}
+}
+
+// Somebody without the key closes no IKE SA of those who have it, however many
+// these are.
+func TestStrangersCloseNothing(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	for i := range 17 {
+		w.A.Crash()
+		w.A.Reseed(uint64(i))
+		w.A.Up()
+		w.DeliverAll()
+	}
+	count := func() int { return len(w.B.Machine.Snapshot().IKE) }
+	before := count()
+	wrong := *a
+	wrong.PSK = auth.NewSecret([]byte("a guess"))
+	w.A.Settings = &wrong
+	w.A.Crash()
+	w.A.Reseed(99)
+	w.A.Up()
+	w.DeliverAll()
+	if before < 2 || count() != before {
+		t.Errorf("b had %d IKE SAs and has %d after a wrong key", before, count())
+	}
+}
