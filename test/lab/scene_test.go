@@ -22,8 +22,9 @@ import (
 // when they fail, so they belong to the test's goroutine.
 type scene struct {
 	*world.World
-	t   *testing.T
-	ctx context.Context
+	t       *testing.T
+	ctx     context.Context
+	streams int
 }
 
 var scenes atomic.Uint64
