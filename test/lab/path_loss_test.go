@@ -3,8 +3,10 @@ package lab
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"causeway/test/lab/link"
+	"causeway/test/lab/relay"
 )
 
 // lossPercent is lost in each direction during the handshake.
@@ -19,6 +21,7 @@ func TestHandshakeLoss(t *testing.T) {
 		t.Run(fmt.Sprintf("responder/%d", i), func(t *testing.T) { lossy(t, false) })
 		t.Run(fmt.Sprintf("both start/%d", i), lossyBoth)
 	}
+	t.Run("repeated and reordered", disorderly)
 }
 
 // lossy has strongSwan as the peer.
@@ -62,4 +65,33 @@ func lossyBoth(t *testing.T) {
 		return nil
 	})
 	s.pingBoth(a)
+}
+
+// disorderly repeats half of the datagrams and lets a third be overtaken,
+// besides losing some: a repeated request gets the same answer and does nothing
+// twice.
+func disorderly(t *testing.T) {
+	s := newScene(t)
+	r := s.relay(nil)
+	for _, d := range []relay.Direction{relay.ToFar, relay.ToNear} {
+		r.SetFaults(d, relay.Faults{Loss: 0.1, Duplicate: 0.5, Reorder: 0.3, Hold: 100 * time.Millisecond})
+	}
+	a, b := relayedPair()
+	d := s.strongswan(s.GatewayB, b)
+	g := s.causeway(s.GatewayA, a)
+	before := s.up(g)
+	s.swanUp(d, 1)
+	s.must(g.RekeyChild(s.ctx))
+	s.eventually("the new Child SA alone", func() error {
+		c := s.status(g, link.Name)
+		if len(c.Children) != 1 || c.Children[0].SPIIn == before.Children[0].SPIIn {
+			return fmt.Errorf("the Child SAs are %+v", c.Children)
+		}
+		return nil
+	})
+	r.SetFaults(relay.ToFar, relay.Faults{})
+	r.SetFaults(relay.ToNear, relay.Faults{})
+	s.pingBoth(a)
+	s.sameIKE(g, before)
+	s.swanUp(d, 1)
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"slices"
 )
@@ -46,6 +47,15 @@ func (m *mutator) mutate(payload []byte) []byte {
 		}
 	}
 	return b
+}
+
+// freshen moves the sequence number of ESP ahead (RFC 4303 §2.2): a receiver
+// that moved its window before it authenticates would drop what is true.
+func (m *mutator) freshen(packet []byte) {
+	if len(packet) >= 8 {
+		sequence := binary.BigEndian.Uint32(packet[4:])
+		binary.BigEndian.PutUint32(packet[4:], sequence+1_000+m.random.Uint32N(1<<24))
+	}
 }
 
 func (m *mutator) bytes(n int) []byte {

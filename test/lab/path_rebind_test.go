@@ -240,7 +240,7 @@ const maxHeard = 200
 // watch is a relay's Config.Watch.
 func (r *recording) watch(path int, d relay.Direction, payload []byte) {
 	kind := 0
-	if path == pathNAT && isESP(payload) {
+	if path == pathNAT && !hasMarker(payload) {
 		kind = 1
 	}
 	r.mu.Lock()

@@ -57,9 +57,3 @@ func relayedPair() (a, b link.End) {
 	a.Remote, b.Remote = world.SiteA.Router4, netip.Addr{}
 	return a, b
 }
-
-// isESP tells what a datagram of port 4500 is (RFC 3948 §2): four zero bytes
-// come before IKE, and one byte is a keepalive.
-func isESP(payload []byte) bool {
-	return len(payload) > 1 && (len(payload) < 4 || [4]byte(payload) != [4]byte{})
-}
