@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -49,7 +50,7 @@ func TestRekey(t *testing.T) {
 				before := s.status(g, link.Name)
 				s.under(func() {
 					s.must(r.command(s.ctx, g, d))
-					s.replaced(g, before, r.ike, r.child)
+					s.rekeyed(g, before, r.ike, r.child)
 				})
 				s.agree(g, d, a, a.Peer())
 			})
@@ -67,15 +68,16 @@ func TestRekeyDefaults(t *testing.T) {
 	before := s.status(g, link.Name)
 	s.under(func() {
 		s.must(d.RekeyIKE(s.ctx))
-		s.replaced(g, before, true, false)
+		s.rekeyed(g, before, true, false)
 		s.must(d.RekeyChild(s.ctx))
-		s.replaced(g, before, true, true)
+		s.rekeyed(g, before, true, true)
 	})
 	s.agree(g, d, a, a.Peer())
 }
 
-// replaced waits until the SAs are others than before.
-func (s *scene) replaced(g *gateway.Gateway, before *gateway.Connection, ike, child bool) {
+// rekeyed waits until the SAs are others than before; there are SAs all the
+// time.
+func (s *scene) rekeyed(g *gateway.Gateway, before *gateway.Connection, ike, child bool) {
 	s.t.Helper()
 	s.eventually("new SAs", func() error {
 		c := s.status(g, link.Name)
@@ -85,6 +87,22 @@ func (s *scene) replaced(g *gateway.Gateway, before *gateway.Connection, ike, ch
 		}
 		if ike && c.IKE.SPIi == before.IKE.SPIi || child && c.Children[0].SPIIn == before.Children[0].SPIIn {
 			return fmt.Errorf("the IKE SA is %s_i, the Child SA %s: %s", c.IKE.SPIi, c.Children[0].SPIIn, describe(c))
+		}
+		return nil
+	})
+}
+
+// replaced waits until there are new SAs, which need not overlap the old ones.
+func (s *scene) replaced(g *gateway.Gateway, before *gateway.Connection) {
+	s.t.Helper()
+	s.eventually("new SAs", func() error {
+		status, err := g.Status(s.ctx)
+		if err != nil {
+			return err
+		}
+		c, up := status.Up(link.Name)
+		if !up || c.IKE.SPIi == before.IKE.SPIi || c.Children[0].SPIIn == before.Children[0].SPIIn {
+			return errors.New(describe(c))
 		}
 		return nil
 	})
