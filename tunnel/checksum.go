@@ -8,24 +8,35 @@ import (
 
 // sum adds b to the ones' complement sum initial, unfolded (RFC 1071). Words
 // of 64 bits will do: 2^16 is 1 modulo 2^16-1, so every fourth of a word counts
-// alike.
+// alike; and so will the machine's byte order, as swapping the bytes of every
+// word swaps those of the sum (RFC 1071 §2 (B)).
 func sum(b []byte, initial uint64) uint64 {
-	acc, carry := initial, uint64(0)
-	for len(b) >= 32 {
-		acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(b), carry)
-		acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(b[8:]), carry)
-		acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(b[16:]), carry)
-		acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(b[24:]), carry)
-		b = b[32:]
+	var acc, carry uint64
+	for len(b) >= 64 {
+		words := (*[64]byte)(b)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[0:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[8:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[16:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[24:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[32:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[40:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[48:]), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[56:]), carry)
+		b = b[64:]
 	}
 	for len(b) >= 8 {
-		acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(b), carry)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(b), carry)
 		b = b[8:]
 	}
-	var tail [8]byte
-	copy(tail[:], b)
-	acc, carry = bits.Add64(acc, binary.BigEndian.Uint64(tail[:]), carry)
+	if len(b) > 0 {
+		var tail [8]byte
+		copy(tail[:], b)
+		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(tail[:]), carry)
+	}
 	acc, carry = bits.Add64(acc, carry, 0)
+	var word [2]byte
+	binary.NativeEndian.PutUint16(word[:], fold(acc+carry))
+	acc, carry = bits.Add64(initial, uint64(binary.BigEndian.Uint16(word[:])), 0)
 	return acc + carry
 }
 

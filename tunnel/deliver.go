@@ -17,12 +17,32 @@ const (
 	tcpFlagsEndTrain = 0x0f // FIN, SYN, RST, PSH
 )
 
-// deviceQueue gathers opened packets for one write to the TUN device. They stay
+// deliverer takes opened packets on to the TUN device. It belongs to one worker.
+type deliverer interface {
+	// push queues the packet that was opened into e; p describes it.
+	push(e *esp.Packet, p *packet)
+	// flush writes what is queued. Its error is final.
+	flush() error
+}
+
+// newDeliverer makes one that writes to the queue, modulo how many there are.
+func newDeliverer(t *Tunnel, queue int) deliverer {
+	switch device := t.cfg.Device.(type) {
+	case tun.SuperDevice:
+		return newSuperQueue(t, device.NewWriter(queue%device.Queues()), device.Offloads())
+	case tun.BatchDevice:
+		return newDeviceQueue(t, device)
+	}
+	panic("tunnel: New let a device pass that is of no kind")
+}
+
+// deviceQueue gathers opened packets for one write to a BatchDevice. They stay
 // where they were decrypted, except the first of each flow: the device
 // coalesces into the buffer of that one, so it gets a buffer with room.
 type deviceQueue struct {
-	t    *Tunnel
-	bufs [][]byte
+	t      *Tunnel
+	device tun.BatchDevice
+	bufs   [][]byte
 
 	heads    [][]byte
 	nextHead int
@@ -33,17 +53,19 @@ type deviceQueue struct {
 	open    bool
 }
 
-func (q *deviceQueue) init(t *Tunnel) {
-	n := t.cfg.Device.BatchSize()
-	q.t = t
-	q.bufs = make([][]byte, 0, n)
-	q.heads = make([][]byte, heads)
+func newDeviceQueue(t *Tunnel, device tun.BatchDevice) *deviceQueue {
+	q := &deviceQueue{
+		t: t, device: device,
+		bufs:  make([][]byte, 0, device.BatchSize()),
+		heads: make([][]byte, heads),
+	}
 	slab := make([]byte, heads*headStride)
 	for i := range q.heads {
 		start := i * headStride
 		end := start + tun.HeaderRoom + tun.MaxPacket
 		q.heads[i] = slab[start:end:end]
 	}
+	return q
 }
 
 // push queues the packet that was opened into e; p describes it.
@@ -105,7 +127,7 @@ func (q *deviceQueue) flush() error {
 	if len(q.bufs) == 0 {
 		return nil
 	}
-	_, err := q.t.cfg.Device.Write(q.bufs, tun.HeaderRoom)
+	_, err := q.device.Write(q.bufs, tun.HeaderRoom)
 	q.bufs = q.bufs[:0]
 	if err == nil {
 		return nil

@@ -50,7 +50,7 @@ func TestHeadsHaveRoom(t *testing.T) {
 		{pingPacket(t, "10.1.0.1", "10.2.0.1", nil), true},
 	}
 	s := newStage(t, nil)
-	q := &s.in.out
+	q := s.in.out.(*deviceQueue)
 	for i, step := range steps {
 		e := opened(step.packet)
 		var p packet
@@ -72,7 +72,7 @@ func TestHeadsHaveRoom(t *testing.T) {
 func TestManyFlowsInOneWrite(t *testing.T) {
 	s := newStage(t, nil)
 	s.sink.keep = true
-	q := &s.in.out
+	q := s.in.out.(*deviceQueue)
 	var want [][]byte
 	for i, b := range mixed(t, 200) {
 		e := opened(b)
@@ -125,10 +125,12 @@ func freePorts(t *testing.T) (ike, nat uint16) {
 }
 
 // TestOverRealSockets joins two gateways over the loopback, IKE included.
-func TestOverRealSockets(t *testing.T) {
+func TestOverRealSockets(t *testing.T) { onBoth(t, overRealSockets) }
+
+func overRealSockets(t *testing.T, super bool) {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	ike := make(chan string, 2)
-	p := newPair(t, pairConfig{noChild: true})
+	p := newPair(t, pairConfig{noChild: true, super: super})
 	var all [2]*udp.Conns
 	for i, g := range []*gateway{p.a, p.b} {
 		ikePort, natPort := freePorts(t)

@@ -40,19 +40,20 @@ type inboundWorker struct {
 	ecn           uint8
 	sealed        []esp.Packet
 
-	out deviceQueue
+	out deliverer
 }
 
-func newInboundWorker(t *Tunnel, r Receiver) *inboundWorker {
-	w := &inboundWorker{
+// newInboundWorker makes the worker of receiver r, which writes to the queue of
+// that number, modulo how many there are.
+func newInboundWorker(t *Tunnel, r Receiver, queue int) *inboundWorker {
+	return &inboundWorker{
 		t:        t,
 		receiver: r,
 		batch:    udp.NewBatch(receiveMessages),
 		scratch:  esp.NewScratch(),
 		sealed:   make([]esp.Packet, 0, openBatch),
+		out:      newDeliverer(t, queue),
 	}
-	w.out.init(t)
-	return w
 }
 
 // run carries batches until the socket is closed.

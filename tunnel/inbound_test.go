@@ -147,6 +147,7 @@ func TestMixedTrain(t *testing.T) {
 		}
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		got = nil
 		var sealed [][]byte
 		p.b.wire.onSend(func(m udp.Message) []udp.Message {
 			sealed = append(sealed, m.Payload)
@@ -287,6 +288,7 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		c.OnEndpoint = func(_ string, _ uint32, _, remote netip.AddrPort) { moved = append(moved, remote) }
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		moved = nil
 		p.b.device.Inject(udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{}))
 		p.a.next(t)
 		if len(moved) != 0 {
@@ -375,6 +377,7 @@ func TestLifetimes(t *testing.T) {
 		c.OnLifetime = func(_ string, spi uint32, hard bool) { hits = append(hits, hit{spi, hard}) }
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		hits = nil
 		spiA, _ := p.child(t, selector.Any(), selector.Any(), func(e *esp.Parameters) {
 			e.Limits = esp.Limits{SoftPackets: 5, HardPackets: 10}
 		})
@@ -423,6 +426,7 @@ func TestInboundLifetime(t *testing.T) {
 		}
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		hard = 0
 		spiA, _ := p.child(t, selector.Any(), selector.Any(), func(e *esp.Parameters) {
 			e.Limits = esp.Limits{HardBytes: 100}
 		})

@@ -15,6 +15,7 @@ import (
 	"causeway/esp"
 	"causeway/esp/selector"
 	"causeway/routing"
+	"causeway/tunnel/tun"
 	"causeway/tunnel/tun/tuntest"
 	"causeway/tunnel/udp"
 )
@@ -136,10 +137,32 @@ func (w *wire) onSend(f func(udp.Message) []udp.Message) {
 	w.change = f
 }
 
+// memoryDevice is either of the devices in memory.
+type memoryDevice interface {
+	tun.Device
+	Inject(packets ...[]byte)
+	Written() <-chan []byte
+	FailWrites(err error)
+}
+
+func newDevice(name string, super bool) memoryDevice {
+	if super {
+		return tuntest.NewSuper(name, 1438)
+	}
+	return tuntest.New(name, 1438)
+}
+
+// onBoth runs a test with each kind of device.
+func onBoth(t *testing.T, f func(t *testing.T, super bool)) {
+	for _, super := range []bool{false, true} {
+		t.Run(map[bool]string{false: "batches", true: "superpackets"}[super], func(t *testing.T) { f(t, super) })
+	}
+}
+
 // gateway is one Tunnel with everything around it.
 type gateway struct {
 	*Tunnel
-	device *tuntest.Device
+	device memoryDevice
 	wire   *wire
 	outer  netip.AddrPort
 }
@@ -153,6 +176,7 @@ type pairConfig struct {
 	a          func(*Config)
 	connection ConnectionConfig
 	noChild    bool
+	super      bool // the devices are of the kind that passes on superpackets
 }
 
 func routesTo(t testing.TB, connection string, texts ...string) *routing.Table {
@@ -176,8 +200,8 @@ func newPair(t testing.TB, cfg pairConfig) *pair {
 		outerA, outerB = netip.MustParseAddrPort("[2001:db8::1]:4500"), netip.MustParseAddrPort("[2001:db8::2]:4500")
 	}
 	p := &pair{
-		a: &gateway{device: tuntest.New("a", 1438), wire: wireA, outer: outerA},
-		b: &gateway{device: tuntest.New("b", 1438), wire: wireB, outer: outerB},
+		a: &gateway{device: newDevice("a", cfg.super), wire: wireA, outer: outerA},
+		b: &gateway{device: newDevice("b", cfg.super), wire: wireB, outer: outerB},
 	}
 	for _, g := range []*gateway{p.a, p.b} {
 		c := Config{Device: g.device, Transport: g.wire}

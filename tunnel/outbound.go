@@ -7,15 +7,12 @@ import (
 	"time"
 
 	"causeway/esp"
-	"causeway/esp/selector"
 	"causeway/tunnel/tun"
 )
 
 const (
-	// readStride is the distance of two packets in the read slab. It is not a
-	// multiple of 4096, so that the same offset of neighbours does not compete
-	// for the same cache set.
-	readStride = tun.HeaderRoom + tun.MaxPacket + 1089
+	// maxPending is how many packets wait to be grouped into runs.
+	maxPending = 128
 
 	askInterval = time.Second // of OnTrafficNeeded and OnEndpoint, by connection
 )
@@ -25,8 +22,7 @@ const (
 type outboundWorker struct {
 	t       *Tunnel
 	scratch *esp.Scratch
-	bufs    [][]byte
-	sizes   []int
+	source  source
 
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
@@ -38,7 +34,16 @@ type outboundWorker struct {
 	fragments []byte
 	icmp      *icmpLimiter
 	reply     []byte // one ICMP error with room for the device's header
-	replies   [1][]byte
+	cut       segmenter
+}
+
+// source is where packets come from. It belongs to one worker.
+type source interface {
+	// carry waits for packets and takes them through to the sockets. Its error
+	// is final.
+	carry(w *outboundWorker) error
+	// write gives one packet back to the kernel: b[HeaderRoom:].
+	write(b []byte)
 }
 
 // outboundPacket is an inner packet that was found an SA and waits to be
@@ -51,52 +56,49 @@ type outboundPacket struct {
 	nextHeader uint8
 }
 
-func newOutboundWorker(t *Tunnel) *outboundWorker {
-	n := t.cfg.Device.BatchSize()
+// newOutboundWorker makes the worker of one queue of the device.
+func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 	w := &outboundWorker{
 		t:         t,
 		scratch:   esp.NewScratch(),
-		bufs:      make([][]byte, n),
-		sizes:     make([]int, n),
-		pending:   make([]outboundPacket, 0, n),
+		pending:   make([]outboundPacket, 0, maxPending),
 		fragments: make([]byte, 0, fragmentScratch),
 		icmp:      newICMPLimiter(),
 		reply:     make([]byte, tun.HeaderRoom, tun.HeaderRoom+icmpMaxLen),
 	}
 	w.send.init(t)
-	slab := make([]byte, n*readStride)
-	for i := range w.bufs {
-		start := i * readStride
-		end := start + tun.HeaderRoom + tun.MaxPacket
-		w.bufs[i] = slab[start:end:end]
+	switch device := t.cfg.Device.(type) {
+	case tun.SuperDevice:
+		w.source = newSuperSource(device, queue)
+	case tun.BatchDevice:
+		w.source = newBatchSource(device)
 	}
 	return w
 }
 
-// run carries batches until the device or the sockets are closed.
+// run carries packets until the device or the sockets are closed.
 func (w *outboundWorker) run() error {
 	for {
-		n, err := w.t.cfg.Device.Read(w.bufs, w.sizes, tun.HeaderRoom)
-		if err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return err
-			}
-			return fmt.Errorf("tunnel: cannot read from the TUN device: %w", err)
-		}
-		if err := w.carry(n); err != nil {
+		if err := w.source.carry(w); err != nil {
 			return err
 		}
 	}
 }
 
-// carry takes the first n packets of bufs through to the sockets.
-func (w *outboundWorker) carry(n int) error {
-	w.now, w.forwarding = w.t.now(), w.t.forwarding.Load()
-	for i := range n {
-		w.one(w.bufs[i][tun.HeaderRoom : tun.HeaderRoom+w.sizes[i]])
-	}
+// begin is the start of a batch, end takes it to the sockets.
+func (w *outboundWorker) begin() { w.now, w.forwarding = w.t.now(), w.t.forwarding.Load() }
+
+func (w *outboundWorker) end() error {
 	w.seal()
 	return w.send.flush(w.now)
+}
+
+// readError is the error of a device as the end of a worker.
+func readError(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("tunnel: cannot read from the TUN device: %w", err)
 }
 
 // one finds the SA of an inner packet and queues it, or drops it.
@@ -126,37 +128,49 @@ func (w *outboundWorker) one(b []byte) {
 	}
 }
 
-// lookup is the SPD: destination to connection, flow to Child SA (RFC 4301
-// §5.1). It returns nil after it dealt with a packet that has none.
+// lookup finds the SA of a packet. It returns nil after it dealt with one that
+// has none.
 func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
+	conn, list, sa := w.find(p)
+	switch {
+	case sa != nil:
+		return sa
+	case conn == nil:
+		w.t.unattributed.drop(DropNoRoute, 1)
+		w.answer(b, p, icmpProhibited, 0)
+	default:
+		w.unserved(conn, list, b, p)
+	}
+	return nil
+}
+
+// find is the SPD: destination to connection, flow to Child SA (RFC 4301 §5.1).
+// It tells how far it came.
+func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundSA) {
 	entry := &w.cache[p.key.slot()]
 	if entry.key == p.key && entry.from == w.forwarding && entry.list == entry.sa.conn.outbound.Load() {
-		return entry.sa
+		return entry.sa.conn, entry.list, entry.sa
 	}
 	_, dst := p.key.addresses()
 	conn := w.forwarding.connectionOf(dst)
 	if conn == nil {
-		w.t.unattributed.drop(DropNoRoute, 1)
-		w.answer(b, p, icmpProhibited, 0)
-		return nil
+		return nil, nil, nil
 	}
 	list := conn.outbound.Load()
 	flow := p.key.flow()
 	sa := list.match(&flow)
-	if sa == nil {
-		w.unserved(conn, list, &flow, b, p)
-		return nil
+	if sa != nil {
+		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}
-	entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
-	return sa
+	return conn, list, sa
 }
 
 // unserved deals with a packet of a connection that has no Child SA for it:
 // the connection is down, or its selectors do not include the flow.
-func (w *outboundWorker) unserved(c *connection, list *outboundList, f *selector.Flow, b []byte, p *packet) {
+func (w *outboundWorker) unserved(c *connection, list *outboundList, b []byte, p *packet) {
 	c.counters.drop(DropNoSA, 1)
 	if w.t.cfg.OnTrafficNeeded != nil && once(&c.asked, w.now) {
-		w.t.cfg.OnTrafficNeeded(c.name, *f)
+		w.t.cfg.OnTrafficNeeded(c.name, p.key.flow())
 	}
 	if len(list.children) == 0 {
 		w.answer(b, p, icmpHostUnreachable, 0)
@@ -202,9 +216,7 @@ func (w *outboundWorker) answer(b []byte, p *packet, why icmpError, mtu int) {
 	if p.version == 6 {
 		from = w.t.cfg.Address6
 	}
-	w.replies[0] = appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu)
-	// An error concerns this one answer, which its receiver can do without.
-	_, _ = w.t.cfg.Device.Write(w.replies[:], tun.HeaderRoom)
+	w.source.write(appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu))
 }
 
 // seal encrypts what is pending, one run of equal packets after the other.

@@ -12,8 +12,10 @@ import (
 // TestRekeyLosesNothing makes Child SAs before it breaks the old ones, in real
 // time, all the while packets flow both ways: every one arrives, once and in
 // order. Run it with -race.
-func TestRekeyLosesNothing(t *testing.T) {
-	p := newPair(t, pairConfig{noChild: true})
+func TestRekeyLosesNothing(t *testing.T) { onBoth(t, rekeyLosesNothing) }
+
+func rekeyLosesNothing(t *testing.T, super bool) {
+	p := newPair(t, pairConfig{noChild: true, super: super})
 	oldA, oldB := p.child(t, selector.Any(), selector.Any(), nil)
 	p.run(t)
 	stop := make(chan struct{})

@@ -63,7 +63,7 @@ func TestErasedInTheMiddleOfABatch(t *testing.T) {
 	}
 	erased := udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{})
 	fine := udpPacket(t, "10.1.0.1", "10.2.0.2", 10, ipOptions{})
-	if err := s.out.carry(s.load(fine, erased, erased, fine)); err != nil {
+	if err := s.load(fine, erased, erased, fine).carry(); err != nil {
 		t.Fatal(err)
 	}
 	got := s.TotalCounters()
@@ -91,7 +91,7 @@ func TestSocketsCannotSend(t *testing.T) {
 	for _, final := range []error{nil, net.ErrClosed} {
 		s := newStage(t, func(c *Config) { c.Transport = failing{newSink(), final} })
 		b := udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{})
-		if err := s.out.carry(s.load(b, b)); !errors.Is(err, final) {
+		if err := s.load(b, b).carry(); !errors.Is(err, final) {
 			t.Errorf("carry says %v, want %v", err, final)
 		}
 		if got := s.TotalCounters(); got.Drops[DropSend] != 2 || got.PacketsOut != 0 {

@@ -15,6 +15,10 @@ const (
 	maxRunSegments = 64
 	maxRunBytes    = 65507
 
+	// maxSuperRun is how many segments of a superpacket make one run. The
+	// sockets cut a run into as many messages as it takes.
+	maxSuperRun = 128
+
 	// slabSize holds the sealed packets of some superpackets, and one run of
 	// any size at least.
 	slabSize = 4 * 65536
@@ -49,43 +53,79 @@ func (q *sendQueue) init(t *Tunnel) {
 // size, but for a shorter last one.
 func (q *sendQueue) seal(s *esp.Scratch, now time.Duration, packets []outboundPacket) {
 	head := &packets[0]
-	conn := head.sa.conn
 	inner, outer := 0, 0
 	for i := range packets {
 		inner += len(packets[i].bytes)
 		outer += packets[i].sealed
 	}
-	if up := conn.meters.Load().Up; up != nil && !up.Allow(now, outer) {
-		conn.counters.drop(DropMeter, len(packets))
+	note := runNote{sa: head.sa, packets: len(packets), bytes: inner}
+	sequence, ok := q.admit(now, &note, outer)
+	if !ok {
 		return
-	}
-	sequence, state, err := head.sa.out.Reserve(len(packets), inner)
-	q.t.lifetime(conn, head.sa.spiIn, state, head.sa.hard)
-	if err != nil {
-		conn.counters.drop(DropExhausted, len(packets))
-		return
-	}
-	if cap(q.slab)-len(q.slab) < outer || len(q.runs) == cap(q.runs) {
-		// The error is net.ErrClosed; the flush that ends the batch meets it
-		// again.
-		_ = q.flush(now)
 	}
 	start := len(q.slab)
 	for i := range packets {
 		p := &packets[i]
 		q.slab = head.sa.out.Seal(s, q.slab, p.bytes, p.nextHeader, sequence+uint64(i))
 	}
+	q.queue(&note, start, outer, head.sealed, head.tos)
+}
+
+// sealSegments encrypts as many segments of a superpacket as make one run, of
+// which there is at least one.
+func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outboundSA, tos, nextHeader uint8, cut *segmenter) {
+	size := sa.out.SealedLen(cut.length())
+	n := max(1, min(cut.count(), maxSuperRun, slabSize/size))
+	last := cut.lastLength(n)
+	note := runNote{sa: sa, packets: n, bytes: (n-1)*cut.length() + last}
+	outer := (n-1)*size + sa.out.SealedLen(last)
+	sequence, ok := q.admit(now, &note, outer)
+	if !ok {
+		cut.skip(n)
+		return
+	}
+	start := len(q.slab)
+	for i := range n {
+		q.slab = sa.out.Seal(s, q.slab, cut.next(), nextHeader, sequence+uint64(i))
+	}
+	q.queue(&note, start, outer, size, tos)
+}
+
+// admit asks for what a run needs: bandwidth, sequence numbers from the first
+// one returned on, and room in the slab for outer bytes. Without, it is dropped.
+func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence uint64, ok bool) {
+	conn := run.sa.conn
+	if up := conn.meters.Load().Up; up != nil && !up.Allow(now, outer) {
+		conn.counters.drop(DropMeter, run.packets)
+		return 0, false
+	}
+	sequence, state, err := run.sa.out.Reserve(run.packets, run.bytes)
+	q.t.lifetime(conn, run.sa.spiIn, state, run.sa.hard)
+	if err != nil {
+		conn.counters.drop(DropExhausted, run.packets)
+		return 0, false
+	}
+	if cap(q.slab)-len(q.slab) < outer || len(q.runs) == cap(q.runs) {
+		// The error is net.ErrClosed; the flush that ends the batch meets it
+		// again.
+		_ = q.flush(now)
+	}
+	return sequence, true
+}
+
+// queue makes a run of what was sealed from start on.
+func (q *sendQueue) queue(run *runNote, start, outer, segment int, tos uint8) {
 	if len(q.slab)-start != outer {
 		// The SA was removed, and its keys erased, under our hands.
 		q.slab = q.slab[:start]
-		conn.counters.drop(DropNoSA, len(packets))
+		run.sa.conn.counters.drop(DropNoSA, run.packets)
 		return
 	}
 	q.runs = append(q.runs, udp.Run{
-		Payload: q.slab[start:], SegmentSize: head.sealed,
-		Local: head.sa.local, Remote: head.sa.remote, TOS: head.tos,
+		Payload: q.slab[start:], SegmentSize: segment,
+		Local: run.sa.local, Remote: run.sa.remote, TOS: tos,
 	})
-	q.notes = append(q.notes, runNote{sa: head.sa, packets: len(packets), bytes: inner})
+	q.notes = append(q.notes, *run)
 }
 
 // flush sends every run and accounts for it. Its error is final.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,11 @@ func New(cfg Config) (*Tunnel, error) {
 	if cfg.Device == nil || cfg.Transport == nil {
 		return nil, errors.New("tunnel: a device and a transport are required")
 	}
+	switch cfg.Device.(type) {
+	case tun.SuperDevice, tun.BatchDevice:
+	default:
+		return nil, fmt.Errorf("tunnel: device %s passes on neither superpackets nor batches", cfg.Device.Name())
+	}
 	if cfg.OuterMTU == 0 {
 		cfg.OuterMTU = defaultOuterMTU
 	}
@@ -110,19 +116,29 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	if t.cfg.Workers > 0 {
 		workers = min(workers, t.cfg.Workers)
 	}
-	for range workers {
-		w := newOutboundWorker(t)
-		group.Go(func() error { return w.run() })
+	for queue := range workers {
+		w := newOutboundWorker(t, queue)
+		group.Go(onThread(w.run))
 	}
-	for _, r := range t.cfg.Transport.Receivers() {
-		w := newInboundWorker(t, r)
-		group.Go(func() error { return w.run() })
+	for i, r := range t.cfg.Transport.Receivers() {
+		w := newInboundWorker(t, r, i)
+		group.Go(onThread(w.run))
 	}
 	err := group.Wait()
 	if ctx.Err() != nil && closed(err) {
 		return nil
 	}
 	return err
+}
+
+// onThread gives a worker a thread of its own: the kernel keeps it near its
+// data, and the Go scheduler has nothing else for it to do.
+func onThread(run func() error) func() error {
+	return func() error {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		return run()
+	}
 }
 
 // closed tells whether err is only the consequence of closing, or nil.

@@ -29,12 +29,16 @@ func list(t testing.TB, texts ...string) selector.List {
 	return l
 }
 
-// inBubble runs the test with both gateways running, in virtual time.
+// inBubble runs the test with both gateways running, in virtual time; twice,
+// with each kind of device.
 func inBubble(t *testing.T, cfg pairConfig, f func(t *testing.T, p *pair)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, cfg).run(t)
-		f(t, p)
+	onBoth(t, func(t *testing.T, super bool) {
+		cfg.super = super
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, cfg).run(t)
+			f(t, p)
+		})
 	})
 }
 
@@ -156,6 +160,7 @@ func TestNoSA(t *testing.T) {
 		}
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
+		asked = nil
 		lost := udpPacket(t, "10.1.0.1", "10.2.0.1", 50, ipOptions{})
 		p.a.device.Inject(lost)
 		wantICMP(t, p.a.next(t), lost, "169.254.1.1", icmpWant{v4: [2]uint8{3, 1}})

@@ -5,16 +5,30 @@ import (
 	"testing"
 	"time"
 
+	"causeway/tunnel/tun"
 	"causeway/tunnel/tun/tuntest"
 )
 
-// queues is a device with several queues.
-type queues struct {
+// batchQueues and superQueues are devices with several queues.
+type batchQueues struct {
 	*tuntest.Device
 	n int
 }
 
-func (q queues) Queues() int { return q.n }
+type superQueues struct {
+	*tuntest.Super
+	n int
+}
+
+func (q batchQueues) Queues() int { return q.n }
+func (q superQueues) Queues() int { return q.n }
+
+func withQueues(d memoryDevice, n int) tun.Device {
+	if super, ok := d.(*tuntest.Super); ok {
+		return superQueues{super, n}
+	}
+	return batchQueues{d.(*tuntest.Device), n}
+}
 
 // sockets2 is a transport with two sockets for one inbox.
 type sockets2 struct{ *wire }
@@ -23,9 +37,11 @@ func (s sockets2) Receivers() []Receiver { return []Receiver{s.wire, s.wire} }
 
 // TestWorkersShareAnSA has three workers seal under one SA and two open: every
 // packet arrives, once. Run it with -race.
-func TestWorkersShareAnSA(t *testing.T) {
-	p := newPair(t, pairConfig{})
-	p.a.cfg.Device = queues{p.a.device, 3}
+func TestWorkersShareAnSA(t *testing.T) { onBoth(t, workersShareAnSA) }
+
+func workersShareAnSA(t *testing.T, super bool) {
+	p := newPair(t, pairConfig{super: super})
+	p.a.cfg.Device = withQueues(p.a.device, 3)
 	p.b.cfg.Transport = sockets2{p.b.wire}
 	p.run(t)
 	const total, each = 2000, 4
@@ -55,9 +71,11 @@ func TestWorkersShareAnSA(t *testing.T) {
 	}
 }
 
-func TestWorkersBoundsTheQueuesRead(t *testing.T) {
-	p := newPair(t, pairConfig{})
-	p.a.cfg.Device = queues{p.a.device, 8}
+func TestWorkersBoundsTheQueuesRead(t *testing.T) { onBoth(t, workersBoundsTheQueuesRead) }
+
+func workersBoundsTheQueuesRead(t *testing.T, super bool) {
+	p := newPair(t, pairConfig{super: super})
+	p.a.cfg.Device = withQueues(p.a.device, 8)
 	p.a.cfg.Workers = 1
 	p.run(t)
 	b := pingPacket(t, "10.1.0.1", "10.2.0.1", nil)

@@ -54,7 +54,7 @@ type side struct {
 
 // openSide makes a device with the address in a new namespace. Sockets are made
 // on a thread that stays in that namespace until the test ends.
-func openSide(t *testing.T, name string, address netip.Prefix, mtu int) *side {
+func openSide(t *testing.T, cfg Config, address netip.Prefix) *side {
 	t.Helper()
 	s := &side{}
 	type request struct {
@@ -65,7 +65,7 @@ func openSide(t *testing.T, name string, address netip.Prefix, mtu int) *side {
 	t.Cleanup(func() { close(requests) })
 	go func() {
 		err := inNamespace(func() error {
-			if err := s.open(name, address, mtu); err != nil {
+			if err := s.open(cfg, address); err != nil {
 				return err
 			}
 			ready <- nil
@@ -97,11 +97,11 @@ func openSide(t *testing.T, name string, address netip.Prefix, mtu int) *side {
 	return s
 }
 
-func (s *side) open(name string, address netip.Prefix, mtu int) (err error) {
-	if s.device, err = Open(name, mtu); err != nil {
+func (s *side) open(cfg Config, address netip.Prefix) (err error) {
+	if s.device, err = Open(cfg); err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName(name)
+	link, err := netlink.LinkByName(cfg.Name)
 	if err != nil {
 		return err
 	}
@@ -127,6 +127,50 @@ type traffic struct {
 
 // forward carries packets from one device to another until one closes.
 func forward(t *testing.T, from, to Device, seen *traffic) {
+	var err error
+	if device, ok := from.(SuperDevice); ok {
+		err = forwardSuper(t, device, to.(SuperDevice), seen)
+	} else {
+		err = forwardBatches(t, from.(BatchDevice), to.(BatchDevice), seen)
+	}
+	if !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// forwardSuper passes superpackets on as they are: what one kernel left to
+// others the other will do.
+func forwardSuper(t *testing.T, from, to SuperDevice, seen *traffic) error {
+	r, w := from.NewReader(0), to.NewWriter(0)
+	b := make([]byte, MaxPacket)
+	for {
+		n, o, err := r.Read(b, true)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			t.Error("Read returned without a packet")
+			continue
+		}
+		seen.packets.Add(1)
+		if o.Kind != Single {
+			seen.packets.Add(int64(n / o.SegmentSize))
+		}
+		seen.batches.Add(1)
+		seen.largest.Store(max(seen.largest.Load(), int64(n)))
+		pieces := [][]byte{b[:n]}
+		if n > 1000 {
+			pieces = [][]byte{b[:100], b[100:999], b[999:n]}
+		}
+		if err := w.Write(o, pieces); errors.Is(err, os.ErrClosed) {
+			return err
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func forwardBatches(t *testing.T, from, to BatchDevice, seen *traffic) error {
 	n := from.BatchSize()
 	memory := make([]byte, n*(HeaderRoom+MaxPacket))
 	bufs, out, sizes := make([][]byte, n), make([][]byte, 0, n), make([]int, n)
@@ -136,12 +180,8 @@ func forward(t *testing.T, from, to Device, seen *traffic) {
 			bufs[i] = memory[start : start+HeaderRoom+MaxPacket : start+HeaderRoom+MaxPacket]
 		}
 		got, err := from.Read(bufs, sizes, HeaderRoom)
-		if errors.Is(err, os.ErrClosed) {
-			return
-		}
 		if err != nil {
-			t.Error(err)
-			return
+			return err
 		}
 		out = out[:0]
 		for i := range got {
@@ -151,101 +191,161 @@ func forward(t *testing.T, from, to Device, seen *traffic) {
 		seen.packets.Add(int64(got))
 		seen.batches.Add(1)
 		if _, err := to.Write(out, HeaderRoom); errors.Is(err, os.ErrClosed) {
-			return
+			return err
 		} else if err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// TCP crosses two devices intact, in superpackets one way and coalesced the
-// other.
-func TestTCPWithOffloads(t *testing.T) {
+// eachBackend runs a test with both.
+func eachBackend(t *testing.T, f func(t *testing.T, backend Backend)) {
+	for name, backend := range map[string]Backend{"native": Native, "portable": Portable} {
+		t.Run(name, func(t *testing.T) { f(t, backend) })
+	}
+}
+
+// TCP crosses two devices intact, in superpackets and without.
+func TestTCPCrosses(t *testing.T) {
 	needRoot(t)
 	for _, network := range []string{"192.0.2.%d/24", "2001:db8::%d/64"} {
-		t.Run(network, func(t *testing.T) {
-			const mtu = 1400
-			a := openSide(t, "ctun-a", netip.MustParsePrefix(fmt.Sprintf(network, 1)), mtu)
-			b := openSide(t, "ctun-b", netip.MustParsePrefix(fmt.Sprintf(network, 2)), mtu)
-			var there, back traffic
-			var wait sync.WaitGroup
-			wait.Go(func() { forward(t, a.device, b.device, &there) })
-			wait.Go(func() { forward(t, b.device, a.device, &back) })
-
-			data := make([]byte, 20<<20)
-			for i := range data {
-				data[i] = byte(i * (i >> 8))
-			}
-			received := make(chan [sha256.Size]byte)
-			go func() {
-				c, err := b.listener.Accept()
-				if err != nil {
-					t.Error(err)
+		eachBackend(t, func(t *testing.T, backend Backend) {
+			for _, noTSO := range []bool{false, true} {
+				if noTSO && backend == Portable {
+					continue
 				}
-				h := sha256.New()
-				if _, err := io.Copy(h, c); err != nil {
-					t.Error(err)
-				}
-				received <- [sha256.Size]byte(h.Sum(nil))
-			}()
-			c, err := a.dial(b.listener.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.Copy(c, bytes.NewReader(data)); err != nil {
-				t.Fatal(err)
-			}
-			c.Close()
-			if <-received != sha256.Sum256(data) {
-				t.Error("the data changed on the way")
-			}
-			a.device.Close()
-			b.device.Close()
-			wait.Wait()
-
-			if n := there.largest.Load(); n != mtu {
-				t.Errorf("the largest packet had %d bytes, want %d", n, mtu)
-			}
-			perBatch := float64(there.packets.Load()) / float64(there.batches.Load())
-			t.Logf("%.1f packets per read there, %.1f back", perBatch,
-				float64(back.packets.Load())/float64(back.batches.Load()))
-			if perBatch < 4 {
-				t.Errorf("%.1f packets per read: TSO is not in use", perBatch)
+				cfg := Config{MTU: 1400, Backend: backend, NoTSO: noTSO, NoUSO: noTSO}
+				t.Run(fmt.Sprint(cfg), func(t *testing.T) { tcpCrosses(t, cfg, network) })
 			}
 		})
 	}
 }
 
+func tcpCrosses(t *testing.T, cfg Config, network string) {
+	var sides [2]*side
+	for i, name := range []string{"ctun-a", "ctun-b"} {
+		cfg.Name = name
+		sides[i] = openSide(t, cfg, netip.MustParsePrefix(fmt.Sprintf(network, i+1)))
+	}
+	a, b := sides[0], sides[1]
+	var there, back traffic
+	var wait sync.WaitGroup
+	wait.Go(func() { forward(t, a.device, b.device, &there) })
+	wait.Go(func() { forward(t, b.device, a.device, &back) })
+
+	data := make([]byte, 20<<20)
+	for i := range data {
+		data[i] = byte(i * (i >> 8))
+	}
+	received := make(chan [sha256.Size]byte)
+	go func() {
+		c, err := b.listener.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		h := sha256.New()
+		if _, err := io.Copy(h, c); err != nil {
+			t.Error(err)
+		}
+		received <- [sha256.Size]byte(h.Sum(nil))
+	}()
+	c, err := a.dial(b.listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(c, bytes.NewReader(data)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if <-received != sha256.Sum256(data) {
+		t.Error("the data changed on the way")
+	}
+	a.device.Close()
+	b.device.Close()
+	wait.Wait()
+
+	whole := cfg.Backend == Native && !cfg.NoTSO
+	if n := there.largest.Load(); n > int64(cfg.MTU) != whole {
+		t.Errorf("the largest packet had %d bytes", n)
+	}
+	perBatch := float64(there.packets.Load()) / float64(there.batches.Load())
+	t.Logf("%.1f packets per read there, %.1f back", perBatch,
+		float64(back.packets.Load())/float64(back.batches.Load()))
+	if !cfg.NoTSO && perBatch < 4 {
+		t.Errorf("%.1f packets per read: TSO is not in use", perBatch)
+	}
+}
+
 func TestDevice(t *testing.T) {
 	needRoot(t)
+	eachBackend(t, func(t *testing.T, backend Backend) {
+		err := inNamespace(func() error {
+			d, err := Open(Config{Name: "ctun-dev", MTU: 1400, Backend: backend, Queues: 3})
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			if queues := map[Backend]int{Native: 3, Portable: 1}[backend]; d.Name() != "ctun-dev" || d.Queues() != queues {
+				t.Errorf("%s, %d queues", d.Name(), d.Queues())
+			}
+			checkMTU(t, d)
+			checkRefused(t, d)
+			if err := d.Close(); err != nil {
+				return err
+			}
+			if err := d.Close(); err != nil {
+				t.Errorf("second Close: %v", err)
+			}
+			if _, err := d.MTU(); !errors.Is(err, os.ErrClosed) {
+				t.Errorf("MTU after Close: %v", err)
+			}
+			if _, err := netlink.LinkByName("ctun-dev"); err == nil {
+				t.Error("the interface is still there after Close")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestAuto takes the native backend, as every kernel that runs tests can.
+func TestAuto(t *testing.T) {
+	needRoot(t)
 	err := inNamespace(func() error {
-		d, err := Open("ctun-dev", 1400)
+		d, err := Open(Config{Name: "ctun-auto", MTU: 1400})
 		if err != nil {
 			return err
 		}
 		defer d.Close()
-		if d.Name() != "ctun-dev" || d.Queues() != 1 || d.BatchSize() != 128 {
-			t.Errorf("%s, %d queues, batches of %d", d.Name(), d.Queues(), d.BatchSize())
-		}
-		checkMTU(t, d)
-		checkRefused(t, d)
-		if err := d.Close(); err != nil {
-			return err
-		}
-		if err := d.Close(); err != nil {
-			t.Errorf("second Close: %v", err)
-		}
-		if _, err := d.MTU(); !errors.Is(err, os.ErrClosed) {
-			t.Errorf("MTU after Close: %v", err)
-		}
-		if _, err := netlink.LinkByName("ctun-dev"); err == nil {
-			t.Error("the interface is still there after Close")
+		if _, ok := d.(SuperDevice); !ok || !d.Offloads().TSO {
+			t.Errorf("%T with %+v", d, d.Offloads())
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// readOne and writeOne use either kind of device.
+func readOne(d Device) error {
+	b := make([]byte, HeaderRoom+MaxPacket)
+	if super, ok := d.(SuperDevice); ok {
+		_, _, err := super.NewReader(0).Read(b, true)
+		return err
+	}
+	_, err := d.(BatchDevice).Read([][]byte{b}, make([]int, 1), HeaderRoom)
+	return err
+}
+
+func writeOne(d Device, packet []byte) error {
+	if super, ok := d.(SuperDevice); ok {
+		return super.NewWriter(0).Write(Offload{}, [][]byte{packet})
+	}
+	_, err := d.(BatchDevice).Write([][]byte{append(make([]byte, HeaderRoom), packet...)}, HeaderRoom)
+	return err
 }
 
 func checkMTU(t *testing.T, d Device) {
@@ -265,19 +365,21 @@ func checkMTU(t *testing.T, d Device) {
 
 // checkRefused sees that what cannot be is refused and d lives on.
 func checkRefused(t *testing.T, d Device) {
-	packet := make([]byte, HeaderRoom+20)
-	packet[HeaderRoom] = 0x45
-	if _, err := d.Write([][]byte{packet}, HeaderRoom); err == nil || errors.Is(err, os.ErrClosed) {
+	if err := writeOne(d, append([]byte{0x45}, make([]byte, 19)...)); err == nil || errors.Is(err, os.ErrClosed) {
 		t.Errorf("write while down: %v", err)
 	}
-	if _, err := Open(d.Name(), 1400); err == nil || !strings.Contains(err.Error(), "another program has it open") {
+	backend := Portable
+	if _, ok := d.(SuperDevice); ok {
+		backend = Native
+	}
+	if _, err := Open(Config{Name: d.Name(), MTU: 1400, Backend: backend}); err == nil || !strings.Contains(err.Error(), "another program has it open") {
 		t.Errorf("second Open: %v", err)
 	}
 	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "ctun-not"}, PeerName: "ctun-nor"}
 	if err := netlink.LinkAdd(veth); err != nil {
 		t.Error(err)
 	}
-	if _, err := Open("ctun-not", 1400); err == nil || !strings.Contains(err.Error(), "choose another name") {
+	if _, err := Open(Config{Name: "ctun-not", MTU: 1400, Backend: backend}); err == nil || !strings.Contains(err.Error(), "choose another name") {
 		t.Errorf("Open of a veth interface: %v", err)
 	}
 }
@@ -297,35 +399,34 @@ func TestReadEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := inNamespace(func() error {
-				d, err := Open("ctun-end", 1400)
+			eachBackend(t, func(t *testing.T, backend Backend) {
+				err := inNamespace(func() error {
+					d, err := Open(Config{Name: "ctun-end", MTU: 1400, Backend: backend})
+					if err != nil {
+						return err
+					}
+					defer d.Close()
+					ended := make(chan error)
+					go func() { ended <- readOne(d) }()
+					if err := end(d); err != nil {
+						return err
+					}
+					if err := <-ended; !errors.Is(err, os.ErrClosed) {
+						t.Errorf("Read ended with %v", err)
+					}
+					return nil
+				})
 				if err != nil {
-					return err
+					t.Fatal(err)
 				}
-				defer d.Close()
-				ended := make(chan error)
-				go func() {
-					_, err := d.Read([][]byte{make([]byte, 2000)}, make([]int, 1), HeaderRoom)
-					ended <- err
-				}()
-				if err := end(d); err != nil {
-					return err
-				}
-				if err := <-ended; !errors.Is(err, os.ErrClosed) {
-					t.Errorf("Read ended with %v", err)
-				}
-				return nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 		})
 	}
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
 	for _, name := range []string{"", "sixteen-bytes-xx", "a/b", "tun%d", "a b", ".", ".."} {
-		if d, err := Open(name, 1400); err == nil {
+		if d, err := Open(Config{Name: name, MTU: 1400}); err == nil {
 			d.Close()
 			t.Errorf("name %q was accepted", name)
 		}

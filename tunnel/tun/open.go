@@ -6,56 +6,68 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	wgtun "golang.zx2c4.com/wireguard/tun"
 )
 
 // clonePath is the device that makes TUN interfaces.
 const clonePath = "/dev/net/tun"
 
-// Open creates the TUN interface name with the MTU, in the portable backend.
-// The interface is down and has no addresses: routing/kernel sees to that. It
-// is gone when the Device is closed or the process ends, however it ends. A
-// persistent interface that somebody made beforehand (`ip tuntap add`) is
-// taken over, and stays.
-func Open(name string, mtu int) (Device, error) {
-	if err := checkName(name); err != nil {
+// Backend chooses how a device passes packets on.
+type Backend uint8
+
+const (
+	Auto     Backend = iota // native where the kernel can, else portable
+	Native                  // a SuperDevice, or an error
+	Portable                // a BatchDevice
+)
+
+// Config says which interface to make.
+type Config struct {
+	Name    string
+	MTU     int
+	Backend Backend
+	// Queues is how many readers the native backend has at most; 0 is 1.
+	Queues int
+	// NoTSO and NoUSO are the switches that turn superpackets of TCP and UDP
+	// off where the kernel or a driver gets them wrong; the native backend's.
+	NoTSO, NoUSO bool
+}
+
+// Open makes the TUN interface. It is down and has no addresses: routing/kernel
+// sees to that. It is gone when the Device is closed or the process ends,
+// however it ends. A persistent interface that somebody made beforehand
+// (`ip tuntap add`) is taken over, and stays.
+func Open(cfg Config) (Device, error) {
+	if err := checkName(cfg.Name); err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open(clonePath, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	switch cfg.Backend {
+	case Portable:
+		return openPortable(cfg)
+	case Native:
+		return openNative(cfg)
+	}
+	d, err := openNative(cfg)
+	if errors.Is(err, errNotNative) {
+		return openPortable(cfg)
+	}
+	return d, err
+}
+
+func openClone() (fd int, err error) {
+	fd, err = unix.Open(clonePath, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, openError(err)
+		return -1, openError(err)
 	}
-	if err := attach(fd, name); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	// From here on the file belongs to dev, or to its finalizer on failure.
-	dev, actual, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
-	if err != nil {
-		return nil, fmt.Errorf("tun: cannot set up interface %s (TSO needs Linux 2.6.27): %w", name, err)
-	}
-	// A control socket belongs to a network namespace as the interface does:
-	// made here, it goes on reaching the interface from any thread.
-	control, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		dev.Close()
-		return nil, fmt.Errorf("tun: cannot make a control socket for interface %s: %w", name, err)
-	}
-	d := &portable{dev: dev, name: actual, control: control}
-	if err := d.SetMTU(mtu); err != nil {
-		d.Close()
-		return nil, err
-	}
-	return d, nil
+	return fd, nil
 }
 
 // attach makes the interface name and ties fd to it.
-func attach(fd int, name string) error {
+func attach(fd int, name string, flags uint16) error {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return fmt.Errorf("tun: interface name %q: %w", name, err)
 	}
-	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	request.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
 		return attachError(name, err)
 	}
@@ -99,7 +111,7 @@ func attachError(name string, err error) error {
 	case errors.Is(err, unix.EBUSY):
 		advice = "another program has it open; is Causeway running already?"
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EEXIST):
-		advice = "an interface of that name exists that is no TUN interface with the same flags; choose another name or delete it"
+		advice = "an interface of that name exists that is no TUN interface with the same flags, or another program has it open; choose another name or delete it"
 	}
 	return fmt.Errorf("tun: cannot create interface %s: %w: %s", name, err, advice)
 }

@@ -4,20 +4,42 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 	wgtun "golang.zx2c4.com/wireguard/tun"
 )
 
-// portable is a Device over golang.zx2c4.com/wireguard/tun, which undoes TSO
-// and USO on reading and coalesces on writing.
+// portable is a BatchDevice over golang.zx2c4.com/wireguard/tun, which undoes
+// TSO and USO on reading and coalesces on writing.
 type portable struct {
-	dev  wgtun.Device
-	name string
+	link
+	dev wgtun.Device
+}
 
-	mu      sync.Mutex
-	control int // socket for ioctls on the interface; -1 when closed
+func openPortable(cfg Config) (Device, error) {
+	fd, err := openClone()
+	if err != nil {
+		return nil, err
+	}
+	if err := attach(fd, cfg.Name, unix.IFF_TUN|unix.IFF_NO_PI|unix.IFF_VNET_HDR); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	// From here on the file belongs to dev, or to its finalizer on failure.
+	dev, actual, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
+	if err != nil {
+		return nil, fmt.Errorf("tun: cannot set up interface %s (TSO needs Linux 2.6.27): %w", cfg.Name, err)
+	}
+	d := &portable{dev: dev}
+	if err := d.open(actual); err != nil {
+		dev.Close()
+		return nil, err
+	}
+	if err := d.SetMTU(cfg.MTU); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 func (d *portable) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
@@ -48,60 +70,18 @@ func (d *portable) Write(bufs [][]byte, offset int) (int, error) {
 	return n, fmt.Errorf("tun: cannot write to interface %s: %w", d.name, err)
 }
 
-func (d *portable) MTU() (mtu int, err error) {
-	err = d.ioctl(unix.SIOCGIFMTU, func(r *unix.Ifreq) {}, func(r *unix.Ifreq) { mtu = int(r.Uint32()) })
-	if err != nil {
-		return 0, fmt.Errorf("tun: cannot read the MTU of interface %s: %w", d.name, err)
-	}
-	return mtu, nil
-}
-
-func (d *portable) SetMTU(mtu int) error {
-	err := d.ioctl(unix.SIOCSIFMTU, func(r *unix.Ifreq) { r.SetUint32(uint32(mtu)) }, func(*unix.Ifreq) {})
-	switch {
-	case errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("tun: cannot set the MTU of interface %s to %d: %w: allowed are 68 to %d",
-			d.name, mtu, err, MaxPacket)
-	case err != nil:
-		return fmt.Errorf("tun: cannot set the MTU of interface %s to %d: %w", d.name, mtu, err)
-	}
-	return nil
-}
-
-// ioctl makes one request about the interface.
-func (d *portable) ioctl(request uint, fill, read func(*unix.Ifreq)) error {
-	r, err := unix.NewIfreq(d.name)
-	if err != nil {
-		return err
-	}
-	fill(r)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.control < 0 {
-		return os.ErrClosed
-	}
-	if err := unix.IoctlIfreq(d.control, request, r); err != nil {
-		return err
-	}
-	read(r)
-	return nil
-}
-
-func (d *portable) Name() string { return d.name }
-
 // Queues is 1: the backend opens one file and reads it under one lock.
 func (d *portable) Queues() int { return 1 }
+
+// Offloads is none: superpackets end in the backend.
+func (d *portable) Offloads() Offloads { return Offloads{} }
 
 func (d *portable) BatchSize() int { return d.dev.BatchSize() }
 
 func (d *portable) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.control < 0 {
+	if !d.close() {
 		return nil
 	}
-	unix.Close(d.control)
-	d.control = -1
 	if err := d.dev.Close(); err != nil {
 		return fmt.Errorf("tun: cannot close interface %s: %w", d.name, err)
 	}

@@ -1,7 +1,8 @@
-// Package tuntest is a TUN device in memory, for tests: what the kernel would
+// Package tuntest is TUN devices in memory, for tests: what the kernel would
 // send into the tunnel is injected, what the tunnel writes is kept.
 //
-// It needs no privileges, does no offloads and no IP. A Device is safe for
+// They need no privileges and do no IP, but a Super takes superpackets apart as
+// the kernel does, to show what is in them. Both are safe for
 // concurrent use and blocks on channels only, so that it works inside
 // testing/synctest bubbles.
 package tuntest
@@ -22,15 +23,15 @@ const capacity = 4096
 // batchSize is that of the portable backend.
 const batchSize = 128
 
-// Device is a tun.Device without a kernel.
-type Device struct {
+// queue is what both devices do: packets wait on two channels.
+type queue struct {
 	name     string
-	injected chan [][]byte
+	injected chan []item
 	written  chan []byte
 	closed   chan struct{}
 
 	reading sync.Mutex
-	rest    [][]byte // of the batch that did not fit the last Read
+	rest    []item // of the batch that was not read whole
 
 	mu   sync.Mutex
 	mtu  int
@@ -38,66 +39,153 @@ type Device struct {
 	done bool
 }
 
-var _ tun.Device = (*Device)(nil)
+// item is what one packet is injected as.
+type item struct {
+	o tun.Offload
+	b []byte
+}
+
+// Device is a tun.BatchDevice without a kernel.
+type Device struct{ queue }
+
+var _ tun.BatchDevice = (*Device)(nil)
 
 // New makes a Device.
 func New(name string, mtu int) *Device {
-	return &Device{
-		name:     name,
-		mtu:      mtu,
-		injected: make(chan [][]byte, capacity),
-		written:  make(chan []byte, capacity),
-		closed:   make(chan struct{}),
-	}
+	d := &Device{}
+	d.init(name, mtu)
+	return d
 }
 
-// Inject makes packets the result of one Read. It keeps copies.
-func (d *Device) Inject(packets ...[]byte) {
-	batch := make([][]byte, len(packets))
+func (d *queue) init(name string, mtu int) {
+	d.name, d.mtu = name, mtu
+	d.injected = make(chan []item, capacity)
+	d.written = make(chan []byte, capacity)
+	d.closed = make(chan struct{})
+}
+
+// Inject makes packets the result of one Read, or of some that find the queue
+// not dry. It keeps copies.
+func (d *queue) Inject(packets ...[]byte) {
+	batch := make([]item, len(packets))
 	for i, p := range packets {
-		batch[i] = bytes.Clone(p)
+		batch[i].b = bytes.Clone(p)
 	}
+	d.inject(batch)
+}
+
+func (d *queue) inject(batch []item) {
 	select {
 	case d.injected <- batch:
 	case <-d.closed:
 	}
 }
 
-// Written delivers the packets that were written, in order. Write waits for
-// room when nobody receives.
-func (d *Device) Written() <-chan []byte { return d.written }
+// Written delivers the packets that were written, in order; superpackets as
+// their segments. Write waits for room when nobody receives.
+func (d *queue) Written() <-chan []byte { return d.written }
 
 // FailWrites makes every later Write fail with err; nil ends that.
-func (d *Device) FailWrites(err error) {
+func (d *queue) FailWrites(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = err
 }
 
+func (d *queue) failing() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fail
+}
+
+// await returns with reading held and, unless the error is not nil, something
+// in rest; without wait possibly nothing.
+func (d *queue) await(wait bool) error {
+	d.reading.Lock()
+	if len(d.rest) > 0 {
+		return nil
+	}
+	select {
+	case <-d.closed:
+		return os.ErrClosed
+	case d.rest = <-d.injected:
+		return nil
+	default:
+	}
+	if !wait {
+		return nil
+	}
+	select {
+	case d.rest = <-d.injected:
+		return nil
+	case <-d.closed:
+		return os.ErrClosed
+	}
+}
+
+// deliver writes one packet.
+func (d *queue) deliver(b []byte) error {
+	select {
+	case <-d.closed:
+		return os.ErrClosed
+	default:
+	}
+	select {
+	case d.written <- b:
+		return nil
+	case <-d.closed:
+		return os.ErrClosed
+	}
+}
+
+func (d *queue) MTU() (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.mtu, nil
+}
+
+func (d *queue) SetMTU(mtu int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mtu = mtu
+	return nil
+}
+
+func (d *queue) Name() string { return d.name }
+func (d *queue) Queues() int  { return 1 }
+
+// Close ends Read and Write with os.ErrClosed.
+func (d *queue) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.done {
+		d.done = true
+		close(d.closed)
+	}
+	return nil
+}
+
+// Offloads is none.
+func (d *Device) Offloads() tun.Offloads { return tun.Offloads{} }
+
+// BatchSize is that of the portable backend.
+func (d *Device) BatchSize() int { return batchSize }
+
 func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	if offset < tun.HeaderRoom {
 		return 0, errors.New("tuntest: offset below tun.HeaderRoom")
 	}
-	d.reading.Lock()
+	err := d.await(true)
 	defer d.reading.Unlock()
-	if len(d.rest) == 0 {
-		select {
-		case <-d.closed:
-			return 0, os.ErrClosed
-		default:
-		}
-		select {
-		case d.rest = <-d.injected:
-		case <-d.closed:
-			return 0, os.ErrClosed
-		}
+	if err != nil {
+		return 0, err
 	}
 	n := min(len(d.rest), len(bufs))
 	for i, p := range d.rest[:n] {
-		if len(bufs[i]) < offset+len(p) {
+		if len(bufs[i]) < offset+len(p.b) {
 			return 0, errors.New("tuntest: packet longer than the buffer")
 		}
-		sizes[i] = copy(bufs[i][offset:], p)
+		sizes[i] = copy(bufs[i][offset:], p.b)
 	}
 	d.rest = d.rest[n:]
 	return n, nil
@@ -109,56 +197,18 @@ func (d *Device) Write(bufs [][]byte, offset int) (total int, err error) {
 	if offset < tun.HeaderRoom {
 		return 0, errors.New("tuntest: offset below tun.HeaderRoom")
 	}
-	d.mu.Lock()
-	fail := d.fail
-	d.mu.Unlock()
-	if fail != nil {
-		return 0, fail
+	if err := d.failing(); err != nil {
+		return 0, err
 	}
 	for _, b := range bufs {
 		if len(b) <= offset {
 			return total, errors.New("tuntest: empty packet")
 		}
 		clear(b[offset-tun.HeaderRoom : offset])
-		select {
-		case <-d.closed:
-			return total, os.ErrClosed
-		default:
+		if err := d.deliver(bytes.Clone(b[offset:])); err != nil {
+			return total, err
 		}
-		select {
-		case d.written <- bytes.Clone(b[offset:]):
-			total += len(b) - offset
-		case <-d.closed:
-			return total, os.ErrClosed
-		}
+		total += len(b) - offset
 	}
 	return total, nil
-}
-
-func (d *Device) MTU() (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.mtu, nil
-}
-
-func (d *Device) SetMTU(mtu int) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mtu = mtu
-	return nil
-}
-
-func (d *Device) Name() string   { return d.name }
-func (d *Device) Queues() int    { return 1 }
-func (d *Device) BatchSize() int { return batchSize }
-
-// Close ends Read and Write with os.ErrClosed.
-func (d *Device) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.done {
-		d.done = true
-		close(d.closed)
-	}
-	return nil
 }

@@ -1,0 +1,97 @@
+package tunnel
+
+import "causeway/tunnel/tun"
+
+const (
+	// drainBytes is how much of a queue is read before it is sealed and sent:
+	// one superpacket of the usual size, or many small packets. What is read is
+	// still in the cache when it is sealed.
+	drainBytes = 64 << 10
+	// drainAlign keeps packets in the arena on cache lines of their own.
+	drainAlign = 64
+)
+
+// superSource reads one queue of a SuperDevice until it is dry.
+type superSource struct {
+	reader tun.Reader
+	writer tun.Writer
+	arena  []byte
+	reply  [1][]byte
+}
+
+func newSuperSource(device tun.SuperDevice, queue int) *superSource {
+	return &superSource{
+		reader: device.NewReader(queue), writer: device.NewWriter(queue),
+		arena: make([]byte, drainBytes+drainAlign+tun.MaxPacket),
+	}
+}
+
+func (s *superSource) carry(w *outboundWorker) error {
+	n, o, err := s.reader.Read(s.arena[:tun.MaxPacket], true)
+	if err != nil {
+		return readError(err)
+	}
+	w.begin()
+	at := 0
+	for packets := 1; n > 0; packets++ {
+		w.take(s.arena[at:at+n:at+n], &o)
+		at = (at + n + drainAlign - 1) &^ (drainAlign - 1)
+		if at >= drainBytes || packets == maxPending {
+			break
+		}
+		n, o, err = s.reader.Read(s.arena[at:at+tun.MaxPacket], false)
+		if err != nil {
+			break // the next call meets it again
+		}
+	}
+	return w.end()
+}
+
+// write implements source. An error concerns this one packet, which its
+// receiver can do without.
+func (s *superSource) write(b []byte) {
+	s.reply[0] = b[tun.HeaderRoom:]
+	_ = s.writer.Write(tun.Offload{}, s.reply[:])
+}
+
+// take carries one packet or superpacket of a SuperDevice.
+func (w *outboundWorker) take(b []byte, o *tun.Offload) {
+	if o.Kind != tun.Single {
+		w.super(b, o)
+		return
+	}
+	if o.Partial && complete(b, o) != nil {
+		w.t.unattributed.drop(DropMalformed, 1)
+		return
+	}
+	w.one(b)
+}
+
+// super seals a superpacket: one decision for all of its segments, each of
+// which goes straight from where it was read into the send slab.
+func (w *outboundWorker) super(b []byte, o *tun.Offload) {
+	p := &w.packet
+	if p.parse(b) != nil || w.cut.start(b, p, o) != nil {
+		w.t.unattributed.drop(DropMalformed, 1)
+		return
+	}
+	w.seal()
+	_, _, sa := w.find(p)
+	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 {
+		w.apart()
+		return
+	}
+	tos, nextHeader := outerTOS(p.tos), p.nextHeader()
+	for w.cut.count() > 0 {
+		w.send.sealSegments(w.scratch, w.now, sa, tos, nextHeader, &w.cut)
+	}
+}
+
+// apart carries a superpacket segment by segment: each may be answered or
+// fragmented.
+func (w *outboundWorker) apart() {
+	for n := w.cut.count(); n > 0; n-- {
+		w.one(w.cut.next())
+		w.seal() // the next segment is written over this one
+	}
+}
