@@ -22,7 +22,31 @@ type Gateway struct {
 	Interface Interface
 	Bandwidth Bandwidth
 	Workers   int // 0: one for each processor
+	DataPath  DataPath
+	// DisableOffloads are kernel features to do without.
+	DisableOffloads []Offload
 }
+
+// DataPath is how packets are exchanged with the TUN device.
+type DataPath string
+
+// The data paths.
+const (
+	DataPathAuto     DataPath = "auto" // native where the kernel can
+	DataPathNative   DataPath = "native"
+	DataPathPortable DataPath = "portable"
+)
+
+// Offload is a kernel feature that packs many packets into one.
+type Offload string
+
+// The offloads.
+const (
+	OffloadTSO        Offload = "tso"         // TCP superpackets of the TUN device
+	OffloadUSO        Offload = "uso"         // UDP superpackets of the TUN device
+	OffloadUDPSegment Offload = "udp_segment" // trains of datagrams to send
+	OffloadUDPGRO     Offload = "udp_gro"     // trains of datagrams received
+)
 
 // Listen says where IKE and ESP arrive.
 type Listen struct {
@@ -202,6 +226,7 @@ func builtinGateway() Config {
 		Gateway: Gateway{
 			Listen:    Listen{IKEPort: 500, NATPort: 4500},
 			Interface: Interface{Name: "cw0", Routes: true},
+			DataPath:  DataPathAuto,
 		},
 		Control: Control{Socket: "/run/causeway/control.sock"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},

@@ -2,14 +2,14 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
 
+	"causeway/config"
 	"causeway/esp"
+	"causeway/tunnel/tun"
 )
 
 // Feature is something of the kernel or processor that the gateway can use.
@@ -17,14 +17,12 @@ type Feature struct{ Name, State string }
 
 // Features probes this machine. Nothing is left open.
 func Features() []Feature {
-	return []Feature{
+	return append([]Feature{
 		{"udp_segment", socketOption(unix.UDP_SEGMENT)},
 		{"udp_gro", socketOption(unix.UDP_GRO)},
-		{"tun", tunState()},
 		{"aes", instructions()},
 		{"aes_gcm", esp.NativeName()},
-		{"data_path", dataPathName},
-	}
+	}, tunStates()...)
 }
 
 func socketOption(option int) string {
@@ -39,25 +37,33 @@ func socketOption(option int) string {
 	return "yes"
 }
 
-func tunState() string {
-	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+// tunStates are the features of the TUN driver and what follows for the data
+// path.
+func tunStates() []Feature {
+	o, err := tun.Probe()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "no /dev/net/tun: in a container, pass --device /dev/net/tun"
+		return []Feature{{"tun", "no /dev/net/tun: in a container, pass --device /dev/net/tun"}}
 	case errors.Is(err, fs.ErrPermission):
-		return "not allowed to open /dev/net/tun: run as root"
+		return []Feature{{"tun", "not allowed to open /dev/net/tun: run as root"}}
 	case err != nil:
-		return err.Error()
+		return []Feature{{"tun", err.Error()}}
 	}
-	defer f.Close()
-	features, err := unix.IoctlGetUint32(int(f.Fd()), unix.TUNGETFEATURES)
-	if err != nil {
-		return fmt.Sprintf("yes, features unknown: %v", err)
+	dataPath := config.DataPathPortable
+	if o.TSO {
+		dataPath = config.DataPathNative
 	}
-	if features&unix.IFF_VNET_HDR == 0 {
-		return "yes, without offloads"
+	return []Feature{
+		{"tun", "yes"}, {"tso", yesNo(o.TSO)}, {"uso", yesNo(o.USO)},
+		{"data_path", string(dataPath)},
 	}
-	return "yes, with virtio-net headers"
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func instructions() string {

@@ -104,9 +104,7 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 			g.close()
 		}
 	}()
-	if g.conns, err = udp.Listen(udp.Config{
-		Addresses: cfg.Gateway.Listen.Addresses, IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
-	}); err != nil {
+	if g.conns, err = udp.Listen(socketConfig(cfg)); err != nil {
 		return err
 	}
 	outerMTU := g.outerMTU(cfg)
@@ -120,12 +118,12 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if err := g.kernel.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
 		return err
 	}
-	if g.device, err = tun.Open(cfg.Gateway.Interface.Name, g.mtu); err != nil {
-		return err
-	}
 	g.workers = cfg.Gateway.Workers
 	if g.workers == 0 {
 		g.workers = runtime.GOMAXPROCS(0)
+	}
+	if g.device, err = tun.Open(deviceConfig(cfg, g.mtu, g.workers)); err != nil {
+		return err
 	}
 	spareProcessors(g.device.Queues() + len(g.conns.Receivers()))
 	return g.openTunnel(cfg, outerMTU)

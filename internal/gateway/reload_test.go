@@ -20,7 +20,7 @@ import (
 func TestWhatNeedsARestart(t *testing.T) {
 	restart := []string{
 		"gateway.listen.addresses", "gateway.listen.ike_port", "gateway.listen.nat_port", "gateway.interface.name",
-		"gateway.interface.mtu", "gateway.workers", "control.socket", "control.http", "log.format",
+		"gateway.interface.mtu", "gateway.workers", "gateway.data_path", "gateway.disable_offloads", "control.socket", "control.http", "log.format",
 	}
 	live := []string{
 		"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
@@ -30,12 +30,12 @@ func TestWhatNeedsARestart(t *testing.T) {
 		t.Errorf("keys that need a restart (-want +got):\n%s", d)
 	}
 	// The keys that exist, from two files that agree on nothing.
-	one := parse(t, `gateway: {name: a, identity: a.example.com, workers: 1, listen: {addresses: [192.0.2.1], ike_port: 501, nat_port: 4501},
+	one := parse(t, `gateway: {name: a, identity: a.example.com, workers: 1, data_path: native, listen: {addresses: [192.0.2.1], ike_port: 501, nat_port: 4501},
   interface: {name: cw1, addresses: [169.254.0.1/30], mtu: 1400, routes: true}, bandwidth: {up: 1gbit, down: 1gbit}}
 control: {socket: /run/a.sock, http: "127.0.0.1:1"}
 log: {level: info, format: console}
 `)
-	two := parse(t, `gateway: {name: b, identity: b.example.com, workers: 2, listen: {addresses: [192.0.2.2], ike_port: 502, nat_port: 4502},
+	two := parse(t, `gateway: {name: b, identity: b.example.com, workers: 2, data_path: portable, disable_offloads: [uso], listen: {addresses: [192.0.2.2], ike_port: 502, nat_port: 4502},
   interface: {name: cw2, addresses: [169.254.0.2/30], mtu: 1401, routes: false}, bandwidth: {up: 2gbit, down: 2gbit}}
 control: {socket: /run/b.sock, http: "127.0.0.1:2"}
 log: {level: debug, format: json}

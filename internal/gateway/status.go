@@ -17,11 +17,10 @@ import (
 // Status implements control.Backend.
 func (g *Gateway) Status() control.Status {
 	cfg := g.config.Load()
-	features := g.conns.Features()
 	s := control.Status{Gateway: control.Gateway{
 		Name: cfg.Gateway.Name, Version: g.options.Version, UptimeS: int64(time.Since(g.started).Seconds()),
-		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName,
-		Offloads: map[string]string{"udp_segment": onOff(features.GSO), "udp_gro": onOff(features.GRO)},
+		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName(g.device),
+		Offloads: offloads(g.device, g.conns.Features()),
 		Drops:    dropsOf(g.tunnel.TotalCounters()),
 		Sockets:  socketsOf(g.conns.Stats()),
 	}, Connections: []control.Connection{}}
@@ -34,9 +33,6 @@ func (g *Gateway) Status() control.Status {
 	}
 	return s
 }
-
-// dataPathName is the backend in use: the portable TUN device.
-const dataPathName = "portable"
 
 func onOff(on bool) string {
 	if on {

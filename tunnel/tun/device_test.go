@@ -322,6 +322,9 @@ func TestAuto(t *testing.T) {
 		if _, ok := d.(SuperDevice); !ok || !d.Offloads().TSO {
 			t.Errorf("%T with %+v", d, d.Offloads())
 		}
+		if probed, err := Probe(); err != nil || probed != d.Offloads() {
+			t.Errorf("Probe says %+v, %v; the device has %+v", probed, err, d.Offloads())
+		}
 		return nil
 	})
 	if err != nil {

@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"slices"
+
+	"causeway/config"
+	"causeway/tunnel/tun"
+	"causeway/tunnel/udp"
+)
+
+var backends = map[config.DataPath]tun.Backend{
+	config.DataPathAuto:     tun.Auto,
+	config.DataPathNative:   tun.Native,
+	config.DataPathPortable: tun.Portable,
+}
+
+func deviceConfig(cfg *config.Config, mtu, workers int) tun.Config {
+	return tun.Config{
+		Name: cfg.Gateway.Interface.Name, MTU: mtu, Queues: workers, Backend: backends[cfg.Gateway.DataPath],
+		NoTSO: without(cfg, config.OffloadTSO), NoUSO: without(cfg, config.OffloadUSO),
+	}
+}
+
+func socketConfig(cfg *config.Config) udp.Config {
+	return udp.Config{
+		Addresses: cfg.Gateway.Listen.Addresses, IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
+		NoGSO: without(cfg, config.OffloadUDPSegment), NoGRO: without(cfg, config.OffloadUDPGRO),
+	}
+}
+
+func without(cfg *config.Config, o config.Offload) bool {
+	return slices.Contains(cfg.Gateway.DisableOffloads, o)
+}
+
+// dataPathName is the backend of a device, as status names it.
+func dataPathName(d tun.Device) string {
+	if _, ok := d.(tun.SuperDevice); ok {
+		return string(config.DataPathNative)
+	}
+	return string(config.DataPathPortable)
+}
+
+// offloads are those in use.
+func offloads(d tun.Device, sockets udp.Features) map[string]string {
+	return map[string]string{
+		string(config.OffloadTSO):        onOff(d.Offloads().TSO),
+		string(config.OffloadUSO):        onOff(d.Offloads().USO),
+		string(config.OffloadUDPSegment): onOff(sockets.GSO),
+		string(config.OffloadUDPGRO):     onOff(sockets.GRO),
+	}
+}
