@@ -99,28 +99,33 @@ func (d *queue) failing() error {
 }
 
 // await returns with reading held and, unless the error is not nil, something
-// in rest; without wait possibly nothing.
+// in rest; without wait possibly nothing. It does not hold reading while it
+// waits.
 func (d *queue) await(wait bool) error {
 	d.reading.Lock()
 	if len(d.rest) > 0 {
 		return nil
 	}
+	var batch []item
 	select {
 	case <-d.closed:
 		return os.ErrClosed
-	case d.rest = <-d.injected:
-		return nil
+	case batch = <-d.injected:
 	default:
+		if !wait {
+			return nil
+		}
+		d.reading.Unlock()
+		select {
+		case batch = <-d.injected:
+			d.reading.Lock()
+		case <-d.closed:
+			d.reading.Lock()
+			return os.ErrClosed
+		}
 	}
-	if !wait {
-		return nil
-	}
-	select {
-	case d.rest = <-d.injected:
-		return nil
-	case <-d.closed:
-		return os.ErrClosed
-	}
+	d.rest = append(d.rest, batch...)
+	return nil
 }
 
 // deliver writes one packet.

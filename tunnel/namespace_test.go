@@ -1,0 +1,280 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"causeway/esp/selector"
+	"causeway/tunnel/tun"
+	"causeway/tunnel/udp"
+)
+
+// host is a network namespace with a gateway in it. Sockets and interfaces are
+// made on a thread that stays there.
+type host struct {
+	*gateway
+	tasks  chan func()
+	handle netns.NsHandle
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{tasks: make(chan func())}
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		var err error
+		h.handle, err = netns.New()
+		ready <- err
+		for f := range h.tasks {
+			f()
+		}
+	}()
+	t.Cleanup(func() { close(h.tasks); h.handle.Close() })
+	if err := <-ready; err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// do runs f in the namespace.
+func (h *host) do(t *testing.T, f func() error) {
+	t.Helper()
+	done := make(chan error)
+	h.tasks <- func() { done <- f() }
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func address(link netlink.Link, prefix string) error {
+	a, err := netlink.ParseAddr(prefix)
+	if err != nil {
+		return err
+	}
+	a.Flags = unix.IFA_F_NODAD
+	return netlink.AddrAdd(link, a)
+}
+
+// linkUp gives the interface addresses and sets it up.
+func linkUp(name string, prefixes ...string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	for _, p := range prefixes {
+		if err := address(link, p); err != nil {
+			return err
+		}
+	}
+	return netlink.LinkSetUp(link)
+}
+
+// offloadCase is one combination of the switches.
+type offloadCase struct {
+	backend                    tun.Backend
+	noTSO, noUSO, noGSO, noGRO bool
+	queues                     int
+}
+
+var offloadCases = map[string]offloadCase{
+	"native":                        {backend: tun.Native},
+	"native with two queues":        {backend: tun.Native, queues: 2},
+	"native without TSO":            {backend: tun.Native, noTSO: true},
+	"native without USO":            {backend: tun.Native, noUSO: true},
+	"native without UDP_SEGMENT":    {backend: tun.Native, noGSO: true},
+	"native without UDP_GRO":        {backend: tun.Native, noGRO: true},
+	"native without any":            {backend: tun.Native, noTSO: true, noUSO: true, noGSO: true, noGRO: true},
+	"portable":                      {backend: tun.Portable},
+	"portable without UDP offloads": {backend: tun.Portable, noGSO: true, noGRO: true},
+}
+
+// open makes the gateway number n of two.
+func (h *host) open(t *testing.T, c offloadCase, n int) {
+	t.Helper()
+	outer := netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})
+	h.do(t, func() error {
+		if err := linkUp("cwt-outer", netip.PrefixFrom(outer, 24).String()); err != nil {
+			return err
+		}
+		device, err := tun.Open(tun.Config{Name: "cwt-inner", MTU: 1438, Backend: c.backend, Queues: c.queues, NoTSO: c.noTSO, NoUSO: c.noUSO})
+		if err != nil {
+			return err
+		}
+		conns, err := udp.Listen(udp.Config{Addresses: []netip.Addr{outer}, NoGSO: c.noGSO, NoGRO: c.noGRO})
+		if err != nil {
+			return errors.Join(err, device.Close())
+		}
+		tunnel, err := New(Config{Device: device, Transport: UDP(conns)})
+		if err != nil {
+			return errors.Join(err, device.Close(), conns.Close())
+		}
+		h.gateway = &gateway{Tunnel: tunnel, outer: netip.AddrPortFrom(outer, udp.DefaultNATPort)}
+		return linkUp("cwt-inner", fmt.Sprintf("10.%d.0.1/8", n), fmt.Sprintf("fd0%d::1/8", n))
+	})
+	h.AddConnection("peer", ConnectionConfig{})
+	other := 3 - n
+	h.SetRoutes(routesTo(t, "peer", fmt.Sprintf("10.%d.0.0/16", other), fmt.Sprintf("fd0%d::/16", other)))
+}
+
+// joined is two hosts with a cable between them and their gateways running.
+func joined(t *testing.T, c offloadCase) (a, b *host) {
+	t.Helper()
+	a, b = newHost(t), newHost(t)
+	a.do(t, func() error {
+		return netlink.LinkAdd(&netlink.Veth{
+			LinkAttrs: netlink.LinkAttrs{Name: "cwt-outer"}, PeerName: "cwt-outer", PeerNamespace: netlink.NsFd(b.handle),
+		})
+	})
+	a.open(t, c, 1)
+	b.open(t, c, 2)
+	p := &pair{a: a.gateway, b: b.gateway}
+	p.child(t, selector.Any(), selector.Any(), nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	for _, h := range []*host{a, b} {
+		go func() { ended <- h.Run(ctx) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return a, b
+}
+
+// TestOffloads carries TCP and UDP between real kernels, with each offload on
+// and off.
+func TestOffloads(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	for name, c := range offloadCases {
+		t.Run(name, func(t *testing.T) {
+			a, b := joined(t, c)
+			for _, ends := range [][2]string{{"10.1.0.1", "10.2.0.1"}, {"fd01::1", "fd02::1"}} {
+				transfer(t, a, b, ends[1])
+				transfer(t, b, a, ends[0])
+				echoes(t, a, b, ends[1])
+			}
+			for _, h := range []*host{a, b} {
+				n := h.TotalCounters()
+				// What the kernel says of itself to link-local groups has no route.
+				n.Drops[DropNoRoute] = 0
+				if n.Drops != (Drops{}) {
+					t.Errorf("drops: %+v", n)
+				}
+			}
+		})
+	}
+}
+
+// transfer sends a stream from one host to the other and compares hashes.
+func transfer(t *testing.T, from, to *host, address string) {
+	t.Helper()
+	var listener net.Listener
+	to.do(t, func() (err error) {
+		listener, err = net.Listen("tcp", net.JoinHostPort(address, "0"))
+		return err
+	})
+	defer listener.Close()
+	received := make(chan []byte, 1)
+	go func() {
+		defer close(received)
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		hash := sha256.New()
+		if _, err := io.Copy(hash, c); err == nil {
+			received <- hash.Sum(nil)
+		}
+	}()
+	data := noise(8 << 20)
+	want := sha256.Sum256(data)
+	from.do(t, func() error {
+		c, err := net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			return err
+		}
+		_, err = io.Copy(c, bytes.NewReader(data))
+		return err
+	})
+	if got := <-received; !bytes.Equal(got, want[:]) {
+		t.Errorf("to %s: hash %x, want %x", address, got, want)
+	}
+}
+
+// echoes sends bursts of datagrams and wants every one of them back.
+func echoes(t *testing.T, from, to *host, address string) {
+	t.Helper()
+	var server net.PacketConn
+	to.do(t, func() (err error) {
+		server, err = net.ListenPacket("udp", net.JoinHostPort(address, "0"))
+		return err
+	})
+	defer server.Close()
+	go func() {
+		b := make([]byte, 2000)
+		for {
+			n, from, err := server.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if _, err := server.WriteTo(b[:n], from); err != nil {
+				return
+			}
+		}
+	}()
+	from.do(t, func() error {
+		c, err := net.Dial("udp", server.LocalAddr().String())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			return err
+		}
+		b := make([]byte, 2000)
+		for _, size := range []int{1, 64, 1000, 1390} {
+			const burst = 32
+			for i := range burst {
+				if _, err := c.Write(append(noise(size), byte(i))); err != nil {
+					return err
+				}
+			}
+			for i := range burst {
+				n, err := c.Read(b)
+				if err != nil {
+					return fmt.Errorf("datagram %d of %d bytes: %w; %+v and %+v", i, size, err, from.TotalCounters(), to.TotalCounters())
+				}
+				if !bytes.Equal(b[:n], append(noise(size), byte(i))) {
+					return fmt.Errorf("datagram %d of %d bytes came back changed or out of order", i, size)
+				}
+			}
+		}
+		return nil
+	})
+}
