@@ -23,8 +23,9 @@ type sink struct {
 	sent    int
 	keep    bool
 	packets [][]byte
-	train   []byte
+	train   []byte // the last run sent
 	size    int
+	runs    []udp.Message // all of them
 	blocked chan struct{}
 }
 
@@ -70,6 +71,7 @@ func (s *sink) Send(runs []udp.Run) error {
 		if s.keep {
 			s.train = append(s.train[:0], runs[i].Payload...)
 			s.size = runs[i].SegmentSize
+			s.runs = append(s.runs, udp.Message{Payload: bytes.Clone(runs[i].Payload), SegmentSize: s.size, Encapsulated: true})
 		}
 	}
 	return nil

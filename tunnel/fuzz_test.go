@@ -43,7 +43,7 @@ func FuzzOutbound(f *testing.F) {
 		if len(b) > 65535 {
 			return
 		}
-		s.sink.train, s.sink.packets = nil, nil
+		s.sink.train, s.sink.packets, s.sink.runs = nil, nil, nil
 		if err := s.load(b).carry(); err != nil {
 			t.Fatal(err)
 		}
