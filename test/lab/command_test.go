@@ -130,3 +130,30 @@ func (s *scene) known(g *gateway.Gateway, name string, want bool) error {
 	}
 	return err
 }
+
+// TestEvents follows the events of a connection that comes up and goes down.
+func TestEvents(t *testing.T) {
+	s := newScene(t)
+	a, b := link.Pair()
+	a.Start = false
+	g := s.causeway(s.GatewayA, a)
+	s.strongswan(s.GatewayB, b)
+	p, err := s.GatewayA.Start("events", program, "events", "-o", "json", "--socket", g.Socket())
+	s.must(err)
+	// It has subscribed once it shows what a command makes happen.
+	s.eventually("the events of a whole life", func() error {
+		s.command(g, 0, "up", link.Name)
+		s.command(g, 0, "down", link.Name)
+		text, err := os.ReadFile(p.Log)
+		if err != nil {
+			return err
+		}
+		for _, event := range []string{"connecting", "ike_established", "child_established", "child_closed", "ike_closed"} {
+			if !strings.Contains(string(text), `"type":"`+event+`"`) {
+				return errors.New(event + " is missing in " + string(text))
+			}
+		}
+		return nil
+	})
+	s.must(p.Running())
+}

@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,11 @@ func TestStrongSwanDies(t *testing.T) {
 			before := s.status(g, link.Name)
 			d.Kill()
 			s.must(s.bounded(d.Start))
+			// A liveness check is given up after the whole schedule of
+			// retransmissions, of nearly two minutes.
+			s.patience = 150 * time.Second
 			s.replaced(g, before)
+			s.patience = lookTimeout
 			s.pingBoth(a)
 			s.agree(g, d, a, b)
 		})
@@ -45,6 +50,9 @@ func TestWeDie(t *testing.T) {
 	s.up(g)
 	s.pingBoth(a)
 	s.agree(g, d, a, b)
+	if routes := s.routes(); strings.Count(routes, "dev cw0") != 2 {
+		t.Errorf("after the restart the routes are\n%s", routes)
+	}
 	if after := s.swanUp(d, 1); after.SPIi == before.SPIi {
 		t.Error("strongSwan has the IKE SA of the gateway that was killed")
 	}
@@ -55,17 +63,32 @@ func TestTerminate(t *testing.T) {
 	s := newScene(t)
 	a, b := link.Pair()
 	g, d := s.joined(a, b)
+	if routes := s.routes(); !strings.Contains(routes, "10.2.0.0/24 dev cw0") || !strings.Contains(routes, "fd00:2::/64 dev cw0") {
+		t.Errorf("while the connection is up the routes are\n%s", routes)
+	}
 	s.must(s.bounded(g.Stop))
 	s.gone(d)
 	if out, err := s.GatewayA.Run(s.ctx, "ip", "link", "show", "cw0"); err == nil {
 		t.Errorf("the device is left:\n%s", out)
 	}
-	for _, family := range []string{"-4", "-6"} {
-		out, err := s.GatewayA.Run(s.ctx, "ip", family, "route", "show", "table", "all", "proto", "0x63")
-		if err == nil && out != "" {
-			t.Errorf("routes are left:\n%s", out)
-		}
+	if routes := s.routes(); routes != "" {
+		t.Errorf("routes are left:\n%s", routes)
 	}
+}
+
+// routeProtocol marks our gateway's routes in the kernel.
+const routeProtocol = "197"
+
+// routes are those of our gateway at site A.
+func (s *scene) routes() string {
+	s.t.Helper()
+	var all string
+	for _, family := range []string{"-4", "-6"} {
+		out, err := s.GatewayA.Run(s.ctx, "ip", family, "route", "show", "proto", routeProtocol)
+		s.must(err)
+		all += out
+	}
+	return all
 }
 
 // TestPeerTerminates: strongSwan deletes the IKE SA; a connection that is

@@ -119,6 +119,24 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestUnknownPeer: a peer from an address that no connection has is told of in
+// the log, with what to configure.
+func TestUnknownPeer(t *testing.T) {
+	s := newScene(t)
+	a, b := link.Pair()
+	a.Start, a.Remote = false, world.SiteB.Router4
+	g := s.causeway(s.GatewayA, a)
+	d := s.strongswan(s.GatewayB, b)
+	if err := d.Initiate(s.ctx); err == nil {
+		t.Error("strongSwan says that the tunnel is up")
+	}
+	said{"unknown_peer", "no connection for the peer 198.51.100.2 at our address 192.0.2.2", "add a connection with this remote address",
+		"", "198.51.100.2"}.check(t, s.logged(g, "unknown_peer"))
+	if c := s.status(g, link.Name); c.State != "down" || c.LastError != nil {
+		t.Errorf("the connection of another peer is %s", describe(c))
+	}
+}
+
 // down checks that no Child SA is there, and an IKE SA only if established.
 func (s *scene) down(g *gateway.Gateway, d *strongswan.Daemon, established bool) {
 	s.t.Helper()

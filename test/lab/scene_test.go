@@ -25,13 +25,16 @@ type scene struct {
 	t       *testing.T
 	ctx     context.Context
 	streams int
+	// patience bounds one wait.
+	patience time.Duration
 }
 
 var scenes atomic.Uint64
 
-// sceneTimeout bounds a test; lookTimeout bounds one wait in it.
+// sceneTimeout bounds a test; lookTimeout bounds one wait in it, if the test has
+// no reason for more.
 const (
-	sceneTimeout = 3 * time.Minute
+	sceneTimeout = 4 * time.Minute
 	lookTimeout  = 45 * time.Second
 )
 
@@ -47,7 +50,7 @@ func newScene(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), sceneTimeout)
-	s := &scene{t: t, ctx: ctx}
+	s := &scene{t: t, ctx: ctx, patience: lookTimeout}
 	t.Cleanup(func() {
 		cancel()
 		if s.World != nil {
@@ -82,9 +85,9 @@ func (s *scene) eventually(what string, check func() error) {
 	s.must(s.bounded(func(ctx context.Context) error { return world.Eventually(ctx, what, check) }))
 }
 
-// bounded runs one step of a test with lookTimeout.
+// bounded runs one step of a test by its patience.
 func (s *scene) bounded(step func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(s.ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, s.patience)
 	defer cancel()
 	return step(ctx)
 }

@@ -116,5 +116,8 @@ func (g *Gateway) RekeyChild(ctx context.Context) error {
 // Config is the configuration file.
 func (g *Gateway) Config() string { return g.config }
 
+// Socket is where it is reached.
+func (g *Gateway) Socket() string { return g.socket }
+
 // Log is the file that has its output.
 func (g *Gateway) Log() string { return g.space.LogFile(g.name) }
