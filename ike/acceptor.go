@@ -20,7 +20,7 @@ type acceptor struct {
 
 func newAcceptor(e *Engine) *acceptor {
 	a := &acceptor{engine: e, inbox: newInbox(), machine: e.newAcceptorMachine()}
-	a.perform = performer{engine: e, inbox: a.inbox, step: a.step, sendFailed: a.sendFailed}
+	a.perform = performer{engine: e, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
 

@@ -15,6 +15,9 @@ import (
 // resolveTimeout bounds one look-up of the peer's names.
 const resolveTimeout = 10 * time.Second
 
+// ikePort is where peers listen for IKE_SA_INIT.
+const ikePort = 500
+
 // attempt starts to bring the connection up, unless it is up or being made by
 // the peer at this moment.
 func (o *owner) attempt(now time.Time) {
@@ -89,14 +92,18 @@ func (o *owner) resolved(now time.Time, addresses []netip.Addr, err error) {
 		})
 		return
 	}
-	port := o.conn.RemotePort
-	if port == 0 {
-		port = 500
+	ours, theirs := o.ports()
+	o.step(sa.Up{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs)})
+}
+
+// ports are those that IKE_SA_INIT is sent between. A peer on a port of its own
+// has one for everything, where IKE comes with the non-ESP marker from the first
+// message on (RFC 7296 §2.23).
+func (o *owner) ports() (ours, theirs uint16) {
+	if p := o.conn.RemotePort; p != 0 && p != ikePort {
+		return o.engine.cfg.NATPort, p
 	}
-	o.step(sa.Up{
-		Local:  netip.AddrPortFrom(local, o.engine.cfg.IKEPort),
-		Remote: netip.AddrPortFrom(remote, port),
-	})
+	return o.engine.cfg.IKEPort, ikePort
 }
 
 // localAddress is the outer source address towards remote.

@@ -48,10 +48,13 @@ type Engine struct {
 	cfg     EngineConfig
 	spis    spiTable
 	workers chan struct{} // one slot for each core
-	jobs    sync.WaitGroup
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	// strangers are the slots for peers that are not authenticated: however many
+	// come, the work of those who are does not wait behind theirs.
+	strangers chan struct{}
+	jobs      sync.WaitGroup
+	ctx       context.Context
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
 
 	acceptor *acceptor
 	gate     *cookie.Gate // the acceptor's goroutine's
@@ -93,7 +96,9 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
-	e := &Engine{cfg: cfg, gate: gate, workers: make(chan struct{}, runtime.NumCPU()), spis: spiTable{m: map[uint64]*inbox{}}}
+	e := &Engine{cfg: cfg, gate: gate, spis: spiTable{m: map[uint64]*inbox{}},
+		workers:   make(chan struct{}, runtime.NumCPU()),
+		strangers: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	e.owners.Store(&ownerSet{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.acceptor = newAcceptor(e)

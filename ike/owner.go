@@ -54,7 +54,7 @@ type owner struct {
 func newOwner(e *Engine, c Connection) *owner {
 	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
-	o.perform = performer{engine: e, inbox: o.inbox, step: o.step, sendFailed: o.sendFailed}
+	o.perform = performer{engine: e, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
 	o.machine = o.newMachine()
 	if c.Start == StartAlways && o.initiates() {
 		o.keep.want(time.Now(), true)

@@ -9,6 +9,8 @@ import (
 type performer struct {
 	engine *Engine
 	inbox  *inbox
+	// workers are the slots that its work may take.
+	workers chan struct{}
 	// step feeds an event back to the machine, on the owner's goroutine.
 	step func(sa.Event)
 	// sendFailed is told when the local network refuses a datagram.
@@ -41,9 +43,9 @@ func (p *performer) perform(act sa.Action) (done bool) {
 // bounded by the number of machines.
 func (p *performer) startWork(w sa.StartWork) {
 	p.engine.jobs.Go(func() {
-		p.engine.workers <- struct{}{}
+		p.workers <- struct{}{}
 		result := w.Job.Run()
-		<-p.engine.workers
+		<-p.workers
 		p.inbox.post(func() { p.step(sa.WorkDone{Ticket: w.Ticket, Result: result}) })
 	})
 }

@@ -39,6 +39,9 @@ type Config struct {
 	MaxTotal        int // half-open IKE SAs at which every request is dropped: 4096
 	MaxSource       int // the same for one source, which needed a cookie for all but ChallengeSource: 1024
 
+	AcceptRate  int // requests accepted a second without a cookie, of all sources together: 100
+	AcceptBurst int // how many of them at once: 200
+
 	SecretLifetime  time.Duration // a cookie is good for one to two of these: 1m
 	HalfOpenTimeout time.Duration // when a half-open IKE SA is forgotten without Closed: 2m
 
@@ -56,6 +59,8 @@ func (c *Config) setDefaults() {
 		{&c.ChallengeSource, 4},
 		{&c.MaxTotal, 4096},
 		{&c.MaxSource, 1024},
+		{&c.AcceptRate, 100},
+		{&c.AcceptBurst, 200},
 		{&c.ResponseRate, 20},
 		{&c.ResponseBurst, 40},
 		{&c.MaxSources, 8192},
@@ -84,6 +89,8 @@ func (c *Config) validate() error {
 		{"ChallengeSource", int64(c.ChallengeSource)},
 		{"MaxTotal", int64(c.MaxTotal)},
 		{"MaxSource", int64(c.MaxSource)},
+		{"AcceptRate", int64(c.AcceptRate)},
+		{"AcceptBurst", int64(c.AcceptBurst)},
 		{"ResponseRate", int64(c.ResponseRate)},
 		{"ResponseBurst", int64(c.ResponseBurst)},
 		{"MaxSources", int64(c.MaxSources)},
@@ -108,6 +115,7 @@ type Gate struct {
 	secrets  *secrets
 	halfOpen *halfOpen
 	limiter  *limiter
+	unproven *limiter // one bucket, for the sources that show no cookie
 	counters Counters
 }
 
@@ -126,6 +134,7 @@ func New(cfg Config) (*Gate, error) {
 		secrets:  s,
 		halfOpen: newHalfOpen(cfg.HalfOpenTimeout, cfg.MaxTotal),
 		limiter:  newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources),
+		unproven: newLimiter(cfg.AcceptRate, cfg.AcceptBurst, 0),
 	}, nil
 }
 
@@ -164,6 +173,10 @@ func (g *Gate) admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cook
 	case !g.limiter.allow(now, key):
 		return Drop
 	case total >= g.cfg.ChallengeTotal || own >= g.cfg.ChallengeSource:
+		return Challenge
+	case !g.unproven.take(&g.unproven.overflow, now):
+		// Requests that come to nothing leave no half-open IKE SA and cost work
+		// all the same; their sources may be forged.
 		return Challenge
 	}
 	return Accept

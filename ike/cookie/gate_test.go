@@ -51,6 +51,27 @@ func TestThresholdSource(t *testing.T) {
 	}
 }
 
+// Requests that are refused open nothing; a flood of them from sources that
+// nobody has needs cookies before it costs work.
+func TestThresholdRate(t *testing.T) {
+	g := newGate(t, Config{})
+	accepted := 0
+	for i := range 1000 {
+		if v, _ := g.Admit(start, spoofed(i), uint64(i), nonce, nil); v == Accept {
+			accepted++
+		}
+	}
+	if accepted != 200 {
+		t.Errorf("%d of 1000 requests at once are accepted without a cookie, want 200", accepted)
+	}
+	v, cookie := g.Admit(start, alice, 7, nonce, nil)
+	wantVerdict(t, "in a flood", v, Challenge)
+	v, _ = g.Admit(start, alice, 7, nonce, cookie)
+	wantVerdict(t, "in a flood, with a cookie", v, Accept)
+	v, _ = g.Admit(start.Add(time.Second), alice, 8, nonce, nil)
+	wantVerdict(t, "a second later", v, Accept)
+}
+
 func TestHardLimits(t *testing.T) {
 	g := newGate(t, Config{MaxTotal: 40, MaxSource: 6})
 	_, cookie := challenged(t, Config{}).Admit(start, alice, 7, nonce, nil)

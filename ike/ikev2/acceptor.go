@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net/netip"
@@ -48,6 +49,8 @@ type Acceptor struct {
 	now time.Time
 	out []sa.Action
 
+	strangers throttle
+
 	halves []*half // the oldest first
 	byPeer map[peerKey]*half
 	bySPI  map[uint64]*half
@@ -66,8 +69,9 @@ type half struct {
 	since   time.Time
 	private transform.PrivateKey
 	peerKE  []byte
-	auth    sa.Datagram // the IKE_AUTH that waits for the shared secret
-	refused []byte      // our answer to it, if it was not granted
+	auth    sa.Datagram       // the IKE_AUTH that waits for the shared secret
+	refused []byte            // our answer to it, if it was not granted
+	asked   [sha256.Size]byte // of the IKE_AUTH that was refused
 }
 
 // stage is where a half-open IKE SA is.
@@ -143,6 +147,16 @@ func (a *Acceptor) emit(r sa.Report) { a.do(sa.Emit{Report: r}) }
 
 func (a *Acceptor) dropped(d sa.Datagram, why sa.Reason, detail string) {
 	a.emit(sa.MessageDropped{Remote: d.Remote, Reason: why, Detail: detail})
+}
+
+// failed reports an attempt that came to nothing. Strangers decide how many
+// there are, so what is too much is reported as a message that was dropped.
+func (a *Acceptor) failed(d sa.Datagram, f *sa.Failure) {
+	if !a.strangers.allow(a.now) {
+		a.dropped(d, f.Reason, f.Message)
+		return
+	}
+	a.emit(sa.Failed{Remote: d.Remote, Failure: f})
 }
 
 // reap ends what waited too long for its peer.
@@ -233,7 +247,7 @@ func (a *Acceptor) agreed(h *half, r keyExchanged) {
 	if r.err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
-		a.emit(sa.Failed{Remote: d.Remote, Failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+		a.failed(d, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
 		return
 	}
 	h.private.Erase()

@@ -1,7 +1,7 @@
 package ikev2
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 
@@ -16,6 +16,10 @@ import (
 // authRequest makes the shared secret with the first IKE_AUTH that arrives, and
 // judges the message then. Until now the half-open IKE SA cost one key share.
 func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
+	if len(d.Raw) > maxAuthLen {
+		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_AUTH request of %d octets, at most %d are taken", len(d.Raw), maxAuthLen))
+		return
+	}
 	switch h.stage {
 	case stageAnswered:
 		if _, ok := outer.Encrypted(); !ok {
@@ -28,7 +32,7 @@ func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
 	case stageKeyed:
 		a.judge(h, outer, d)
 	case stageOver:
-		if h.refused != nil && bytes.Equal(h.auth.Raw, d.Raw) {
+		if h.refused != nil && h.asked == sha256.Sum256(d.Raw) {
 			a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: h.refused})
 		}
 	}
@@ -67,7 +71,7 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 func (a *Acceptor) refuse(h *half, d sa.Datagram, err error) {
 	disposed := dispose(err, true, false)
 	if disposed.failure != nil {
-		a.emit(sa.Failed{Remote: d.Remote, Failure: disposed.failure})
+		a.failed(d, disposed.failure)
 	}
 	header := h.header(wire.ExchangeIKEAuth, true, 1)
 	ps := []wire.Payload{disposed.reply}
@@ -78,7 +82,7 @@ func (a *Acceptor) refuse(h *half, d sa.Datagram, err error) {
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.refused, h.auth = raw, d
+	h.refused, h.asked = raw, sha256.Sum256(d.Raw)
 	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
 	a.emit(trace("", true, header, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
 }
@@ -143,6 +147,8 @@ func (m *Machine) adopt(h *HalfOpen) {
 	s.local, s.remote = h.auth.Local, h.auth.Remote
 	s.lingerUntil = m.now.Add(adoptTimeout)
 	s.window.expectID = 1
-	m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
+	if s.quiet = !m.strangers.allow(m.now); !s.quiet {
+		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
+	}
 	s.receive(outer, h.auth)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"causeway/ike/cookie"
 	"causeway/ike/sa"
@@ -21,6 +22,10 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 		if h.stage != stageSharing && bytes.Equal(h.association.initRequest, d.Raw) {
 			a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: h.initResponse})
 		}
+		return
+	}
+	if len(d.Raw) > maxInitLen {
+		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_SA_INIT request of %d octets, at most %d are taken", len(d.Raw), maxInitLen))
 		return
 	}
 	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
@@ -64,7 +69,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	suite, offered, chosen, refused := a.negotiate(msg, d)
 	if refused != nil {
 		if refused.failure != nil {
-			a.emit(sa.Failed{Remote: d.Remote, Failure: refused.failure})
+			a.failed(d, refused.failure)
 		}
 		a.reply(msg.Header, d, &refused.notify)
 		return
@@ -126,9 +131,14 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 	ke, _ := payload[*wire.KeyExchange](msg)
 	offered := fromWire(proposal, 0)
 	var failure *sa.Failure
+	var failed [][]transform.Proposal // a thousand connections may have the same ones
 	for _, c := range candidates {
+		if slices.ContainsFunc(failed, func(f []transform.Proposal) bool { return sameProposals(f, c.IKEProposals) }) {
+			continue
+		}
 		suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, c.IKEProposals, ke.Group)
 		if err != nil {
+			failed = append(failed, c.IKEProposals)
 			if failure == nil {
 				failure = proposalFailure("IKE SA of connection "+c.Name, err)
 			}
@@ -148,6 +158,12 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 		return suite, offered[i], &proposal.Proposals[i], nil
 	}
 	return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, failure)
+}
+
+func sameProposals(a, b []transform.Proposal) bool {
+	return slices.EqualFunc(a, b, func(p, q transform.Proposal) bool {
+		return p.Protocol == q.Protocol && slices.Equal(p.Transforms, q.Transforms)
+	})
 }
 
 // answerInit sends the answer when the key share is there.

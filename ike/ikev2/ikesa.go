@@ -29,7 +29,10 @@ type ikeSA struct {
 	state state
 	// proven says that the peer was authenticated: from then on there is an
 	// IKE SA to close.
-	proven                        bool
+	proven bool
+	// quiet says that so many peers failed to authenticate lately that the
+	// failure of this one is no news.
+	quiet                         bool
 	localIdentity, remoteIdentity string
 
 	window window
@@ -178,6 +181,8 @@ func (s *ikeSA) drop(c cause, e ending) {
 			Connection: s.m.settings.Name, SPIi: s.spiI, SPIr: s.spiR,
 			Replaced: e.replaced, Remote: e.remote, Failure: e.failure,
 		})
+	case e.failure != nil && s.quiet:
+		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
 	case e.failure != nil:
 		s.m.fail(s.remote, e.failure)
 	}

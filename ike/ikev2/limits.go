@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"slices"
+	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -17,6 +18,11 @@ const (
 	// maxLingering bounds the closed IKE SAs that repeat their last answer;
 	// anyone who reaches IKE_AUTH makes one.
 	maxLingering = 32
+	// maxInitLen and maxAuthLen bound what the acceptor keeps of a peer that is
+	// not authenticated: much more than a peer with every algorithm, or with
+	// certificates that are of no use here, sends.
+	maxInitLen = 8 << 10
+	maxAuthLen = 16 << 10
 	// lastMessageID is when an IKE SA must be replaced: message IDs never wrap
 	// (RFC 7296 §2.2).
 	lastMessageID = 1 << 31
@@ -59,4 +65,23 @@ func (m *Machine) makeRoom() {
 			Hint:    "see whether several devices use one identity",
 		}})
 	}
+}
+
+// throttle bounds what strangers can make us write to the log: a burst of
+// failures is reported, and then one a second.
+type throttle struct {
+	spent float64
+	at    time.Time
+}
+
+const throttleBurst = 30
+
+// allow reports whether another failure is to be reported at now.
+func (t *throttle) allow(now time.Time) bool {
+	t.spent, t.at = max(0, t.spent-now.Sub(t.at).Seconds()), now
+	if t.spent+1 > throttleBurst {
+		return false
+	}
+	t.spent++
+	return true
 }

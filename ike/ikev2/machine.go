@@ -50,6 +50,8 @@ type Machine struct {
 	retries  map[string]*retry
 	removals []removal
 	failure  *sa.Failure // the newest
+
+	strangers throttle // of peers that are not authenticated
 }
 
 // removal is a child that is closed but still receives for a while, for what

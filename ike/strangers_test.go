@@ -1,0 +1,53 @@
+package ike
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"causeway/ike/sa"
+)
+
+// However much work peers that are not authenticated make, a connection of ours
+// does not wait behind it.
+func TestStrangersDoNotHoldUpConnections(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		free := make(chan struct{})
+		for i := range sa.Ticket(40) {
+			a.engine.acceptor.perform.perform(sa.StartWork{Ticket: 1000 + i, Job: waiting{free}})
+		}
+		if err := a.engine.Up(t.Context(), "to-right"); err != nil {
+			t.Fatal(err)
+		}
+		wantUp(t, a, "to-right")
+		close(free)
+		time.Sleep(time.Second)
+	})
+}
+
+// waiting is work that goes on until free is closed.
+type waiting struct{ free chan struct{} }
+
+func (w waiting) Run() any {
+	<-w.free
+	return nil
+}
+
+// A peer on a port of its own is spoken to with the non-ESP marker from the
+// first message on, hence from our NAT port (RFC 7296 §2.23).
+func TestPortsOfTheFirstMessage(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		for _, c := range []struct{ remote, ours, theirs uint16 }{
+			{0, 500, 500}, {500, 500, 500}, {4500, 4500, 4500}, {1500, 4500, 1500},
+		} {
+			conn := connection(t, "other", right, "a long shared key", StartOnDemand)
+			conn.RemotePort = c.remote
+			a.set(conn)
+			_ = a.engine.Up(t.Context(), "other")
+			start, ok := last[sa.Connecting](a)
+			if !ok || start.Local != netip.AddrPortFrom(a.address, c.ours) || start.Remote.Port() != c.theirs {
+				t.Errorf("port %d: starts from %v to %v, want ports %d and %d", c.remote, start.Local, start.Remote, c.ours, c.theirs)
+			}
+		}
+	})
+}
