@@ -130,7 +130,7 @@ func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
 func (s *ikeSA) distrust(f *sa.Failure) {
 	s.m.fail(s.remote, f)
 	s.turn(causeDistrusted)
-	s.request(&deleteExchange{}, []wire.Payload{notify(wire.NotifyAuthenticationFailed, nil)})
+	s.request(&deleteExchange{ike: true}, []wire.Payload{notify(wire.NotifyAuthenticationFailed, nil)})
 	s.window.tries = deleteTries
 }
 

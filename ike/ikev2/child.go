@@ -123,6 +123,7 @@ func (s *ikeSA) install(a *agreement) *child {
 	}
 	s.children = append(s.children, c)
 	delete(s.m.retries, a.settings.Name)
+	s.m.made[a.settings.Name] = [2]time.Time{s.m.now, s.m.made[a.settings.Name][0]}
 	s.m.do(sa.InstallInbound{Child: c.Child})
 	return c
 }

@@ -112,9 +112,19 @@ type notifyError struct{ *wire.Notify }
 
 func (e *notifyError) Error() string { return "ikev2: peer answers " + e.NotifyType.String() }
 
+// disown has the peer delete the Child SA of an offer whose answer we do not
+// take. Without, it would send into nothing.
+func (s *ikeSA) disown(o *childOffer, err error) {
+	var n *notifyError
+	if !errors.As(err, &n) && len(s.orphans) < maxOrphans {
+		s.orphans = append(s.orphans, spiBytes(o.spi))
+	}
+}
+
 // childFailed reports a Child SA that could not be made and plans another try.
 func (s *ikeSA) childFailed(o *childOffer, err error) {
 	o.release(s.m)
+	s.disown(o, err)
 	var n *notifyError
 	temporary := errors.As(err, &n) && n.NotifyType == wire.NotifyTemporaryFailure
 	s.m.postpone(o.settings.Name, temporary)

@@ -45,6 +45,7 @@ func (s *ikeSA) rekeyChild(c *child) {
 // replacement of it.
 func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 	x.offer.release(s.m)
+	s.disown(x.offer, err)
 	old := x.offer.rekeys
 	rival := old.rival
 	old.rival = nil

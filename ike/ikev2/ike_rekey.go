@@ -188,7 +188,8 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
 	}
 	n.children = append(n.children, s.children...)
-	s.children = nil
+	n.orphans = append(n.orphans, s.orphans...)
+	s.children, s.orphans = nil, nil
 	s.turn(causeReplaced)
 	s.replaced = true
 	s.lingerUntil = s.m.now.Add(supersededTime)

@@ -44,6 +44,9 @@ type ikeSA struct {
 
 	current  exchange // ours: being prepared, on its way, or being finished
 	children []*child
+	// orphans are our SPIs of Child SAs that only the peer has: we refused its
+	// answer, and it is to be told.
+	orphans [][]byte
 	// reserved is an inbound SPI of a request that is being answered, or 0.
 	reserved uint32
 

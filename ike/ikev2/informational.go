@@ -23,16 +23,18 @@ func (*checkExchange) kind() wire.ExchangeType  { return wire.ExchangeInformatio
 func (*checkExchange) respond(*ikeSA, *message) {}
 func (*checkExchange) abandon(*ikeSA)           {}
 
-// deleteExchange is our DELETE of Child SAs, or of the IKE SA where there are
-// none.
-type deleteExchange struct{ children []*child }
+// deleteExchange is our DELETE of Child SAs, or of the IKE SA.
+type deleteExchange struct {
+	children []*child
+	ike      bool
+}
 
 func (*deleteExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
 func (*deleteExchange) abandon(*ikeSA)          {}
 
 // respond ends what was to be deleted, whatever the answer says.
 func (x *deleteExchange) respond(s *ikeSA, _ *message) {
-	if x.children == nil {
+	if x.ike {
 		s.drop(causeFinished, ending{replaced: s.replaced})
 		return
 	}
@@ -45,14 +47,14 @@ func (x *deleteExchange) respond(s *ikeSA, _ *message) {
 func (s *ikeSA) deleteIKE() {
 	s.turn(causeDelete)
 	s.lingerUntil, s.duplicateAt = time.Time{}, time.Time{}
-	s.request(&deleteExchange{}, []wire.Payload{&wire.Delete{Protocol: wire.ProtocolIKE}})
+	s.request(&deleteExchange{ike: true}, []wire.Payload{&wire.Delete{Protocol: wire.ProtocolIKE}})
 	s.window.tries = deleteTries
 }
 
 // deleteChildren deletes the Child SAs that are to go, in one request.
 func (s *ikeSA) deleteChildren() bool {
 	x := &deleteExchange{}
-	d := &wire.Delete{Protocol: wire.ProtocolESP}
+	d := &wire.Delete{Protocol: wire.ProtocolESP, SPIs: s.orphans}
 	for _, c := range s.children {
 		if len(d.SPIs) < wire.MaxDeleteSPIs && c.wantDelete && !s.m.now.Before(c.confirmedAt) {
 			c.state = childDeleting
@@ -60,9 +62,10 @@ func (s *ikeSA) deleteChildren() bool {
 			d.SPIs = append(d.SPIs, spiBytes(c.SPIIn))
 		}
 	}
-	if x.children == nil {
+	if len(d.SPIs) == 0 {
 		return false
 	}
+	s.orphans = nil
 	for _, c := range x.children {
 		// The peer stops receiving before we hear that it did.
 		if c.outbound == outboundActive && c.replaced {

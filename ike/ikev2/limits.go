@@ -12,6 +12,8 @@ import (
 const (
 	// maxChildren bounds the Child SAs of one IKE SA.
 	maxChildren = 256
+	// maxOrphans bounds the Child SAs that the peer is yet to be told to delete.
+	maxOrphans = 16
 	// maxEstablished bounds the IKE SAs that a peer can have at once: a peer
 	// that starts anew again and again loses the oldest.
 	maxEstablished = 16

@@ -48,6 +48,7 @@ type Machine struct {
 	sas      []*ikeSA // the oldest first
 	wanted   bool     // Up was asked for, and Down was not since
 	retries  map[string]*retry
+	made     map[string][2]time.Time // when a Child SA of that name was made last, and before
 	removals []removal
 	failure  *sa.Failure // the newest
 
@@ -66,7 +67,7 @@ func New(cfg Config) *Machine {
 	if cfg.Retransmit == (RetransmitPolicy{}) {
 		cfg.Retransmit = DefaultRetransmit
 	}
-	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}}
+	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}, made: map[string][2]time.Time{}}
 }
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose

@@ -101,7 +101,12 @@ func (m *Machine) planChildren() {
 		if m.retries[w.Name] != nil || !m.missing(w.Name) {
 			continue
 		}
+		// One that went twice as soon as it was made is not made again at once,
+		// or a peer that deletes it and we would keep each other busy.
 		r := &retry{at: m.now}
+		if made := m.made[w.Name]; m.now.Sub(made[1]) < retryFirst {
+			r.at = made[0].Add(retryFirst)
+		}
 		if !s.initiator {
 			r.at = m.now.Add(responderPatience)
 		}

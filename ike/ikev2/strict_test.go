@@ -3,6 +3,7 @@ package ikev2_test
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"causeway/ike/auth"
 	"causeway/ike/sa"
@@ -91,5 +92,55 @@ func TestStrangersCloseNothing(t *testing.T) {
 	w.DeliverAll()
 	if before < 2 || count() != before {
 		t.Errorf("b had %d IKE SAs and has %d after a wrong key", before, count())
+	}
+}
+
+// A Child SA whose answer is not acceptable is deleted at the peer, which
+// believes in it (§2.9: the answer is a subset of the offer).
+func TestUnacceptableAnswerIsDeleted(t *testing.T) {
+	a, b := transcript.Pair()
+	second := sa.ChildSettings{Name: "second", Local: transcript.Networks("10.8.0.0/16"), Remote: transcript.Networks("10.9.0.0/16")}
+	a.Children = append(a.Children, second)
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Up()
+	for range 4 {
+		w.Deliver(0)
+	}
+	w.Network = nil
+	raw := w.B.Machine.ForgeAnswer(wire.ExchangeCreateChildSA, childOffer(77)...) // other selectors than asked for
+	w.A.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.1:4500"), Remote: netip.MustParseAddrPort("192.0.2.2:4500")})
+	if got := answer(w.A); got != "D(ESP)" || len(w.A.Inbound) != 1 {
+		t.Errorf("a sends %q and receives on %d SPIs", got, len(w.A.Inbound))
+	}
+}
+
+// A peer that deletes a Child SA as soon as it is there gets another, but not
+// in a circle.
+func TestDeletedAtOnce(t *testing.T) {
+	w := tunnel(t)
+	made := func() (n int) {
+		for _, r := range w.A.Reports {
+			if _, ok := r.(sa.ChildEstablished); ok {
+				n++
+			}
+		}
+		return n
+	}
+	before := made()
+	for range 60 {
+		if c := w.B.Sends("net"); c != nil {
+			spi := c.SPIIn
+			for _, act := range w.B.Machine.Forge(w.Now, wire.ExchangeInformational, &wire.Delete{Protocol: wire.ProtocolESP,
+				SPIs: [][]byte{{byte(spi >> 24), byte(spi >> 16), byte(spi >> 8), byte(spi)}}}) {
+				if s, ok := act.(sa.Send); ok {
+					w.A.Receive(sa.Datagram{Raw: s.Bytes, Local: s.Remote, Remote: s.Local})
+				}
+			}
+			w.DeliverAll()
+		}
+		w.Advance(100*time.Millisecond, true)
+	}
+	if n := made() - before; n < 1 || n > 4 {
+		t.Errorf("made %d times in 6 s", n)
 	}
 }
