@@ -1,12 +1,15 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
 	"causeway/test/lab/relay"
+	"causeway/test/lab/world"
 )
 
 // lossPercent is lost in each direction during the handshake.
@@ -32,6 +35,7 @@ func lossy(t *testing.T, initiator bool) {
 	a.Start, b.Start = initiator, !initiator
 	d := s.strongswan(s.GatewayB, b)
 	g := s.causeway(s.GatewayA, a)
+	s.throughLoss(g)
 	c := s.up(g)
 	swan := s.swanUp(d, 1)
 	s.must(s.Lose(s.ctx, 0))
@@ -44,6 +48,18 @@ func lossy(t *testing.T, initiator bool) {
 	}
 }
 
+// throughLoss waits until a gateway is up. strongSwan sends again after 4, 11,
+// 24 and 47 s: luck may take long.
+func (s *scene) throughLoss(g *gateway.Gateway) {
+	s.t.Helper()
+	s.must(world.Eventually(s.ctx, "the connection to be up", func() error {
+		if c, up := s.statusOf(g).Up(link.Name); !up {
+			return errors.New(describe(c))
+		}
+		return nil
+	}))
+}
+
 // lossyBoth has our gateway on both sides, and both begin: one of the two IKE
 // SAs stays.
 func lossyBoth(t *testing.T) {
@@ -52,8 +68,8 @@ func lossyBoth(t *testing.T) {
 	a, b := link.Pair()
 	b.Start = true
 	left, right := s.causeway(s.GatewayA, a), s.causeway(s.GatewayB, b)
-	s.up(left)
-	s.up(right)
+	s.throughLoss(left)
+	s.throughLoss(right)
 	s.must(s.Lose(s.ctx, 0))
 	s.eventually("the same single pair of SAs on both sides", func() error {
 		l, r := s.status(left, link.Name), s.status(right, link.Name)
