@@ -149,6 +149,22 @@ func (r *running) end(t *testing.T) {
 	}
 }
 
+// wantRoutes waits until the gateway's routes are these: they follow what the
+// control API shows, soon.
+func wantRoutes(t *testing.T, want []string) {
+	t.Helper()
+	diff := ""
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		if diff = cmp.Diff(want, routes(t)); diff == "" {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("routes (-want +got):\n%s", diff)
+}
+
 // routes are those of the gateway, as the kernel has them.
 func routes(t *testing.T) []string {
 	t.Helper()
@@ -214,9 +230,7 @@ func TestInsideStartAndEnd(t *testing.T) {
 	if len(addresses) != 1 || addresses[0].IPNet.String() != "169.254.21.2/30" || link.Attrs().MTU != 1438 || link.Attrs().Flags&net.FlagUp == 0 {
 		t.Errorf("cw0: addresses %v, MTU %d, flags %v", addresses, link.Attrs().MTU, link.Attrs().Flags)
 	}
-	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
-		t.Errorf("routes (-want +got):\n%s", d)
-	}
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16"})
 	g.end(t)
 	untouched(t)
 	if _, err := os.Stat(filepath.Join(filepath.Dir(g.config), "control.sock")); !os.IsNotExist(err) {
@@ -231,9 +245,7 @@ func TestInsideReload(t *testing.T) {
 	if err := g.client.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"10.2.0.0/16", "10.30.0.0/16"}, routes(t)); d != "" {
-		t.Errorf("routes after a reload (-want +got):\n%s", d)
-	}
+	wantRoutes(t, []string{"10.2.0.0/16", "10.30.0.0/16"})
 	g.write(t, gatewayText[:strings.Index(gatewayText, "  demand:")])
 	if err := g.client.Reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -283,9 +295,7 @@ func TestInsideAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, gatewayText)
-	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
-		t.Errorf("routes (-want +got):\n%s", d)
-	}
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16"})
 	if _, err := g.client.Status(t.Context()); err != nil {
 		t.Fatalf("%v; the gateway ended: %v", err, <-g.ended)
 	}
@@ -368,9 +378,7 @@ func TestInsidePreparedInterface(t *testing.T) {
 		f.Close()
 	}
 	g := start(t, gatewayText)
-	if d := cmp.Diff([]string{"10.2.0.0/16", "10.3.0.0/16"}, routes(t)); d != "" {
-		t.Errorf("routes (-want +got):\n%s", d)
-	}
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16"})
 	g.end(t)
 	if got := routes(t); len(got) > 0 {
 		t.Errorf("routes left: %v", got)
