@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -109,32 +110,63 @@ func TestBothStart(t *testing.T) {
 	t.Run("with strongSwan", func(t *testing.T) {
 		s := newScene(t)
 		a, b := link.Pair()
+		a.Start = false
+		g := s.causeway(s.GatewayA, a)
+		d := s.strongswan(s.GatewayB, b)
+		other := make(chan error, 1)
+		go func() { other <- d.Initiate(s.ctx) }()
+		s.command(g, 0, "up", link.Name)
+		<-other // strongSwan may give up its own attempt for ours
+		s.onePair(g, d)
+		s.pingBoth(a)
+		s.agree(g, d, a, b)
+	})
+	// strongSwan's first message finds nobody. It repeats it after four
+	// seconds, when our gateway has brought the tunnel up.
+	t.Run("strongSwan earlier", func(t *testing.T) {
+		s := newScene(t)
+		a, b := link.Pair()
 		b.Start = true
-		g, err := gateway.New(program, s.GatewayA, s.Dir, a)
-		s.must(err)
-		d, err := strongswan.New(s.GatewayB, s.Dir, b)
-		s.must(err)
-		began := make(chan error, 1)
-		go func() { began <- s.bounded(d.Start) }()
-		s.must(errors.Join(s.bounded(g.Start), <-began))
+		d := s.strongswan(s.GatewayB, b)
+		g := s.causeway(s.GatewayA, a)
 		s.up(g)
+		s.eventually("the second IKE SA of strongSwan", func() error {
+			text, err := os.ReadFile(d.Log())
+			if err == nil && strings.Count(string(text), "state change: CONNECTING => ESTABLISHED") < 2 {
+				err = errors.New(world.Tail(d.Log(), 2))
+			}
+			return err
+		})
+		s.onePair(g, d)
 		s.pingBoth(a)
 		s.agree(g, d, a, b)
 	})
 	t.Run("ours", func(t *testing.T) {
 		s := newScene(t)
 		a, b := link.Pair()
-		b.Start = true
-		g, err := gateway.New(program, s.GatewayA, s.Dir, a)
-		s.must(err)
-		h, err := gateway.New(program, s.GatewayB, s.Dir, b)
-		s.must(err)
-		began := make(chan error, 1)
-		go func() { began <- s.bounded(h.Start) }()
-		s.must(errors.Join(s.bounded(g.Start), <-began))
-		s.up(g)
-		s.pingBoth(a)
-		s.agreeOurs(g, h)
+		a.Start = false
+		g := s.causeway(s.GatewayA, a)
+		h := s.causeway(s.GatewayB, b)
+		other := make(chan error, 1)
+		go func() {
+			_, err := h.Command(s.ctx, "up", link.Name)
+			other <- err
+		}()
+		s.command(g, 0, "up", link.Name)
+		s.must(<-other)
+		s.agreeOurs(g, h, a)
+	})
+}
+
+// onePair waits until both sides have one pair of SAs.
+func (s *scene) onePair(g *gateway.Gateway, d *strongswan.Daemon) {
+	s.t.Helper()
+	s.swanUp(d, 1)
+	s.eventually("one Child SA of ours", func() error {
+		if c := s.status(g, link.Name); len(c.Children) != 1 {
+			return fmt.Errorf("it has %+v", c.Children)
+		}
+		return nil
 	})
 }
 
@@ -158,8 +190,7 @@ func TestOurs(t *testing.T) {
 			h := s.causeway(s.GatewayB, a.Peer())
 			g := s.causeway(s.GatewayA, a)
 			s.up(g)
-			s.pingBoth(a)
-			s.agreeOurs(g, h)
+			s.agreeOurs(g, h, a)
 			if suite := s.status(g, link.Name).Children[0].Suite; suite != "aes256gcm16-esn" {
 				t.Errorf("the Child SA's suite is %s", suite)
 			}
@@ -170,14 +201,15 @@ func TestOurs(t *testing.T) {
 					s.must(err)
 					s.replaced(g, before)
 				})
-				s.agreeOurs(g, h)
+				s.agreeOurs(g, h, a)
 			}
 		})
 	}
 }
 
-// agreeOurs waits until two of our gateways have the same single pair of SAs.
-func (s *scene) agreeOurs(g, h *gateway.Gateway) {
+// agreeOurs waits until two of our gateways have the same single pair of SAs,
+// and pings through it.
+func (s *scene) agreeOurs(g, h *gateway.Gateway, end link.End) {
 	s.t.Helper()
 	s.eventually("one pair of SAs on both sides", func() error {
 		a, b := s.status(g, link.Name), s.status(h, link.Name)
@@ -186,11 +218,18 @@ func (s *scene) agreeOurs(g, h *gateway.Gateway) {
 		}
 		x, y := a.Children[0], b.Children[0]
 		if a.IKE.SPIi != b.IKE.SPIi || a.IKE.SPIr != b.IKE.SPIr || a.IKE.Role == b.IKE.Role || a.IKE.Suite != b.IKE.Suite ||
-			x.SPIIn != y.SPIOut || x.SPIOut != y.SPIIn || x.Suite != y.Suite || x.PacketsIn == 0 || x.PacketsOut == 0 {
+			x.SPIIn != y.SPIOut || x.SPIOut != y.SPIIn || x.Suite != y.Suite {
 			return fmt.Errorf("a: %+v %+v; b: %+v %+v", a.IKE, x, b.IKE, y)
 		}
 		return nil
 	})
+	s.pingBoth(end)
+	for _, gateway := range []*gateway.Gateway{g, h} {
+		c := s.status(gateway, link.Name)
+		if len(c.Children) != 1 || c.Children[0].PacketsIn == 0 || c.Children[0].PacketsOut == 0 {
+			s.t.Errorf("after pings both ways the Child SAs are %+v", c.Children)
+		}
+	}
 }
 
 // gone waits until strongSwan has no SA.

@@ -17,6 +17,8 @@ import (
 const plugins = `openssl random nonce aes gcm ccm chapoly ctr sha1 sha2 hmac kdf x509 pubkey pem pkcs1 pkcs8
 revocation constraints curve25519 des cmac socket-default updown kernel-libipsec kernel-netlink vici`
 
+// A connection that starts has no close_action: strongSwan would begin a new
+// IKE SA for each duplicate that the peer deletes, and keep both.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":     strings.Join,
 	"prefixes": prefixes,
@@ -95,7 +97,6 @@ connections {
 {{- end}}
 {{- if $end.Start}}
         start_action = start
-        close_action = start
         dpd_action = restart
 {{- end}}
       }
