@@ -60,8 +60,10 @@ func deadMentions(t *tree) []string {
 	return problems
 }
 
-// mentioned is false if the text looks like a path of the tree and is none.
+// mentioned is false if the text looks like a path of the tree and is none. A
+// symbol behind a colon is not its business.
 func (t *tree) mentioned(text string) bool {
+	text, _, _ = strings.Cut(text, ":")
 	first, _, isPath := strings.Cut(text, "/")
 	if !isPath || strings.ContainsAny(text, "*{<=$") || !t.exists(first) || slices.Contains(skipped, first) {
 		return true
