@@ -84,8 +84,11 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 }
 
 // start gives everybody the configuration for the first time. A route that the
-// kernel refuses is no reason to leave the other connections down.
+// kernel refuses is no reason to leave the other connections down. The API
+// answers meanwhile; a reload waits.
 func (g *Gateway) start(ctx context.Context) error {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
 	cfg := g.config.Load()
 	err := g.apply(ctx, cfg)
 	var refused *routesError
