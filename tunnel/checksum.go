@@ -11,7 +11,19 @@ import (
 // alike; and so will the machine's byte order, as swapping the bytes of every
 // word swaps those of the sum (RFC 1071 §2 (B)).
 func sum(b []byte, initial uint64) uint64 {
-	var acc, carry uint64
+	var acc uint64
+	if hasWide && len(b) >= 2*wideBlock {
+		n := len(b) &^ (wideBlock - 1)
+		acc = sumWide(&b[0], n)
+		b = b[n:]
+	}
+	acc, carry := bits.Add64(initial, uint64(swap(fold(sumWords(b, acc)))), 0)
+	return acc + carry
+}
+
+// sumWords adds b, as words of the machine's byte order, to the sum acc.
+func sumWords(b []byte, acc uint64) uint64 {
+	carry := uint64(0)
 	for len(b) >= 64 {
 		words := (*[64]byte)(b)
 		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(words[0:]), carry)
@@ -34,10 +46,15 @@ func sum(b []byte, initial uint64) uint64 {
 		acc, carry = bits.Add64(acc, binary.NativeEndian.Uint64(tail[:]), carry)
 	}
 	acc, carry = bits.Add64(acc, carry, 0)
-	var word [2]byte
-	binary.NativeEndian.PutUint16(word[:], fold(acc+carry))
-	acc, carry = bits.Add64(initial, uint64(binary.BigEndian.Uint16(word[:])), 0)
 	return acc + carry
+}
+
+// swap turns a sum of words of the machine's byte order into one of the
+// network's, or back.
+func swap(folded uint16) uint16 {
+	var word [2]byte
+	binary.NativeEndian.PutUint16(word[:], folded)
+	return binary.BigEndian.Uint16(word[:])
 }
 
 // fold reduces an unfolded sum to the 16 bits of a checksum field, not yet

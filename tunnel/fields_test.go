@@ -28,7 +28,7 @@ func simpleChecksum(b []byte) uint16 {
 
 func TestChecksum(t *testing.T) {
 	source := rand.New(rand.NewPCG(1, 2))
-	for size := range 300 {
+	for size := range 900 {
 		b := make([]byte, size)
 		for i := range b {
 			b[i] = byte(source.Uint32())
@@ -43,6 +43,24 @@ func TestChecksum(t *testing.T) {
 			t.Fatalf("%d bytes of ff: %04x, want %04x", size, got, want)
 		}
 	}
+}
+
+// FuzzChecksum compares with the form that RFC 1071 gives, at any alignment and
+// after any initial sum.
+func FuzzChecksum(f *testing.F) {
+	f.Add(noise(1438), uint64(0), uint8(0))
+	f.Add(bytes.Repeat([]byte{0xff}, 4000), ^uint64(0), uint8(3))
+	f.Fuzz(func(t *testing.T, b []byte, initial uint64, skip uint8) {
+		b = b[min(int(skip), len(b)):]
+		if len(b) > 70_000 {
+			return // simpleChecksum would overflow
+		}
+		before := binary.BigEndian.AppendUint64(nil, initial)
+		got, want := checksum(b, initial), simpleChecksum(append(before, b...))
+		if got != want && got^want != 0xffff {
+			t.Errorf("%d bytes: %04x, want %04x", len(b), got, want)
+		}
+	})
 }
 
 func TestAdjustEqualsRecomputing(t *testing.T) {
