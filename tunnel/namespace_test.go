@@ -240,10 +240,13 @@ func echoes(t *testing.T, from, to *host, address string) {
 		b := make([]byte, 2000)
 		for {
 			n, from, err := server.ReadFrom(b)
-			if err != nil {
-				return
+			if err == nil {
+				_, err = server.WriteTo(b[:n], from)
 			}
-			if _, err := server.WriteTo(b[:n], from); err != nil {
+			if err != nil {
+				if !errors.Is(err, net.ErrClosed) {
+					t.Errorf("echo: %v", err)
+				}
 				return
 			}
 		}
