@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -142,6 +143,14 @@ func (s *ikeSA) announce(c *child) {
 func (s *ikeSA) activate(c *child) {
 	c.outbound = outboundActive
 	s.m.do(sa.ActivateOutbound{Child: c.Child})
+}
+
+// move gives a Child SA other outer addresses. What the data path and others
+// hold of it stays as it is.
+func (c *child) move(local, remote netip.AddrPort) {
+	moved := *c.Child
+	moved.Local, moved.Remote = local, remote
+	c.Child = &moved
 }
 
 // peerReceives is called when the peer asks something new: with a window of

@@ -156,6 +156,9 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	if !s.proven {
 		return
 	}
+	for _, c := range s.children {
+		c.move(local, remote) // those that are not sent on yet will be
+	}
 	if old != s.remote {
 		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: s.remote})
 	}

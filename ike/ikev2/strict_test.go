@@ -144,3 +144,27 @@ func TestDeletedAtOnce(t *testing.T) {
 		t.Errorf("made %d times in 6 s", n)
 	}
 }
+
+// A NAT that moves the peer in the middle of a rekey moves the Child SA that is
+// installed and not sent on yet, too.
+func TestRebindingDuringARekey(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.NAT, w.NATShift = netip.MustParseAddr("198.51.100.9"), 20000
+	w.A.Up()
+	w.DeliverAll()
+	w.A.Step(sa.Rekey{Children: true})
+	w.Deliver(0) // b installs, and answers to the old port
+	w.NATShift = 30000
+	w.Network[0].Destination = netip.AddrPortFrom(w.A.Addr, 4500)
+	w.DeliverAll() // b hears the DELETE of the old one, and moves outbound
+	want := netip.AddrPortFrom(w.NAT, 34500)
+	if c := w.B.Sends("net"); c == nil || c.Rekeys == 0 || c.Remote != want {
+		t.Errorf("b sends to %v after the rekey, the peer is at %v", c.Remote, want)
+	}
+	for _, c := range w.B.Machine.Snapshot().Children {
+		if c.Child.Remote != want {
+			t.Errorf("status shows the Child SA at %v", c.Child.Remote)
+		}
+	}
+}

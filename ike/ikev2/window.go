@@ -17,7 +17,7 @@ type RetransmitPolicy struct {
 	Tries  int
 }
 
-// DefaultRetransmit gives up after about two minutes (RFC 7296 §2.4 leaves the
+// DefaultRetransmit gives up after about 100 seconds (RFC 7296 §2.4 leaves the
 // numbers to the implementation).
 var DefaultRetransmit = RetransmitPolicy{First: time.Second, Factor: 1.8, Max: 30 * time.Second, Jitter: 0.1, Tries: 8}
 
