@@ -67,6 +67,7 @@ func (s *scene) agree(g *gateway.Gateway, d *strongswan.Daemon, own, peer link.E
 		s.t.Errorf("IKE suite %s is %s, strongSwan says %s", o.Suite, want, theirs.Suite)
 	}
 	s.agreeChild(ours.Children[0], theirs.Children[0])
+	s.agreeCounters(g, d, own)
 	if want := []string{hostPort(own.Local, 4500), hostPort(peer.Local, 4500)}; !slices.Equal(want, []string{o.Local, o.Remote}) {
 		s.t.Errorf("the IKE SA is between %s and %s, want %v", o.Local, o.Remote, want)
 	}
@@ -89,11 +90,20 @@ func (s *scene) agreeChild(ours gateway.Child, theirs strongswan.Child) {
 	if ours.PacketsIn == 0 || ours.PacketsOut == 0 || ours.BytesIn == 0 || ours.BytesOut == 0 {
 		s.t.Errorf("packets passed, and our Child SA counts %+v", ours)
 	}
-	// Nothing else is sent, so nothing may be lost between the counters.
-	if ours.PacketsIn > theirs.PacketsOut || ours.PacketsOut < theirs.PacketsIn {
-		s.t.Errorf("our Child SA counts %d in, %d out; strongSwan's %d out, %d in",
-			ours.PacketsIn, ours.PacketsOut, theirs.PacketsOut, theirs.PacketsIn)
-	}
+}
+
+// agreeCounters waits until both count the same packets: what one sent and the
+// other received. Packets that pass between the two looks make them differ once.
+func (s *scene) agreeCounters(g *gateway.Gateway, d *strongswan.Daemon, own link.End) {
+	s.t.Helper()
+	s.eventually("counters that agree", func() error {
+		ours, theirs := s.status(g, own.Connection()).Children[0], s.swanUp(d, 1).Children[0]
+		if ours.PacketsIn > theirs.PacketsOut || ours.PacketsOut < theirs.PacketsIn {
+			return fmt.Errorf("our Child SA counts %d in, %d out; strongSwan's %d out, %d in",
+				ours.PacketsIn, ours.PacketsOut, theirs.PacketsOut, theirs.PacketsIn)
+		}
+		return nil
+	})
 }
 
 func hostPort(a netip.Addr, port int) string { return net.JoinHostPort(a.String(), fmt.Sprint(port)) }
