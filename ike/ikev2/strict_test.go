@@ -7,6 +7,7 @@ import (
 
 	"causeway/ike/auth"
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 	"causeway/ike/wire"
 	"causeway/test/transcript"
 )
@@ -166,5 +167,30 @@ func TestRebindingDuringARekey(t *testing.T) {
 		if c.Child.Remote != want {
 			t.Errorf("status shows the Child SA at %v", c.Child.Remote)
 		}
+	}
+}
+
+// While a request of the peer waits for work nothing else can begin, so nothing
+// is due: a deadline in the past would be asked about again and again.
+func TestNothingIsDueDuringWork(t *testing.T) {
+	a, b := transcript.Pair()
+	a.ESPProposals = transcript.Proposals(transform.ESP, "aes256gcm16-x25519")
+	b.ESPProposals = a.ESPProposals
+	a.DPD = 0
+	a.Children = append(a.Children, sa.ChildSettings{Name: "refused",
+		Local: transcript.Networks("10.8.0.0/16"), Remote: transcript.Networks("10.9.0.0/16")})
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.DeliverAll()
+	if w.A.Machine.Snapshot().NextRetry.IsZero() {
+		t.Fatal("nothing is to be tried again")
+	}
+	w.B.Step(sa.Rekey{Children: true})
+	w.HoldWork = true
+	w.Deliver(0)
+	w.Now = w.Now.Add(time.Hour)
+	w.A.Step(sa.TimerDue{})
+	if d := w.A.Machine.Deadline(); !d.IsZero() && !d.After(w.Now) {
+		t.Errorf("due %v ago", w.Now.Sub(d))
 	}
 }

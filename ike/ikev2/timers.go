@@ -17,7 +17,7 @@ func (m *Machine) Deadline() time.Time {
 	for _, s := range m.sas {
 		s.deadlines(&d)
 	}
-	if s := m.current(); s != nil && s.usable() && s.current == nil {
+	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.window.working {
 		d.by(m.nextChild())
 	}
 	return d.at

@@ -102,12 +102,25 @@ func (h *Host) step(acceptor bool, ev sa.Event) {
 	} else {
 		actions = h.Machine.Step(nil, h.world.Now, ev)
 	}
+	h.rests(acceptor)
 	h.Actions = append(h.Actions, actions...)
 	for _, a := range actions {
 		h.perform(acceptor, a)
 	}
 	if !h.world.HoldWork {
 		h.work()
+	}
+}
+
+// rests checks that nothing is due once a step did what was due: a deadline that
+// has passed would be asked about without end.
+func (h *Host) rests(acceptor bool) {
+	d := h.Machine.Deadline()
+	if acceptor {
+		d = h.Acceptor.Deadline()
+	}
+	if !d.IsZero() && !d.After(h.world.Now) {
+		h.world.fault("%s waits for a deadline that passed %v ago", h.Name, h.world.Now.Sub(d))
 	}
 }
 
