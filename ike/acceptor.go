@@ -47,6 +47,9 @@ func (a *acceptor) step(ev sa.Event) {
 	defer a.contain()
 	a.actions = a.machine.Step(a.actions[:0], time.Now(), ev)
 	for _, act := range a.actions {
+		if e, ok := act.(sa.Emit); ok {
+			a.tell(e.Report)
+		}
 		if a.perform.perform(act) {
 			continue
 		}
@@ -63,6 +66,18 @@ func (a *acceptor) handOver(h sa.Handover) {
 	o := a.engine.owner(h.Connection)
 	if o == nil || !o.inbox.post(func() { o.step(sa.Adopt{Half: h.Half}) }) {
 		a.engine.spis.release(h.SPI, a.inbox)
+	}
+}
+
+// tell shows a failure in the status of the connection that it concerns. The
+// peer is not authenticated, so a connection that is up is left alone.
+func (a *acceptor) tell(r sa.Report) {
+	f, ok := r.(sa.Failed)
+	if !ok || f.Connection == "" {
+		return
+	}
+	if o := a.engine.owner(f.Connection); o != nil {
+		a.engine.jobs.Go(func() { o.inbox.post(func() { o.hearsay(f) }) })
 	}
 }
 

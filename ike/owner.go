@@ -235,6 +235,15 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 	}
 }
 
+// hearsay is a failure of a peer that the acceptor did not get to know.
+func (o *owner) hearsay(f sa.Failed) {
+	if o.state != ikev2.StateDown {
+		return
+	}
+	o.failure, o.failedAt = f.Failure, time.Now()
+	o.publish()
+}
+
 // settle draws the conclusions of a step: whether the connection came up, went
 // down or failed, what to do about it, and which commands are answered.
 func (o *owner) settle(now time.Time) {

@@ -36,7 +36,7 @@ type Config struct {
 
 	ChallengeTotal  int // half-open IKE SAs from which on every request must show a cookie: 32
 	ChallengeSource int // the same for one source (IPv4 address or IPv6 /64): 4
-	MaxTotal        int // half-open IKE SAs at which every request is dropped: 4096
+	MaxTotal        int // half-open IKE SAs at once: 4096; beyond, one more with a cookie takes the place of the oldest
 	MaxSource       int // the same for one source, which needed a cookie for all but ChallengeSource: 1024
 
 	AcceptRate  int // requests accepted a second without a cookie, of all sources together: 100
@@ -166,13 +166,13 @@ func (g *Gate) admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cook
 	key := aggregate(source.Addr())
 	total, own := g.halfOpen.total(), g.halfOpen.of(key)
 	switch {
-	case total >= g.cfg.MaxTotal || own >= g.cfg.MaxSource:
+	case own >= g.cfg.MaxSource:
 		return Drop
 	case g.secrets.verify(cookie, source, spiI, ni):
 		return Accept
 	case !g.limiter.allow(now, key):
 		return Drop
-	case total >= g.cfg.ChallengeTotal || own >= g.cfg.ChallengeSource:
+	case total >= min(g.cfg.ChallengeTotal, g.cfg.MaxTotal) || own >= g.cfg.ChallengeSource:
 		return Challenge
 	case !g.unproven.take(&g.unproven.overflow, now):
 		// Requests that come to nothing leave no half-open IKE SA and cost work

@@ -87,11 +87,14 @@ func TestHardLimits(t *testing.T) {
 		g.Opened(start, spoofed(i))
 	}
 	v, made := g.Admit(start, bob, 7, nonce, nil)
-	wantVerdict(t, "at the limit of all", v, Drop)
-	if made != nil {
-		t.Errorf("dropped with a cookie %x", made)
+	wantVerdict(t, "at the limit of all", v, Challenge)
+	v, _ = g.Admit(start, bob, 7, nonce, made)
+	wantVerdict(t, "at the limit of all, with a cookie", v, Accept)
+	g.Opened(start, bob)
+	if n := g.HalfOpen(start); n != 40 {
+		t.Errorf("%d half-open at a limit of 40", n)
 	}
-	if c := g.Counters(); c != (Counters{Accepted: 1, Dropped: 2}) {
+	if c := g.Counters(); c != (Counters{Accepted: 2, Challenged: 1, Dropped: 1}) {
 		t.Errorf("counters %+v", c)
 	}
 }

@@ -23,7 +23,8 @@ type AcceptorConfig struct {
 	Random io.Reader
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
-	// Limit bounds the table of half-open IKE SAs. Zero is 10000.
+	// Limit bounds the table of half-open IKE SAs, with those that are over and
+	// kept to know repeats by: the oldest makes room. Zero is 10000.
 	Limit int
 	// Timeout is how long a peer may take to finish IKE_AUTH. Zero is 30 s.
 	Timeout time.Duration
@@ -149,31 +150,39 @@ func (a *Acceptor) dropped(d sa.Datagram, why sa.Reason, detail string) {
 	a.emit(sa.MessageDropped{Remote: d.Remote, Reason: why, Detail: detail})
 }
 
-// failed reports an attempt that came to nothing. Strangers decide how many
+// failed reports an attempt that came to nothing, under the name of the
+// connection where the peer's address leaves no choice. Strangers decide how many
 // there are, so what is too much is reported as a message that was dropped.
 func (a *Acceptor) failed(d sa.Datagram, f *sa.Failure) {
 	if !a.strangers.allow(a.now) {
 		a.dropped(d, f.Reason, f.Message)
 		return
 	}
-	a.emit(sa.Failed{Remote: d.Remote, Failure: f})
+	name := ""
+	if only := a.candidates(d); len(only) == 1 && len(only[0].RemoteAddresses) > 0 {
+		name = only[0].Name
+	}
+	a.emit(sa.Failed{Connection: name, Remote: d.Remote, Failure: f})
 }
 
 // reap ends what waited too long for its peer.
 func (a *Acceptor) reap() {
 	for len(a.halves) > 0 && !a.now.Before(a.halves[0].since.Add(a.cfg.Timeout)) {
-		h := a.halves[0]
-		a.halves = a.halves[1:]
-		delete(a.byPeer, peerKey{h.remote, h.spiI})
-		delete(a.bySPI, h.spiR)
-		if h.stage != stageOver {
-			a.emit(sa.MessageDropped{Remote: h.remote, Reason: sa.ReasonTimeout,
-				Detail: "the peer sent IKE_SA_INIT and no valid IKE_AUTH; check that UDP port 4500 passes both ways"})
-			a.over(h)
-			a.do(sa.ReleaseSPI{SPI: h.spiR})
-		} else if h.refused != nil {
-			a.do(sa.ReleaseSPI{SPI: h.spiR})
-		}
+		a.end(a.halves[0], sa.ReasonTimeout, "the peer sent IKE_SA_INIT and no valid IKE_AUTH; check that UDP port 4500 passes both ways")
+	}
+}
+
+// end takes the oldest row away; why is reported if its peer did not finish.
+func (a *Acceptor) end(h *half, why sa.Reason, detail string) {
+	a.halves = a.halves[1:]
+	delete(a.byPeer, peerKey{h.remote, h.spiI})
+	delete(a.bySPI, h.spiR)
+	if h.stage != stageOver {
+		a.emit(sa.MessageDropped{Remote: h.remote, Reason: why, Detail: detail})
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
+	} else if h.refused != nil {
+		a.do(sa.ReleaseSPI{SPI: h.spiR})
 	}
 }
 

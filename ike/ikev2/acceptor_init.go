@@ -43,7 +43,7 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 	switch {
 	case verdict == cookie.Challenge:
 		a.reply(msg.Header, d, notify(wire.NotifyCookie, fresh))
-	case verdict != cookie.Accept || len(a.halves) >= a.cfg.Limit:
+	case verdict != cookie.Accept:
 		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open IKE SAs")
 	default:
 		a.admit(msg, d, nonce.Data)
@@ -82,6 +82,11 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	h.nat = detectNAT(msg, h.spiI, 0)
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
 		return
+	}
+	// A few sources that open and never finish must not shut out the others,
+	// who finish long before theirs is the oldest.
+	if len(a.halves) >= a.cfg.Limit {
+		a.end(a.halves[0], sa.ReasonHalfOpenLimit, "newer half-open IKE SAs took its place")
 	}
 	a.halves = append(a.halves, h)
 	a.byPeer[peerKey{h.remote, h.spiI}] = h

@@ -37,7 +37,10 @@ func (m *Machine) supersede(s *ikeSA, initialContact bool, since time.Time) {
 			// No failure: the peer came back before its absence was noticed.
 			o.drop(causeFailed, ending{replaced: true, remote: true})
 		case o.establishedAt.Before(since):
-			// The peer knows both, and wants both: it will delete one.
+			// The peer knows both. One that reauthenticates deletes the older by
+			// itself; one whose first message was late keeps both for ever.
+			o.lesser = true
+			o.duplicateAt = m.now.Add(duplicateForeign)
 		default:
 			m.chooseDuplicate(s, o)
 		}
@@ -59,12 +62,12 @@ func (m *Machine) chooseDuplicate(a, b *ikeSA) {
 	loser.duplicateAt = m.now.Add(wait)
 }
 
-// endDuplicate deletes the lesser of two IKE SAs, if the other is still there
-// and the peer still speaks on it: a peer may have lost the one that should
-// stay.
+// endDuplicate deletes the lesser of two IKE SAs, if the other is still there,
+// can carry the same traffic, and the peer still speaks on it: a peer may have
+// lost the one that should stay.
 func (s *ikeSA) endDuplicate() {
 	for _, o := range s.m.sas {
-		if o == s || o.state != established && o.state != rekeying || o.wantDelete || o.lesser {
+		if o == s || o.state != established && o.state != rekeying || o.wantDelete || o.lesser || !o.covers(s) {
 			continue
 		}
 		if !o.spokeAt.After(s.establishedAt) {
@@ -81,4 +84,21 @@ func (s *ikeSA) endDuplicate() {
 		return
 	}
 	s.lesser = false
+}
+
+// covers reports whether the Child SAs of s carry all that those of o carry. A
+// peer may keep several IKE SAs for several networks.
+func (s *ikeSA) covers(o *ikeSA) bool {
+	for _, theirs := range o.children {
+		if theirs.state != childInstalled {
+			continue
+		}
+		same := func(c *child) bool {
+			return c.LocalSelectors.Contains(theirs.LocalSelectors) && c.RemoteSelectors.Contains(theirs.RemoteSelectors)
+		}
+		if !slices.ContainsFunc(s.children, same) {
+			return false
+		}
+	}
+	return true
 }

@@ -127,12 +127,16 @@ func proposalLines(ps []transform.Proposal) string {
 // noProposal explains a NO_PROPOSAL_CHOSEN that was received: what the peer
 // has is not known.
 func noProposal(what string, ours []transform.Proposal, option string) *sa.Failure {
+	parts := "encryption, integrity, PRF and group"
+	if len(ours) > 0 && ours[0].Protocol == transform.ESP {
+		parts = "encryption, integrity, group and ESN"
+	}
 	return &sa.Failure{
 		Reason:  sa.ReasonProposalMismatch,
 		Message: "the peer accepts no proposal for the " + what,
 		Local:   proposalLines(ours),
 		Remote:  "not told; its log has it",
-		Hint:    "compare " + option + " with the peer's configuration: encryption, integrity, PRF and group must have one value in common",
+		Hint:    "compare " + option + " with the peer's configuration: " + parts + " must have one value in common",
 	}
 }
 

@@ -17,6 +17,9 @@ const (
 	// supersededTime is how long the peer may take to delete an IKE SA or a
 	// Child SA that it replaced, before we do.
 	supersededTime = 60 * time.Second
+	// checkTries bounds how often a liveness check is sent: the answer needs no
+	// work, and a peer that came back without its state waits for us to notice.
+	checkTries = 5
 	// deleteTries bounds how often a DELETE of an IKE SA is sent: it ends
 	// anyway.
 	deleteTries = 4

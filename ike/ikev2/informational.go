@@ -15,6 +15,7 @@ import (
 func (s *ikeSA) check() {
 	s.wantCheck = false
 	s.request(&checkExchange{}, nil)
+	s.window.tries = checkTries
 }
 
 type checkExchange struct{}

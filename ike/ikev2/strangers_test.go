@@ -128,3 +128,40 @@ func TestLongMessagesOfStrangers(t *testing.T) {
 		t.Errorf("an IKE_AUTH of 20,000 octets: %d reports, %d half-open", n, w.B.Acceptor.HalfOpen())
 	}
 }
+
+// Those who open and never finish do not shut out the others: the oldest makes
+// room, and the table stays as large as it may be.
+func TestAFullTableTakesNewPeers(t *testing.T) {
+	gate, err := cookie.New(cookie.Config{Random: rand.Reader, ChallengeTotal: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, settings := transcript.Pair()
+	a := ikev2.NewAcceptor(ikev2.AcceptorConfig{Gate: gate, Random: rand.Reader, Limit: 8,
+		Candidates: func(_, _ netip.Addr) []*sa.Settings { return []*sa.Settings{settings} }})
+	answered, registered := 0, map[uint64]bool{}
+	var perform func([]sa.Action)
+	perform = func(actions []sa.Action) {
+		for _, act := range actions {
+			switch act := act.(type) {
+			case sa.StartWork:
+				perform(a.Step(nil, transcript.Epoch, sa.WorkDone{Ticket: act.Ticket, Result: act.Job.Run()}))
+			case sa.Send:
+				answered++
+			case sa.RegisterSPI:
+				registered[act.SPI] = true
+			case sa.ReleaseSPI:
+				delete(registered, act.SPI)
+			}
+		}
+	}
+	for i := range uint64(20) {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i)}), 500)
+		perform(a.Step(nil, transcript.Epoch, sa.Datagram{Raw: transcript.InitRequest(i + 1),
+			Local: netip.MustParseAddrPort("192.0.2.2:500"), Remote: from}))
+	}
+	if answered != 20 || a.HalfOpen() != 8 || len(registered) != 8 || gate.HalfOpen(transcript.Epoch) != 8 {
+		t.Errorf("%d answered, %d half-open, %d SPIs, %d counted; want 20, 8, 8, 8",
+			answered, a.HalfOpen(), len(registered), gate.HalfOpen(transcript.Epoch))
+	}
+}
