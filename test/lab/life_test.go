@@ -154,6 +154,8 @@ func TestBothStart(t *testing.T) {
 		}()
 		s.command(g, 0, "up", link.Name)
 		s.must(<-other)
+		s.oneOfOurs(g)
+		s.oneOfOurs(h)
 		s.agreeOurs(g, h, a)
 	})
 }
@@ -162,6 +164,11 @@ func TestBothStart(t *testing.T) {
 func (s *scene) onePair(g *gateway.Gateway, d *strongswan.Daemon) {
 	s.t.Helper()
 	s.swanUp(d, 1)
+	s.oneOfOurs(g)
+}
+
+func (s *scene) oneOfOurs(g *gateway.Gateway) {
+	s.t.Helper()
 	s.eventually("one Child SA of ours", func() error {
 		if c := s.status(g, link.Name); len(c.Children) != 1 {
 			return fmt.Errorf("it has %+v", c.Children)

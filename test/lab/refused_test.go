@@ -24,9 +24,6 @@ type refusal struct {
 	initiator, responder said
 	// established: the IKE SA comes up, its Child SA does not.
 	established bool
-	// unknown: our responder fails before it knows the connection, so that only
-	// the log and the events have it.
-	unknown bool
 }
 
 // said is what the status has to hold: the reason, and parts of the message
@@ -70,7 +67,6 @@ var refusals = []refusal{
 			"aes256gcm16-prfsha384-ecp384", "its log has it"},
 		responder: said{"proposal_mismatch", "nothing in common for encryption, prf, key exchange", `add "aes128-sha256-modp2048" to ike.proposals`,
 			"aes256gcm16-prfsha384-ecp384", "aes128-sha256-modp2048"},
-		unknown: true,
 	},
 	{
 		name:    "ESP proposal",
@@ -109,11 +105,7 @@ func TestRefused(t *testing.T) {
 			if err := d.Initiate(s.ctx); err == nil {
 				t.Error("strongSwan says that the tunnel is up")
 			}
-			if r.unknown {
-				r.responder.check(t, s.logged(g, r.responder.reason))
-			} else {
-				r.responder.check(t, s.failure(g, link.Name, r.responder.reason))
-			}
+			r.responder.check(t, s.failure(g, link.Name, r.responder.reason))
 			s.down(g, d, r.established)
 		})
 	}
