@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -89,6 +90,7 @@ type offloadCase struct {
 	backend                    tun.Backend
 	noTSO, noUSO, noGSO, noGRO bool
 	queues                     int
+	damage                     int // one in how many datagrams loses a bit; 0: none
 }
 
 var offloadCases = map[string]offloadCase{
@@ -119,7 +121,7 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 		if err != nil {
 			return errors.Join(err, device.Close())
 		}
-		tunnel, err := New(Config{Device: device, Transport: UDP(conns)})
+		tunnel, err := New(Config{Device: device, Transport: damaging{UDP(conns), c.damage}})
 		if err != nil {
 			return errors.Join(err, device.Close(), conns.Close())
 		}
@@ -183,6 +185,56 @@ func TestOffloads(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// damaging is a transport that flips one bit in one of so many datagrams.
+type damaging struct {
+	Transport
+	one int
+}
+
+type damagingSender struct {
+	Sender
+	one    int
+	source *rand.Rand
+}
+
+func (d damaging) NewSender() Sender {
+	if d.one == 0 {
+		return d.Transport.NewSender()
+	}
+	return &damagingSender{d.Transport.NewSender(), d.one, rand.New(rand.NewPCG(3, 1))}
+}
+
+func (d *damagingSender) Send(runs []udp.Run) error {
+	for i := range runs {
+		m := udp.Message{Payload: runs[i].Payload, SegmentSize: runs[i].SegmentSize}
+		for n := range m.Segments() {
+			if b := m.Segment(n); d.source.IntN(d.one) == 0 {
+				b[4+d.source.IntN(len(b)-4)] ^= 1 << d.source.IntN(8) // not the SPI
+			}
+		}
+	}
+	return d.Sender.Send(runs)
+}
+
+// TestDamageOnTheWay: TCP survives damaged datagrams, every one of which is
+// noticed.
+func TestDamageOnTheWay(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	a, b := joined(t, offloadCase{backend: tun.Native, damage: 1000})
+	for range 3 {
+		transfer(t, a, b, "10.2.0.1")
+		transfer(t, b, a, "fd01::1")
+	}
+	for _, h := range []*host{a, b} {
+		n := h.TotalCounters().Drops
+		if n[DropAuthentication]+n[DropReplay] < 5 || n[DropAuthentication] == 0 || n[DropSelector] != 0 {
+			t.Errorf("drops: %v", n)
+		}
 	}
 }
 
