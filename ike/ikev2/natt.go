@@ -34,6 +34,16 @@ func (n natState) String() string {
 	return "none"
 }
 
+// claimed is the hash that claims a NAT: the true one with every bit turned.
+// Nobody's address has it, and who knows of it still sees whether there is one.
+func claimed(hash []byte) []byte {
+	out := make([]byte, len(hash))
+	for i, b := range hash {
+		out[i] = ^b
+	}
+	return out
+}
+
 // natHash is the data of a NAT_DETECTION notify.
 func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {
 	b := binary.BigEndian.AppendUint64(nil, spiI)
@@ -50,7 +60,7 @@ func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {
 func natNotifies(spiI, spiR uint64, local, remote netip.AddrPort, claim bool) []wire.Payload {
 	source := natHash(spiI, spiR, local)
 	if claim {
-		source = natHash(spiI, spiR, netip.AddrPortFrom(netip.AddrFrom4([4]byte{}), 0))
+		source = claimed(source)
 	}
 	return []wire.Payload{
 		notify(wire.NotifyNATDetectionSourceIP, source),
@@ -59,8 +69,8 @@ func natNotifies(spiI, spiR uint64, local, remote netip.AddrPort, claim bool) []
 }
 
 // detectNAT compares the peer's hashes with the addresses seen. Several source
-// hashes are the peer's several addresses. Without a hash there is nothing to
-// tell.
+// hashes are the peer's several addresses; the claim of a NAT, as we make it, is
+// none. Without a hash there is nothing to tell.
 func detectNAT(msg *message, spiI, spiR uint64) natState {
 	var n natState
 	sources, match := 0, false
@@ -72,7 +82,8 @@ func detectNAT(msg *message, spiI, spiR uint64) natState {
 		switch v.NotifyType {
 		case wire.NotifyNATDetectionSourceIP:
 			sources++
-			match = match || bytes.Equal(v.Data, natHash(spiI, spiR, msg.remote))
+			seen := natHash(spiI, spiR, msg.remote)
+			match = match || bytes.Equal(v.Data, seen) || bytes.Equal(v.Data, claimed(seen))
 		case wire.NotifyNATDetectionDestinationIP:
 			n.local = !bytes.Equal(v.Data, natHash(spiI, spiR, msg.local))
 		}

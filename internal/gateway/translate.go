@@ -71,7 +71,9 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		DPD:            c.IKE.DPD,
 		ChildLifetime:  sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes},
 
-		ForceEncapsulation: c.ESP.Encapsulation == config.EncapsulationForce,
+		// ESP here is always in UDP. A peer whose kernel does ESP answers in UDP
+		// only where it sees a NAT, so one is claimed.
+		ForceEncapsulation: c.ESP.Encapsulation != config.EncapsulationNever,
 		RespondOnly:        c.Mode == config.RespondOnly || c.Remote.Any,
 		InitiateOnly:       c.Mode == config.InitiateOnly,
 	}

@@ -44,7 +44,7 @@ func TestMinimalConnection(t *testing.T) {
     remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}
 `+key)
 	s := c.Settings
-	if s.Name != "azure" || c.Start != ike.StartAlways || s.RespondOnly || s.InitiateOnly || s.ForceEncapsulation {
+	if s.Name != "azure" || c.Start != ike.StartAlways || s.RespondOnly || s.InitiateOnly || !s.ForceEncapsulation {
 		t.Errorf("settings %+v", s)
 	}
 	if !s.LocalIdentity.IsZero() || !s.RemoteIdentity.IsZero() || s.AnyRemoteIdentity {
