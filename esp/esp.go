@@ -1,8 +1,10 @@
 // Package esp is the Encapsulating Security Payload in tunnel mode (RFC 4303):
 // it seals inner packets into ESP packets and opens them again, with AES-GCM
-// (RFC 4106) or AES-CBC (RFC 3602) with HMAC (RFC 2404, RFC 4868), 32-bit or
-// extended sequence numbers, the replay window (RFC 6479), and the limits of an
-// SA's life in bytes, packets and sequence numbers.
+// (RFC 4106), AES-CCM (RFC 4309), ChaCha20-Poly1305 (RFC 7634) or AES-CBC (RFC
+// 3602) with HMAC (RFC 2404, RFC 4868), or only authenticated with AES-GMAC (RFC
+// 4543) or HMAC (RFC 2410); with 32-bit or extended sequence numbers, the replay
+// window (RFC 6479), and the limits of an SA's life in bytes, packets and
+// sequence numbers.
 //
 // It has no sockets, no clock and no table of SAs, and does not look inside the
 // payload: the tunnel looks up the SA by its SPI, cuts traffic flow

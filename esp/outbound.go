@@ -127,8 +127,8 @@ func (o *Outbound) Bytes() uint64 { return o.bytes.Load() }
 
 // Erase ends the SA and lets go of its keys. Packets being sealed at the time
 // are finished. The states of HMAC and the keys of package gcm are overwritten
-// once they are; crypto/aes offers no way to overwrite its key schedule, which
-// goes when the memory is reused.
+// once they are; crypto/aes and x/crypto offer no way to overwrite their keys,
+// which go when the memory is reused.
 func (o *Outbound) Erase() {
 	o.keys.erase()
 	o.ended.Store(true)

@@ -5,20 +5,34 @@ import "fmt"
 // Cipher is the encryption of an SA.
 type Cipher uint8
 
-// The ciphers. AESGCM16 authenticates too and goes with IntegrityNone; AESCBC
-// needs an integrity algorithm.
+// The ciphers. AESCBC and Null need an integrity algorithm; the others
+// authenticate too and go with IntegrityNone. The number in a name is the bytes
+// of the ICV. AESGMAC and Null leave the payload readable.
 const (
 	AESGCM16 Cipher = iota + 1
 	AESCBC
+	AESGCM12
+	AESGCM8
+	AESCCM16
+	AESCCM12
+	AESCCM8
+	ChaCha20Poly1305
+	AESGMAC
+	Null
 )
+
+// cipherNames are as in proposals, without the length of the key.
+var cipherNames = [...]string{
+	AESGCM16: "aesgcm16", AESGCM12: "aesgcm12", AESGCM8: "aesgcm8",
+	AESCCM16: "aesccm16", AESCCM12: "aesccm12", AESCCM8: "aesccm8",
+	ChaCha20Poly1305: "chacha20poly1305", AESGMAC: "aesgmac",
+	AESCBC: "aescbc", Null: "null",
+}
 
 // String names the cipher as proposals do.
 func (c Cipher) String() string {
-	switch c {
-	case AESGCM16:
-		return "aesgcm16"
-	case AESCBC:
-		return "aescbc"
+	if int(c) < len(cipherNames) && c != 0 {
+		return cipherNames[c]
 	}
 	return fmt.Sprintf("cipher %d", uint8(c))
 }
@@ -65,8 +79,9 @@ type Parameters struct {
 	SPI       uint32
 	Cipher    Cipher
 	Integrity Integrity
-	// EncryptionKey is the AES key; for AESGCM16 the four bytes of salt follow
-	// it (RFC 4106 §8.1).
+	// EncryptionKey is the key; what an AEAD has of salt follows it: four bytes
+	// (RFC 4106 §8.1, RFC 4543 §5.1, RFC 7634 §2), of AES-CCM three (RFC 4309
+	// §7.1). Null has none.
 	EncryptionKey []byte
 	// IntegrityKey is as long as the hash's output (RFC 4868 §2.1.1).
 	IntegrityKey []byte
@@ -95,9 +110,25 @@ func (p Parameters) newTransform() (transform, error) {
 	}
 	switch p.Cipher {
 	case AESGCM16:
-		return newGCM(p)
+		return newGCM(p, 16)
+	case AESGCM12:
+		return newGCM(p, 12)
+	case AESGCM8:
+		return newGCM(p, 8)
+	case AESCCM16:
+		return newCCM(p, 16)
+	case AESCCM12:
+		return newCCM(p, 12)
+	case AESCCM8:
+		return newCCM(p, 8)
+	case ChaCha20Poly1305:
+		return newChaCha(p)
+	case AESGMAC:
+		return newGMAC(p)
 	case AESCBC:
 		return newCBC(p)
+	case Null:
+		return newNull(p)
 	}
 	return nil, fmt.Errorf("esp: SPI %08x: unknown %v", p.SPI, p.Cipher)
 }

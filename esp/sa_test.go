@@ -29,6 +29,16 @@ var suites = []suite{
 	{"AES192CBC-SHA384", AESCBC, 24, HMACSHA384_192, 48},
 	{"AES256CBC-SHA512", AESCBC, 32, HMACSHA512_256, 64},
 	{"AES256CBC-SHA1", AESCBC, 32, HMACSHA1_96, 20},
+	{"AES128GCM12", AESGCM12, 20, IntegrityNone, 0},
+	{"AES256GCM8", AESGCM8, 36, IntegrityNone, 0},
+	{"AES128CCM16", AESCCM16, 19, IntegrityNone, 0},
+	{"AES192CCM12", AESCCM12, 27, IntegrityNone, 0},
+	{"AES256CCM8", AESCCM8, 35, IntegrityNone, 0},
+	{"ChaCha20Poly1305", ChaCha20Poly1305, 36, IntegrityNone, 0},
+	{"AES128GMAC", AESGMAC, 20, IntegrityNone, 0},
+	{"AES256GMAC", AESGMAC, 36, IntegrityNone, 0},
+	{"NULL-SHA256", Null, 0, HMACSHA256_128, 32},
+	{"NULL-SHA1", Null, 0, HMACSHA1_96, 20},
 }
 
 const testSPI = 0xc0ffee01
@@ -38,6 +48,12 @@ func (c suite) parameters(p Parameters) Parameters {
 	p.EncryptionKey = bytes.Repeat([]byte{0xe5}, c.keyLen)
 	p.IntegrityKey = bytes.Repeat([]byte{0xa7}, c.macLen)
 	return p
+}
+
+// suiteCalled is the parameters of one suite.
+func suiteCalled(name string) Parameters {
+	n := slices.IndexFunc(suites, func(c suite) bool { return c.name == name })
+	return suites[n].parameters(Parameters{})
 }
 
 // newPair makes both directions of one SA, as if the peer were ourselves.
@@ -384,6 +400,12 @@ func TestParametersAreChecked(t *testing.T) {
 		{"CBC with unknown integrity", cbc, func(p *Parameters) { p.Integrity = 77 }, "integrity 77"},
 		{"CBC key", cbc, func(p *Parameters) { p.EncryptionKey = make([]byte, 17) }, "not 17"},
 		{"integrity key", cbc, func(p *Parameters) { p.IntegrityKey = make([]byte, 20) }, "32 bytes, not 20"},
+		{"CCM key with four bytes of salt", suiteCalled("AES128CCM16"), func(p *Parameters) { p.EncryptionKey = make([]byte, 20) }, "not 20 in all"},
+		{"ChaCha20 key", suiteCalled("ChaCha20Poly1305"), func(p *Parameters) { p.EncryptionKey = make([]byte, 20) }, "not 20 in all"},
+		{"GMAC without salt", suiteCalled("AES128GMAC"), func(p *Parameters) { p.EncryptionKey = make([]byte, 16) }, "not 16 in all"},
+		{"GMAC with integrity", suiteCalled("AES128GMAC"), func(p *Parameters) { p.Integrity = HMACSHA1_96 }, "takes no integrity"},
+		{"NULL without integrity", suiteCalled("NULL-SHA256"), func(p *Parameters) { p.Integrity, p.IntegrityKey = IntegrityNone, nil }, "needs an integrity"},
+		{"NULL with a key", suiteCalled("NULL-SHA256"), func(p *Parameters) { p.EncryptionKey = make([]byte, 16) }, "has no key"},
 		{"small window", good, func(p *Parameters) { p.ReplayWindow = 32 }, "replay window of 32"},
 		{"big window", good, func(p *Parameters) { p.ReplayWindow = 65537 }, "replay window of 65537"},
 		{"negative window", good, func(p *Parameters) { p.ReplayWindow = -1 }, "replay window of -1"},
@@ -414,8 +436,13 @@ func TestKeysAreNotPrinted(t *testing.T) {
 	}
 }
 
+// TestAllocatesNothing leaves out what package gcm excepts: short tags by
+// crypto/cipher.
 func TestAllocatesNothing(t *testing.T) {
 	forEachSuite(t, func(t *testing.T, c suite, p Parameters) {
+		if NativeName() == "crypto/cipher" && (c.cipher == AESGCM12 || c.cipher == AESGCM8) {
+			return
+		}
 		out, in := newPair(t, c, p)
 		s := NewScratch()
 		payload, slab := make([]byte, 1400), make([]byte, 0, 2048)

@@ -4,6 +4,8 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+
+	aesccm "causeway/esp/ccm"
 )
 
 // Scratch is the memory in which one worker builds nonces, additional data and
@@ -15,6 +17,7 @@ type Scratch struct {
 	aad     [12]byte
 	block   [16]byte
 	mac     [sha512.Size]byte
+	ccm     aesccm.Scratch
 	digests [HMACSHA512_256 + 1]digest
 	_       [64]byte // keeps another worker's Scratch off the cache line
 }
