@@ -21,7 +21,7 @@ var testChecks = Checks{
 	Proposal: func(protocol, text string) error {
 		for _, word := range strings.Split(text, "-") {
 			switch word {
-			case "aes256gcm16", "aes256", "sha256", "modp2048", "ecp384":
+			case "aes256gcm16", "aes256", "sha256", "modp2048", "ecp384", "null":
 			case "prfsha384":
 				if protocol == "esp" {
 					return fmt.Errorf("rules: proposal %q: prfsha384 is no keyword of esp", text)
@@ -35,6 +35,12 @@ var testChecks = Checks{
 			}
 		}
 		return nil
+	},
+	ProposalDoubt: func(_, text string) string {
+		if strings.HasPrefix(text, "null") {
+			return fmt.Sprintf("proposal %q encrypts nothing", text)
+		}
+		return ""
 	},
 	Identity: func(text string) error {
 		if _, value, ok := strings.Cut(text, ":"); ok && value == "" {

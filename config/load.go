@@ -15,6 +15,9 @@ type Checks struct {
 	// Proposal says what is wrong with a proposal's text. Protocol is "ike"
 	// or "esp".
 	Proposal func(protocol, text string) error
+	// ProposalDoubt says what is doubtful about a proposal that is right, or
+	// gives "".
+	ProposalDoubt func(protocol, text string) string
 	// Identity says what is wrong with an identity's text.
 	Identity func(text string) error
 }

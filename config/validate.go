@@ -172,6 +172,10 @@ func (d *decoder) proposals(c *Connection, key, protocol string, texts []string)
 		}
 		if err := d.checks.Proposal(protocol, text); err != nil {
 			d.fail(c, index(key, i), "%s", unprefixed(err))
+		} else if d.checks.ProposalDoubt != nil {
+			if doubt := d.checks.ProposalDoubt(protocol, text); doubt != "" {
+				d.warn(c, index(key, i), "%s", doubt)
+			}
 		}
 	}
 }

@@ -21,7 +21,7 @@ func newNull(p Parameters) (*null, error) {
 }
 
 // shape pads to four bytes (RFC 4303 §2.4); the block of NULL is one byte (RFC
-// 2410 §2.4), and there is no IV.
+// 2410 §2.3), and there is no IV.
 func (n *null) shape() shape { return shape{align: 4, block: 1, icv: n.mac.icvLen} }
 
 func (n *null) putIV([]byte, *Scratch, uint64) {}

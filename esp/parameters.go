@@ -80,7 +80,7 @@ type Parameters struct {
 	Cipher    Cipher
 	Integrity Integrity
 	// EncryptionKey is the key; what an AEAD has of salt follows it: four bytes
-	// (RFC 4106 §8.1, RFC 4543 §5.1, RFC 7634 §2), of AES-CCM three (RFC 4309
+	// (RFC 4106 §8.1, RFC 4543 §5.4, RFC 7634 §2), of AES-CCM three (RFC 4309
 	// §7.1). Null has none.
 	EncryptionKey []byte
 	// IntegrityKey is as long as the hash's output (RFC 4868 §2.1.1).

@@ -148,6 +148,23 @@ func TestMaxPayload(t *testing.T) {
 	}
 }
 
+// TestMaxPayloadOfNoSA: what is foretold is what an SA then does.
+func TestMaxPayloadOfNoSA(t *testing.T) {
+	for _, c := range suites {
+		out, _ := newPair(t, c, Parameters{})
+		for _, n := range []int{0, 20, 100, 1452, 1472, 9000} {
+			if got, err := MaxPayload(c.cipher, c.integrity, n); err != nil || got != out.MaxPayload(n) {
+				t.Errorf("%s: %d bytes of packet hold %d, %v, but an SA says %d", c.name, n, got, err, out.MaxPayload(n))
+			}
+		}
+	}
+	for _, p := range []Parameters{{Cipher: 99}, {Cipher: Null}, {Cipher: AESGCM16, Integrity: HMACSHA1_96}, {Cipher: AESCBC, Integrity: 99}} {
+		if _, err := MaxPayload(p.Cipher, p.Integrity, 1500); err == nil {
+			t.Errorf("%v-%v has a size", p.Cipher, p.Integrity)
+		}
+	}
+}
+
 func TestSPI(t *testing.T) {
 	out, in := newPair(t, suites[0], Parameters{})
 	packet := sealNext(t, out, NewScratch(), nil)

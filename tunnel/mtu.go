@@ -42,22 +42,11 @@ func encapsulation(v6 bool) int {
 // carries in one outer IP packet of outerMTU bytes: 1438 for AES-GCM at 1500
 // over IPv4. It is 0 when not even an empty one fits.
 func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity) (int, error) {
-	keys := map[esp.Integrity]int{
-		esp.HMACSHA1_96: 20, esp.HMACSHA256_128: 32, esp.HMACSHA384_192: 48, esp.HMACSHA512_256: 64,
-	}
-	p := esp.Parameters{
-		SPI: 256, Cipher: cipher, Integrity: integrity,
-		EncryptionKey: make([]byte, 16), IntegrityKey: make([]byte, keys[integrity]),
-	}
-	if cipher == esp.AESGCM16 {
-		p.EncryptionKey = make([]byte, 16+4)
-	}
-	out, err := esp.NewOutbound(p)
+	payload, err := esp.MaxPayload(cipher, integrity, outerMTU-encapsulation(v6))
 	if err != nil {
 		return 0, fmt.Errorf("tunnel: no inner MTU: %w", err)
 	}
-	defer out.Erase()
-	return max(out.MaxPayload(outerMTU-encapsulation(v6)), 0), nil
+	return max(payload, 0), nil
 }
 
 // pathMTU is the outer path MTU of a connection while it is lower than the

@@ -358,6 +358,14 @@ func TestInnerMTU(t *testing.T) {
 		{false, esp.AESCBC, esp.HMACSHA256_128, 1422},
 		{false, esp.AESCBC, esp.HMACSHA1_96, 1422},
 		{false, esp.AESCBC, esp.HMACSHA512_256, 1406},
+		{false, esp.AESGCM12, esp.IntegrityNone, 1442},
+		{false, esp.AESGCM8, esp.IntegrityNone, 1446},
+		{true, esp.AESCCM8, esp.IntegrityNone, 1426},
+		{false, esp.AESCCM16, esp.IntegrityNone, 1438},
+		{false, esp.ChaCha20Poly1305, esp.IntegrityNone, 1438},
+		{false, esp.AESGMAC, esp.IntegrityNone, 1438},
+		{false, esp.Null, esp.HMACSHA256_128, 1446},
+		{false, esp.Null, esp.HMACSHA1_96, 1450},
 	}
 	for _, tt := range tests {
 		got, err := InnerMTU(1500, tt.v6, tt.cipher, tt.integrity)

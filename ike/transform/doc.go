@@ -5,7 +5,7 @@
 // It implements proposal matching (RFC 7296 §2.7), the pseudorandom functions
 // (RFC 4868), the Diffie-Hellman groups (RFC 3526, RFC 5903, RFC 8031) with the
 // checks of RFC 6989, and the protection of the Encrypted payload (RFC 7296
-// §3.14, RFC 5282). No other package knows a transform ID. It neither encodes
+// §3.14, RFC 5282, RFC 7634). No other package knows a transform ID. It neither encodes
 // payloads nor keeps the state of a negotiation, and it protects no ESP.
 //
 // Proposals, suites, PRFs and groups are immutable and safe for concurrent

@@ -56,8 +56,16 @@ func (p Protocol) String() string {
 
 // Transform IDs of type Encryption.
 const (
-	AESCBC   uint16 = 12 // RFC 3602
-	AESGCM16 uint16 = 20 // RFC 4106, RFC 5282
+	Null             uint16 = 11 // RFC 2410
+	AESCBC           uint16 = 12 // RFC 3602
+	AESCCM8          uint16 = 14 // RFC 4309, RFC 5282
+	AESCCM12         uint16 = 15
+	AESCCM16         uint16 = 16
+	AESGCM8          uint16 = 18 // RFC 4106, RFC 5282
+	AESGCM12         uint16 = 19
+	AESGCM16         uint16 = 20
+	AESGMAC          uint16 = 21 // RFC 4543
+	ChaCha20Poly1305 uint16 = 28 // RFC 7634
 )
 
 // Transform IDs of type PseudoRandom.
@@ -138,8 +146,17 @@ func (t Type) short() string {
 	return fmt.Sprintf("type%d", uint8(t))
 }
 
-// aead tells whether the transform encrypts and authenticates at once.
-func (t Transform) aead() bool { return t.Type == Encryption && t.ID == AESGCM16 }
+// aead tells whether the transform authenticates by itself.
+func (t Transform) aead() bool {
+	_, ok := aeadOf(t.ID)
+	return t.Type == Encryption && ok
+}
+
+// readable tells whether the transform takes the place of encryption without
+// encrypting.
+func (t Transform) readable() bool {
+	return t.Type == Encryption && (t.ID == Null || t.ID == AESGMAC)
+}
 
 // none tells whether the transform is the explicit NONE of its type, which
 // makes the type optional (RFC 7296 §3.3.2).

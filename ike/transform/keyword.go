@@ -19,9 +19,29 @@ var table = []Keyword{
 	{Name: "aes128gcm16", Aliases: []string{"aes128gcm128", "aes128gcm"}, Transform: Transform{Encryption, AESGCM16, 128}, About: "AES-GCM, 128-bit key, 16-byte ICV"},
 	{Name: "aes192gcm16", Aliases: []string{"aes192gcm128", "aes192gcm"}, Transform: Transform{Encryption, AESGCM16, 192}, About: "AES-GCM, 192-bit key, 16-byte ICV"},
 	{Name: "aes256gcm16", Aliases: []string{"aes256gcm128", "aes256gcm"}, Transform: Transform{Encryption, AESGCM16, 256}, About: "AES-GCM, 256-bit key, 16-byte ICV"},
+	{Name: "chacha20poly1305", Transform: Transform{Encryption, ChaCha20Poly1305, 0}, About: "ChaCha20-Poly1305, 256-bit key"},
+	{Name: "aes128gcm12", Aliases: []string{"aes128gcm96"}, Transform: Transform{Encryption, AESGCM12, 128}, About: "AES-GCM, 128-bit key, 12-byte ICV"},
+	{Name: "aes192gcm12", Aliases: []string{"aes192gcm96"}, Transform: Transform{Encryption, AESGCM12, 192}, About: "AES-GCM, 192-bit key, 12-byte ICV"},
+	{Name: "aes256gcm12", Aliases: []string{"aes256gcm96"}, Transform: Transform{Encryption, AESGCM12, 256}, About: "AES-GCM, 256-bit key, 12-byte ICV"},
+	{Name: "aes128gcm8", Aliases: []string{"aes128gcm64"}, Transform: Transform{Encryption, AESGCM8, 128}, About: "AES-GCM, 128-bit key, 8-byte ICV"},
+	{Name: "aes192gcm8", Aliases: []string{"aes192gcm64"}, Transform: Transform{Encryption, AESGCM8, 192}, About: "AES-GCM, 192-bit key, 8-byte ICV"},
+	{Name: "aes256gcm8", Aliases: []string{"aes256gcm64"}, Transform: Transform{Encryption, AESGCM8, 256}, About: "AES-GCM, 256-bit key, 8-byte ICV"},
+	{Name: "aes128ccm16", Aliases: []string{"aes128ccm128", "aes128ccm"}, Transform: Transform{Encryption, AESCCM16, 128}, About: "AES-CCM, 128-bit key, 16-byte ICV"},
+	{Name: "aes192ccm16", Aliases: []string{"aes192ccm128", "aes192ccm"}, Transform: Transform{Encryption, AESCCM16, 192}, About: "AES-CCM, 192-bit key, 16-byte ICV"},
+	{Name: "aes256ccm16", Aliases: []string{"aes256ccm128", "aes256ccm"}, Transform: Transform{Encryption, AESCCM16, 256}, About: "AES-CCM, 256-bit key, 16-byte ICV"},
+	{Name: "aes128ccm12", Aliases: []string{"aes128ccm96"}, Transform: Transform{Encryption, AESCCM12, 128}, About: "AES-CCM, 128-bit key, 12-byte ICV"},
+	{Name: "aes192ccm12", Aliases: []string{"aes192ccm96"}, Transform: Transform{Encryption, AESCCM12, 192}, About: "AES-CCM, 192-bit key, 12-byte ICV"},
+	{Name: "aes256ccm12", Aliases: []string{"aes256ccm96"}, Transform: Transform{Encryption, AESCCM12, 256}, About: "AES-CCM, 256-bit key, 12-byte ICV"},
+	{Name: "aes128ccm8", Aliases: []string{"aes128ccm64"}, Transform: Transform{Encryption, AESCCM8, 128}, About: "AES-CCM, 128-bit key, 8-byte ICV"},
+	{Name: "aes192ccm8", Aliases: []string{"aes192ccm64"}, Transform: Transform{Encryption, AESCCM8, 192}, About: "AES-CCM, 192-bit key, 8-byte ICV"},
+	{Name: "aes256ccm8", Aliases: []string{"aes256ccm64"}, Transform: Transform{Encryption, AESCCM8, 256}, About: "AES-CCM, 256-bit key, 8-byte ICV"},
 	{Name: "aes128", Aliases: []string{"aes"}, Transform: Transform{Encryption, AESCBC, 128}, About: "AES-CBC, 128-bit key"},
 	{Name: "aes192", Transform: Transform{Encryption, AESCBC, 192}, About: "AES-CBC, 192-bit key"},
 	{Name: "aes256", Transform: Transform{Encryption, AESCBC, 256}, About: "AES-CBC, 256-bit key"},
+	{Name: "aes128gmac", Transform: Transform{Encryption, AESGMAC, 128}, About: "AES-GMAC, 128-bit key: authenticates, but encrypts nothing"},
+	{Name: "aes192gmac", Transform: Transform{Encryption, AESGMAC, 192}, About: "AES-GMAC, 192-bit key: authenticates, but encrypts nothing"},
+	{Name: "aes256gmac", Transform: Transform{Encryption, AESGMAC, 256}, About: "AES-GMAC, 256-bit key: authenticates, but encrypts nothing"},
+	{Name: "null", Transform: Transform{Encryption, Null, 0}, About: "no encryption at all: needs an integrity algorithm"},
 
 	{Name: "sha1", Aliases: []string{"sha"}, Transform: Transform{Integrity, HMACSHA1_96, 0}, Legacy: true, About: "HMAC-SHA1-96"},
 	{Name: "sha256", Aliases: []string{"sha2_256"}, Transform: Transform{Integrity, HMACSHA256128, 0}, About: "HMAC-SHA2-256-128"},
@@ -74,10 +94,13 @@ func Keywords(proto Protocol) []string {
 }
 
 // allowedIn tells whether the transform type belongs in a proposal of proto
-// (RFC 7296 §3.3.3). A group of NONE is no choice for an IKE SA.
+// (RFC 7296 §3.3.3). A group of NONE is no choice for an IKE SA, and neither is
+// what does not encrypt: the Encrypted payload carries identities.
 func (k Keyword) allowedIn(proto Protocol) bool {
 	switch k.Transform.Type {
-	case Encryption, Integrity:
+	case Encryption:
+		return proto == IKE && !k.Transform.readable() || proto == ESP
+	case Integrity:
 		return proto == IKE || proto == ESP
 	case PseudoRandom:
 		return proto == IKE

@@ -88,12 +88,16 @@ func (p Proposal) suggest() (Proposal, bool) {
 	return s.Proposal(), len(missing) == 0
 }
 
-// legacy tells whether the proposal holds an algorithm that no default has.
+// legacy tells whether the proposal holds an algorithm that is there for old
+// peers only, or one that does not encrypt.
 func (p Proposal) legacy() bool {
 	return slices.ContainsFunc(p.Transforms, func(t Transform) bool { return weakness(t) != 0 })
 }
 
 func weakness(t Transform) int {
+	if t.readable() {
+		return 2
+	}
 	if k, ok := keywordOf(t); ok && k.Legacy {
 		return 1
 	}

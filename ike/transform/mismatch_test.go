@@ -28,7 +28,7 @@ add "aes128-sha256-modp2048" to ike.proposals`
 
 func TestMismatchHint(t *testing.T) {
 	ours := list(t, ESP, "aes256gcm16-esn")
-	foreign := Proposal{ESP, []Transform{{Encryption, 28, 0}, {SequenceNumbers, NoESN, 0}}}
+	foreign := Proposal{ESP, []Transform{{Encryption, 3, 0}, {SequenceNumbers, NoESN, 0}}}
 	tests := []struct {
 		name    string
 		offered []Proposal
@@ -39,6 +39,8 @@ func TestMismatchHint(t *testing.T) {
 		{"the first offer without legacy", list(t, ESP, "aes256-sha1", "aes256-sha256"), ours, `add "aes256-sha256" to esp.proposals`},
 		{"legacy last within an offer", list(t, ESP, "aes256-sha1-sha512"), ours, `add "aes256-sha512" to esp.proposals`},
 		{"legacy only", list(t, ESP, "aes256-sha1"), ours, `better change the peer; if it cannot be changed, add "aes256-sha1" to esp.proposals`},
+		{"what does not encrypt is last", list(t, ESP, "null-aes256-sha256"), ours, `add "aes256-sha256" to esp.proposals`},
+		{"nothing that encrypts", list(t, ESP, "aes256gmac", "null-sha256"), ours, `better change the peer; if it cannot be changed, add "aes256gmac" to esp.proposals`},
 		{"a group is kept", list(t, ESP, "aes256gcm16-modp2048"), ours, `add "aes256gcm16-modp2048" to esp.proposals`},
 		{"nothing of it is supported", []Proposal{foreign}, ours, `make the peer accept "aes256gcm16-esn"`},
 		{"nothing is offered", nil, ours, `make the peer accept "aes256gcm16-esn"`},

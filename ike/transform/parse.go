@@ -86,16 +86,13 @@ func parseKeyword(proto Protocol, all, word string) (Keyword, error) {
 var refused = map[string]string{
 	"default": "leave proposals out of the configuration for the defaults",
 	"3des":    "64-bit blocks", "des": "broken", "blowfish128": "64-bit blocks", "cast128": "64-bit blocks",
-	"null": "no encryption", "md5": "broken", "prfmd5": "broken",
+	"md5": "broken", "prfmd5": "broken",
 	"modp768": "broken", "modp1536": "use modp2048",
 	"modp1024s160": "RFC 8247 forbids it", "modp2048s224": "RFC 8247 forbids it", "modp2048s256": "RFC 8247 forbids it",
 	"aes128ctr": "use aes128gcm16", "aes192ctr": "use aes192gcm16", "aes256ctr": "use aes256gcm16",
-	"aes128ccm16": "use aes128gcm16", "aes192ccm16": "use aes192gcm16", "aes256ccm16": "use aes256gcm16",
-	"aes128gcm8": "use aes128gcm16", "aes192gcm8": "use aes192gcm16", "aes256gcm8": "use aes256gcm16",
-	"aes128gcm12": "use aes128gcm16", "aes192gcm12": "use aes192gcm16", "aes256gcm12": "use aes256gcm16",
-	"chacha20poly1305": "use aes256gcm16", "aesxcbc": "use sha256", "aescmac": "use sha256",
+	"aesxcbc": "use sha256", "aescmac": "use sha256",
 	"prfaesxcbc": "use prfsha256", "prfaescmac": "use prfsha256",
-	"aes128gmac": "no encryption", "aes192gmac": "no encryption", "aes256gmac": "no encryption",
+	"camellia128": "use aes128", "camellia192": "use aes192", "camellia256": "use aes256",
 	"curve448": "use x25519 or ecp521", "x448": "use x25519 or ecp521",
 	"ecp192": "use ecp256", "ecp224": "use ecp256",
 }
@@ -109,6 +106,8 @@ func misplaced(proto Protocol, k Keyword) string {
 		return fmt.Sprintf("%s is for ESP: an IKE SA has no sequence numbers", k.Name)
 	case KeyExchange:
 		return fmt.Sprintf("%s is for ESP: an IKE SA always needs a Diffie-Hellman group", k.Name)
+	case Encryption:
+		return fmt.Sprintf("%s is for ESP: an IKE SA is always encrypted", k.Name)
 	}
 	return fmt.Sprintf("%s has no place in an %s proposal", k.Name, proto)
 }

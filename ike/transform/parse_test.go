@@ -37,6 +37,13 @@ func TestParseProposal(t *testing.T) {
 		{IKE, "aes128gcm128-aes192gcm-prfsha256-modp4096-modp6144",
 			[]Transform{{1, 20, 128}, {1, 20, 192}, {2, 5, 0}, {4, 16, 0}, {4, 17, 0}},
 			"aes128gcm16-aes192gcm16-prfsha256-modp4096-modp6144"},
+		{IKE, "chacha20poly1305-aes256ccm-aes128gcm96-prfsha256-x25519",
+			[]Transform{{1, 28, 0}, {1, 16, 256}, {1, 19, 128}, {2, 5, 0}, {4, 31, 0}},
+			"chacha20poly1305-aes256ccm16-aes128gcm12-prfsha256-x25519"},
+		{ESP, "aes128ccm16-aes192ccm12-aes256ccm8-aes128gcm8-chacha20poly1305",
+			[]Transform{{1, 16, 128}, {1, 15, 192}, {1, 14, 256}, {1, 18, 128}, {1, 28, 0}, {5, 0, 0}}, ""},
+		{ESP, "aes256gmac-esn", []Transform{{1, 21, 256}, {5, 1, 0}}, ""},
+		{ESP, "null-sha256", []Transform{{1, 11, 0}, {3, 12, 0}, {5, 0, 0}}, ""},
 		{ESP, "aes256gcm16", []Transform{{1, 20, 256}, {5, 0, 0}}, ""},
 		{ESP, "aes256gcm16-noesn", []Transform{{1, 20, 256}, {5, 0, 0}}, "aes256gcm16"},
 		{ESP, "aes256gcm16-esn", []Transform{{1, 20, 256}, {5, 1, 0}}, ""},
@@ -75,7 +82,14 @@ func TestParseProposalErrors(t *testing.T) {
 		{IKE, "aes256gcm-prfsha384-modp248", []string{`did you mean "modp2048"?`}},
 		{IKE, "aes256-sha256-frobnicate", []string{`unknown keyword "frobnicate"; allowed: aes128gcm16`, "x25519"}},
 		{IKE, "3des-sha256-modp2048", []string{"3des is not supported (64-bit blocks)", "allowed: "}},
-		{ESP, "chacha20poly1305", []string{"chacha20poly1305 is not supported (use aes256gcm16)"}},
+		{ESP, "aes256ctr-sha256", []string{"aes256ctr is not supported (use aes256gcm16)"}},
+		{ESP, "null", []string{"null needs an integrity algorithm"}},
+		{ESP, "aes128gmac-sha256", []string{"aes128gmac authenticates by itself: leave sha256 out"}},
+		{ESP, "null-aes128gmac-sha256", []string{"null and aes128gmac need a proposal each"}},
+		{ESP, "chacha20poly1305-aes256-sha256", []string{"need a proposal each"}},
+		{IKE, "null-sha256-modp2048", []string{"null is for ESP: an IKE SA is always encrypted"}},
+		{IKE, "aes256gmac-prfsha256-modp2048", []string{"aes256gmac is for ESP: an IKE SA is always encrypted"}},
+		{IKE, "chacha20poly1305-sha256-ecp256", []string{"write prfsha256 in place of sha256"}},
 		{IKE, "default", []string{"leave proposals out"}},
 		{IKE, "aes256-sha256-modp2048!", []string{`leave the "!" out`}},
 		{IKE, "aes256gcm16-ecp384", []string{"aes256gcm16 needs a PRF", "prfsha384"}},
@@ -134,6 +148,11 @@ func TestKeywords(t *testing.T) {
 			if _, err := NewPRF(k.Transform.ID); err != nil {
 				t.Errorf("%s: %v", k.Name, err)
 			}
+		}
+	}
+	for _, name := range []string{"null", "aes128gmac", "aes192gmac", "aes256gmac"} {
+		if k, _ := lookup(name); k.allowedIn(IKE) || !k.allowedIn(ESP) || !k.Transform.readable() {
+			t.Errorf("%s is for ESP only, and readable", name)
 		}
 	}
 	ike, esp := Keywords(IKE), Keywords(ESP)

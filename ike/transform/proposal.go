@@ -83,6 +83,16 @@ func (p Proposal) without(typ Type) Proposal {
 	return out
 }
 
+// Readable is the first transform of the proposal that authenticates packets
+// without encrypting them; ok is false if all encrypt.
+func (p Proposal) Readable() (t Transform, ok bool) {
+	i := slices.IndexFunc(p.Transforms, Transform.readable)
+	if i < 0 {
+		return Transform{}, false
+	}
+	return p.Transforms[i], true
+}
+
 // Groups is the Diffie-Hellman groups of the proposals in order of preference,
 // each once, without NONE. An initiator sends its KE payload for the first.
 func Groups(proposals []Proposal) []uint16 {

@@ -19,7 +19,7 @@ var (
 )
 
 // Protector encrypts and authenticates the Encrypted payload in one direction
-// of an IKE SA (RFC 7296 §3.14, RFC 5282), or its fragments (RFC 7383 §2.5). It
+// of an IKE SA (RFC 7296 §3.14, RFC 5282, RFC 7634 §3), or its fragments (RFC 7383 §2.5). It
 // owns the copy of its keys and belongs to one goroutine at a time.
 type Protector struct {
 	mode protection
@@ -47,12 +47,10 @@ func NewProtector(s Suite, encKey, integKey []byte) (*Protector, error) {
 	var mode protection
 	var err error
 	switch s.Encryption.ID {
-	case AESGCM16:
-		mode, err = newGCMProtection(encKey)
 	case AESCBC:
 		mode, err = newCBCProtection(s.Integrity.ID, encKey, integKey)
 	default:
-		err = fmt.Errorf("encryption %d is not supported", s.Encryption.ID)
+		mode, err = newAEADProtection(s.Encryption, encKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("transform: suite %s: %w", s, err)
@@ -69,7 +67,7 @@ func (p *Protector) Overhead(plainLen int) int { return p.mode.overhead(plainLen
 // first octet of the IKE header to the end of the Encrypted payload's generic
 // header, with the final lengths in it. dst may be prefix itself; plaintext
 // must not overlap the room that dst grows into. IVs come from random: the
-// whole IV for CBC, the start of a counter for GCM.
+// whole IV for CBC, the start of a counter for an AEAD.
 func (p *Protector) Seal(dst, prefix, plaintext []byte, random io.Reader) ([]byte, error) {
 	return p.mode.seal(dst, prefix, plaintext, random)
 }

@@ -15,6 +15,9 @@ import (
 var protectorSuites = []string{
 	"aes128gcm16-prfsha256-ecp256", "aes192gcm16-prfsha256-ecp256", "aes256gcm16-prfsha256-ecp256",
 	"aes128-sha1-ecp256", "aes192-sha256-ecp256", "aes256-sha256-ecp256", "aes256-sha384-ecp256", "aes256-sha512-ecp256",
+	"aes128gcm12-prfsha256-ecp256", "aes256gcm8-prfsha256-ecp256",
+	"aes128ccm16-prfsha256-ecp256", "aes192ccm12-prfsha256-ecp256", "aes256ccm8-prfsha256-ecp256",
+	"chacha20poly1305-prfsha256-ecp256",
 }
 
 // suiteOf is the suite that a proposal of one transform a type stands for.
@@ -76,6 +79,8 @@ func TestProtectorRoundTrip(t *testing.T) {
 func TestOverhead(t *testing.T) {
 	for text, fixed := range map[string]int{
 		"aes128gcm16-prfsha256-ecp256": 8 + 1 + 16, "aes256gcm16-prfsha256-ecp256": 8 + 1 + 16,
+		"aes128gcm12-prfsha256-ecp256": 8 + 1 + 12, "aes256ccm8-prfsha256-ecp256": 8 + 1 + 8,
+		"aes128ccm16-prfsha256-ecp256": 8 + 1 + 16, "chacha20poly1305-prfsha256-ecp256": 8 + 1 + 16,
 		"aes128-sha1-ecp256": 16 + 1 + 12, "aes256-sha256-ecp256": 16 + 1 + 16,
 		"aes256-sha384-ecp256": 16 + 1 + 24, "aes256-sha512-ecp256": 16 + 1 + 32,
 	} {
@@ -241,6 +246,10 @@ func TestNewProtectorErrors(t *testing.T) {
 	}{
 		{"no salt", gcm, 32, 0}, {"an integrity key with an AEAD", gcm, 36, 32}, {"no key", gcm, 0, 0},
 		{"short key", cbc, 16, 32}, {"no integrity key", cbc, 32, 0}, {"short integrity key", cbc, 32, 20},
+		{"CCM with the salt of GCM", suiteOf(t, IKE, "aes128ccm16-prfsha256-ecp256"), 20, 0},
+		{"ChaCha20 without salt", suiteOf(t, IKE, "chacha20poly1305-prfsha256-ecp256"), 32, 0},
+		{"GMAC", Suite{Protocol: IKE, Encryption: Transform{Encryption, AESGMAC, 128}}, 20, 0},
+		{"NULL", Suite{Protocol: IKE, Encryption: Transform{Encryption, Null, 0}}, 0, 0},
 		{"ESP", suiteOf(t, ESP, "aes256gcm16"), 36, 0}, {"the zero suite", Suite{}, 0, 0},
 		{"no suite", Suite{Protocol: IKE}, 0, 0}, {"unknown cipher", foreign, 32, 32},
 	}

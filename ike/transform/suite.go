@@ -9,15 +9,21 @@ type Suite struct {
 	ESN                               bool
 }
 
-// AEAD tells whether the encryption authenticates as well (RFC 5282, RFC 4106).
+// AEAD tells whether the encryption authenticates as well (RFC 5282, RFC 4106),
+// or in its place (RFC 4543).
 func (s Suite) AEAD() bool { return s.Encryption.aead() }
 
 // EncryptionKeyLen is how many octets of keying material the encryption takes.
-// An AEAD's salt follows its key (RFC 4106 §8.1, RFC 5282 §7.1).
+// An AEAD's salt follows its key (RFC 4106 §8.1, RFC 4309 §7.1, RFC 4543 §5.4,
+// RFC 5282 §7.1, RFC 7634 §2).
 func (s Suite) EncryptionKeyLen() int {
-	n := int(s.Encryption.KeyBits) / 8
-	if s.AEAD() {
-		n += gcmSaltLen
+	bits := int(s.Encryption.KeyBits)
+	if s.Encryption.Type == Encryption && s.Encryption.ID == ChaCha20Poly1305 {
+		bits = 256 // RFC 7634 §4: the transform has no Key Length attribute
+	}
+	n := bits / 8
+	if a, ok := aeadOf(s.Encryption.ID); ok && s.AEAD() {
+		n += a.saltLen
 	}
 	return n
 }

@@ -11,8 +11,16 @@ import (
 // espCiphers and espIntegrity map what IKE negotiated to what ESP does.
 var (
 	espCiphers = map[uint16]esp.Cipher{
-		transform.AESGCM16: esp.AESGCM16,
-		transform.AESCBC:   esp.AESCBC,
+		transform.AESGCM16:         esp.AESGCM16,
+		transform.AESGCM12:         esp.AESGCM12,
+		transform.AESGCM8:          esp.AESGCM8,
+		transform.AESCCM16:         esp.AESCCM16,
+		transform.AESCCM12:         esp.AESCCM12,
+		transform.AESCCM8:          esp.AESCCM8,
+		transform.ChaCha20Poly1305: esp.ChaCha20Poly1305,
+		transform.AESCBC:           esp.AESCBC,
+		transform.AESGMAC:          esp.AESGMAC,
+		transform.Null:             esp.Null,
 	}
 	espIntegrity = map[uint16]esp.Integrity{
 		transform.IntegrityNone: esp.IntegrityNone,

@@ -43,7 +43,7 @@ func suites(t *testing.T) []transform.Suite {
 			}
 		}
 	}
-	if want := (3 + 3*4) * 2; len(out) < want {
+	if want := (3*6 + 1 + 3 + 4*4) * 2; len(out) < want {
 		t.Fatalf("%d suites, want at least %d", len(out), want)
 	}
 	return out

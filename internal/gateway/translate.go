@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -23,6 +24,16 @@ func Checks() config.Checks {
 		Proposal: func(protocol, text string) error {
 			_, err := transform.ParseProposal(protocolOf(protocol), text)
 			return err
+		},
+		ProposalDoubt: func(protocol, text string) string {
+			p, err := transform.ParseProposal(protocolOf(protocol), text)
+			if err != nil {
+				return ""
+			}
+			if t, readable := p.Readable(); readable {
+				return fmt.Sprintf("proposal %q: %v does not encrypt: with it whoever is on the path can read the traffic, though not change it", text, t)
+			}
+			return ""
 		},
 	}
 }

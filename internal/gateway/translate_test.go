@@ -194,3 +194,20 @@ func TestChecksSpeakTheirOwnersWords(t *testing.T) {
 		t.Errorf("the key is shown:\n%s", text)
 	}
 }
+
+// TestReadableTrafficIsWarnedOf: what does not encrypt can be configured, not
+// unknowingly.
+func TestReadableTrafficIsWarnedOf(t *testing.T) {
+	for proposal, warned := range map[string]bool{
+		"aes256gcm16": false, "chacha20poly1305": false, "null-sha256": true, "aes128gmac": true, "aes256-null-sha256": true,
+	} {
+		_, problems := config.Parse("test.yaml", []byte(`connections:
+  c:
+    remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}
+    esp: {proposals: [`+proposal+`]}
+`+key), Checks())
+		if problems.Err() != nil || strings.Contains(problems.Warnings().String(), "can read the traffic") != warned {
+			t.Errorf("%s: %v", proposal, problems)
+		}
+	}
+}

@@ -16,6 +16,7 @@ var fuzzedBy = map[string]string{
 	"config.Parse":                "FuzzLoad",
 	"esp.Open":                    "FuzzOpen",
 	"esp.OpenBatch":               "tunnel.FuzzInbound",
+	"esp/ccm.Open":                "FuzzOpen",
 	"esp/gcm.Open":                "FuzzForms",
 	"esp/selector.Parse":          "FuzzParse",
 	"ike/auth.ParseIdentity":      "FuzzParseIdentity",

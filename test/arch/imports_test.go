@@ -21,7 +21,7 @@ var arrowsOf = map[string]arrows{
 	"esp/selector": {nil, "the vocabulary of both halves"},
 	"routing":      {nil, "knows prefixes, not tunnels"},
 
-	"ike/transform": {nil, "IANA numbers to primitives; nothing else knows the numbers"},
+	"ike/transform": {[]string{"esp/ccm", "esp/gcm"}, "IANA numbers to primitives; nothing else knows the numbers"},
 	"ike/keymat":    {[]string{"ike/transform"}, "pure functions of keys"},
 	"ike/auth":      {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
 	"ike/sa":        {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
@@ -30,9 +30,10 @@ var arrowsOf = map[string]arrows{
 	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev2", "esp/selector"},
 		"the control plane reaches the data path only through the interface it declares"},
 
+	"esp/ccm":              {nil, "a cipher: bytes in, bytes out"},
 	"esp/gcm":              {nil, "a cipher: bytes in, bytes out"},
 	"esp/gcm/internal/asm": {nil, "writes assembly; linked into nothing"},
-	"esp":                  {[]string{"esp/selector", "esp/gcm"}, "transforms packets; no sockets, no tunnels"},
+	"esp":                  {[]string{"esp/selector", "esp/ccm", "esp/gcm"}, "transforms packets; no sockets, no tunnels"},
 	"tunnel/udp":           {nil, "sockets, for whatever is sent"},
 	"tunnel/tun":           {nil, "devices, for whatever is read"},
 	"tunnel/tun/tuntest":   {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},

@@ -115,6 +115,12 @@ func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) 
 // integrity, PRF, group.
 var spelling = map[string]string{
 	"aes128gcm16": "AES_GCM_16-128", "aes192gcm16": "AES_GCM_16-192", "aes256gcm16": "AES_GCM_16-256",
+	"aes128gcm12": "AES_GCM_12-128", "aes192gcm12": "AES_GCM_12-192", "aes256gcm12": "AES_GCM_12-256",
+	"aes128gcm8": "AES_GCM_8-128", "aes192gcm8": "AES_GCM_8-192", "aes256gcm8": "AES_GCM_8-256",
+	"aes128ccm16": "AES_CCM_16-128", "aes192ccm16": "AES_CCM_16-192", "aes256ccm16": "AES_CCM_16-256",
+	"aes128ccm12": "AES_CCM_12-128", "aes192ccm12": "AES_CCM_12-192", "aes256ccm12": "AES_CCM_12-256",
+	"aes128ccm8": "AES_CCM_8-128", "aes192ccm8": "AES_CCM_8-192", "aes256ccm8": "AES_CCM_8-256",
+	"chacha20poly1305": "CHACHA20_POLY1305", "null": "NULL",
 	"aes128": "AES_CBC-128", "aes192": "AES_CBC-192", "aes256": "AES_CBC-256",
 	"sha1": "HMAC_SHA1_96", "sha256": "HMAC_SHA2_256_128", "sha384": "HMAC_SHA2_384_192", "sha512": "HMAC_SHA2_512_256",
 	"prfsha1": "PRF_HMAC_SHA1", "prfsha256": "PRF_HMAC_SHA2_256", "prfsha384": "PRF_HMAC_SHA2_384", "prfsha512": "PRF_HMAC_SHA2_512",
