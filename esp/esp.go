@@ -12,8 +12,9 @@
 // §2.7), and drops dummy packets (NextHeaderDummy, RFC 4303 §2.6).
 //
 // Outbound and Inbound are safe for concurrent use by workers that each have
-// their own Scratch. Sealing and opening allocate nothing and take no lock but
-// the short one of the replay window.
+// their own Scratch. Sealing and opening take no lock but the short one of the
+// replay window, and allocate nothing, but for ChaCha20-Poly1305 where x/crypto
+// has no assembly, and for short ICVs of AES-GCM where package gcm has none.
 package esp
 
 import (
