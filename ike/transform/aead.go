@@ -18,32 +18,20 @@ const aeadIVLen = 8
 // aeadShape is what of an AEAD is not the same for all of them.
 type aeadShape struct {
 	saltLen int // octets of keying material behind the key
-	icvLen  int
 	// make is nil for what has no place in IKE.
 	make func(key []byte) (cipher.AEAD, error)
 }
 
-// aeadOf finds the AEAD of a transform ID of type Encryption.
-func aeadOf(id uint16) (aeadShape, bool) {
-	switch id {
-	case AESGCM16:
-		return aeadShape{4, 16, standardGCM}, true
-	case AESGCM12:
-		return aeadShape{4, 12, shortGCM(12)}, true
-	case AESGCM8:
-		return aeadShape{4, 8, shortGCM(8)}, true
-	case AESCCM16:
-		return aeadShape{3, 16, aesCCM(16)}, true
-	case AESCCM12:
-		return aeadShape{3, 12, aesCCM(12)}, true
-	case AESCCM8:
-		return aeadShape{3, 8, aesCCM(8)}, true
-	case ChaCha20Poly1305:
-		return aeadShape{4, 16, chacha20poly1305.New}, true
-	case AESGMAC:
-		return aeadShape{4, 16, nil}, true
-	}
-	return aeadShape{}, false
+// aeads are the AEADs by their transform IDs of type Encryption.
+var aeads = map[uint16]aeadShape{
+	AESGCM16:         {4, standardGCM},
+	AESGCM12:         {4, shortGCM(12)},
+	AESGCM8:          {4, shortGCM(8)},
+	AESCCM16:         {3, aesCCM(16)},
+	AESCCM12:         {3, aesCCM(12)},
+	AESCCM8:          {3, aesCCM(8)},
+	ChaCha20Poly1305: {4, chacha20poly1305.New},
+	AESGMAC:          {4, nil},
 }
 
 func standardGCM(key []byte) (cipher.AEAD, error) {
@@ -78,7 +66,7 @@ func aesCCM(icvLen int) func(key []byte) (cipher.AEAD, error) {
 // newAEAD makes the cipher of a transform and takes the salt from the end of
 // its keying material.
 func newAEAD(t Transform, key []byte) (aead cipher.AEAD, salt []byte, err error) {
-	shape, ok := aeadOf(t.ID)
+	shape, ok := aeads[t.ID]
 	if !ok || shape.make == nil || len(key) < shape.saltLen {
 		return nil, nil, fmt.Errorf("encryption %d is not supported", t.ID)
 	}

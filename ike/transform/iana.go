@@ -148,7 +148,7 @@ func (t Type) short() string {
 
 // aead tells whether the transform authenticates by itself.
 func (t Transform) aead() bool {
-	_, ok := aeadOf(t.ID)
+	_, ok := aeads[t.ID]
 	return t.Type == Encryption && ok
 }
 

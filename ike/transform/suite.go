@@ -22,8 +22,8 @@ func (s Suite) EncryptionKeyLen() int {
 		bits = 256 // RFC 7634 §4: the transform has no Key Length attribute
 	}
 	n := bits / 8
-	if a, ok := aeadOf(s.Encryption.ID); ok && s.AEAD() {
-		n += a.saltLen
+	if s.AEAD() {
+		n += aeads[s.Encryption.ID].saltLen
 	}
 	return n
 }

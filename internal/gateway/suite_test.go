@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"causeway/esp"
@@ -63,6 +64,27 @@ func TestEverySuiteCarriesPackets(t *testing.T) {
 			EncryptionOut: encBA, IntegrityOut: intBA, Hard: limits}
 		crosses(t, s.String(), a, b)
 		crosses(t, s.String(), b, a)
+	}
+}
+
+// TestCiphersHaveTheirNames: both sides of a test mean the same by whatever is in
+// the tables, so the names have to show that it is right.
+func TestCiphersHaveTheirNames(t *testing.T) {
+	withoutKey := strings.NewReplacer("128", "", "192", "", "256", "")
+	for _, k := range transform.KeywordTable(transform.ESP) {
+		var want, got string
+		switch id := k.Transform.ID; k.Transform.Type {
+		case transform.Encryption:
+			want, got = withoutKey.Replace(k.Name), espCiphers[id].String()
+			if want == "aes" {
+				want = "aescbc"
+			}
+		case transform.Integrity:
+			want, got = k.Name, espIntegrity[id].String()
+		}
+		if got != want {
+			t.Errorf("%s is %s of esp", k.Name, got)
+		}
 	}
 }
 
