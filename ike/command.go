@@ -96,7 +96,7 @@ func (e *Engine) Rekey(ctx context.Context, connection string, ikeSA, children b
 			w.ike = 1
 		}
 		if children {
-			w.children = len(snap.Children)
+			w.children = replaceable(snap.Children)
 		}
 		w.met = func(*owner) bool { return w.ike <= 0 && w.children <= 0 }
 		o.waiters = append(o.waiters, w) // before the step, to see its reports
@@ -104,6 +104,18 @@ func (e *Engine) Rekey(ctx context.Context, connection string, ikeSA, children b
 		o.step(sa.Rekey{IKE: ikeSA, Children: children})
 		return w
 	})
+}
+
+// replaceable counts the Child SAs that a rekey replaces: not those that have a
+// successor already and wait for their end.
+func replaceable(children []ikev2.ChildStatus) int {
+	n := 0
+	for _, c := range children {
+		if c.State == "installed" || c.State == "rekeying" {
+			n++
+		}
+	}
+	return n
 }
 
 // command runs begin on the owner's goroutine and waits for the result.

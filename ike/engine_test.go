@@ -193,6 +193,28 @@ func TestRekeyWaitsForTheReplacement(t *testing.T) {
 	})
 }
 
+// TestRekeyBesideTheOldChild asks for a rekey while the Child SA that the peer
+// just replaced is still there: that one is replaced no more.
+func TestRekeyBesideTheOldChild(t *testing.T) {
+	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		time.Sleep(5 * time.Second)
+		other := make(chan error, 1)
+		go func() { other <- a.engine.Rekey(t.Context(), "to-right", false, true) }()
+		time.Sleep(1500 * time.Microsecond) // a millisecond each way
+		if n := len(b.status("to-left").Children); n != 2 {
+			t.Fatalf("%d Child SAs between request and delete, want the old and the new", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if err := b.engine.Rekey(ctx, "to-left", false, true); err != nil {
+			t.Error(err)
+		}
+		if err := <-other; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTrafficBringsAConnectionUp(t *testing.T) {
 	pair(t, StartOnTraffic, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
 		time.Sleep(time.Minute)
