@@ -50,8 +50,8 @@ func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity)
 }
 
 // pathMTU is the outer path MTU of a connection while it is lower than the
-// configured one: learnt from the local kernel's EMSGSIZE only, as ICMP from
-// outside could come from anybody.
+// configured one: learnt from the local kernel's EMSGSIZE. ICMP from outside, which
+// could come from anybody, is heard by the kernel's path MTU discovery only.
 type pathMTU struct {
 	outer atomic.Int32 // 0: as configured
 	until atomic.Int64 // Tunnel.now after which outer is forgotten

@@ -69,7 +69,7 @@ func (s *sad) shuffle() error {
 		return fmt.Errorf("tunnel: no randomness for SPIs: %w", err)
 	}
 	for i := sadSize - 1; i > 0; i-- {
-		j := int(binary.NativeEndian.Uint32(noise[4*i:])) % (i + 1)
+		j := int(binary.NativeEndian.Uint32(noise[4*i:]) % uint32(i+1))
 		s.free[i], s.free[j] = s.free[j], s.free[i]
 	}
 	return nil
