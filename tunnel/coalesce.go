@@ -111,7 +111,8 @@ func (q *superQueue) candidate(b []byte, p *packet) bool {
 		}
 		const mayHave = tcpFlagACK | tcpFlagPSH | tcpFlagECE
 		flags := b[p.headerLen+13]
-		return flags&tcpFlagACK != 0 && flags&^mayHave == 0
+		urgent := binary.BigEndian.Uint16(b[p.headerLen+18:]) // kept also where URG is not set
+		return flags&tcpFlagACK != 0 && flags&^mayHave == 0 && urgent == 0
 	case p.protocol == protoUDP:
 		if !q.udp || p.length < p.headerLen+udpHeaderLen {
 			return false
