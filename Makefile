@@ -47,8 +47,11 @@ lint: ## gofmt, vet, staticcheck
 	go mod tidy -diff
 	go tool -modfile=tools.mod staticcheck ./...
 
+# Without root the tests that make network namespaces skip, and say so; in CI
+# nothing may skip.
 .PHONY: unit
 unit: ## unit and architecture tests, with the race detector
+	@[ -z "$$CI" ] || [ "$$(id -u)" = 0 ] || { echo "make unit: in CI it needs root, or the tests in network namespaces would skip"; exit 1; }
 	go test -race $(UNIT)
 
 .PHONY: fuzz
