@@ -4,23 +4,23 @@ import (
 	"context"
 	"time"
 
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
 
-// acceptor is the goroutine that owns the half-open responders: peers whose
-// connection is not known yet.
+// acceptor is the goroutine that owns the half-open responders of one version:
+// peers whose connection is not known yet.
 type acceptor struct {
 	engine  *Engine
+	version *version
 	inbox   *inbox
-	machine *ikev2.Acceptor
+	machine stranger
 	perform performer
 	actions []sa.Action
 }
 
-func newAcceptor(e *Engine) *acceptor {
-	a := &acceptor{engine: e, inbox: newInbox(), machine: e.newAcceptorMachine()}
-	a.perform = performer{engine: e, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
+func newAcceptor(e *Engine, v *version) *acceptor {
+	a := &acceptor{engine: e, version: v, inbox: newInbox(), machine: v.stranger()}
+	a.perform = performer{engine: e, spis: &v.spis, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
 
@@ -65,7 +65,7 @@ func (a *acceptor) step(ev sa.Event) {
 func (a *acceptor) handOver(h sa.Handover) {
 	o := a.engine.owner(h.Connection)
 	if o == nil || !o.inbox.post(func() { o.step(sa.Adopt{Half: h.Half}) }) {
-		a.engine.spis.release(h.SPI, a.inbox)
+		a.version.spis.release(h.SPI, a.inbox)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
 
@@ -21,7 +20,7 @@ const ikePort = 500
 // attempt starts to bring the connection up, unless it is up or being made by
 // the peer at this moment.
 func (o *owner) attempt(now time.Time) {
-	if o.state != ikev2.StateDown {
+	if o.state != sa.StateDown {
 		o.keep.started()
 		return
 	}
@@ -66,7 +65,7 @@ func (o *owner) resolve(ctx context.Context) ([]netip.Addr, error) {
 // resolved goes on with an attempt on the owner's goroutine.
 func (o *owner) resolved(now time.Time, addresses []netip.Addr, err error) {
 	o.resolving = false
-	if o.ending || o.state != ikev2.StateDown {
+	if o.ending || o.state != sa.StateDown {
 		return
 	}
 	if err != nil {

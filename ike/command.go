@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
 
@@ -65,7 +64,7 @@ func (e *Engine) Up(ctx context.Context, connection string) error {
 			w := &waiter{met: up, failed: o.refusal("this side only responds", "start it from the peer, or set remote.address and mode")}
 			return w
 		}
-		if o.state == ikev2.StateDown && !o.resolving {
+		if o.state == sa.StateDown && !o.resolving {
 			o.keep.want(time.Now(), true)
 		}
 		o.keep.wanted, o.resting = o.initiates(), false
@@ -79,7 +78,7 @@ func (e *Engine) Down(ctx context.Context, connection string) error {
 		o.keep.rest()
 		o.resting = true
 		o.step(sa.Down{})
-		return &waiter{met: func(o *owner) bool { return o.state == ikev2.StateDown }}
+		return &waiter{met: func(o *owner) bool { return o.state == sa.StateDown }}
 	})
 }
 
@@ -88,7 +87,7 @@ func (e *Engine) Rekey(ctx context.Context, connection string, ikeSA, children b
 	return e.command(ctx, connection, func(o *owner) *waiter {
 		w := &waiter{met: func(*owner) bool { return false }}
 		snap := o.machine.Snapshot()
-		if snap.State != ikev2.StateUp && snap.State != ikev2.StateRekeying {
+		if snap.State != sa.StateUp && snap.State != sa.StateRekeying {
 			w.failed = o.refusal("the connection is not up", fmt.Sprintf("causeway up %s", o.name()))
 			return w
 		}
@@ -108,7 +107,7 @@ func (e *Engine) Rekey(ctx context.Context, connection string, ikeSA, children b
 
 // replaceable counts the Child SAs that a rekey replaces: not those that have a
 // successor already and wait for their end.
-func replaceable(children []ikev2.ChildStatus) int {
+func replaceable(children []sa.ChildStatus) int {
 	n := 0
 	for _, c := range children {
 		if c.State == "installed" || c.State == "rekeying" {

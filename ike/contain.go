@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
 
@@ -27,8 +26,8 @@ func (o *owner) contain() {
 	}
 	clear(o.installed)
 	clear(o.unusable)
-	o.engine.spis.releaseAll(o.inbox)
-	o.machine, o.state, o.actions = o.newMachine(), ikev2.StateDown, nil
+	o.version.spis.releaseAll(o.inbox)
+	o.machine, o.state, o.actions = o.newMachine(), sa.StateDown, nil
 	report := defect(o.name(), cause)
 	o.engine.cfg.Report(report)
 	o.observe(report, now)
@@ -43,8 +42,8 @@ func (a *acceptor) contain() {
 	if cause == nil {
 		return
 	}
-	a.engine.spis.releaseAll(a.inbox)
-	a.machine, a.actions = a.engine.newAcceptorMachine(), nil
+	a.version.spis.releaseAll(a.inbox)
+	a.machine, a.actions = a.version.stranger(), nil
 	a.engine.cfg.Report(defect("", cause))
 }
 

@@ -1,14 +1,15 @@
 // Package ike is the control plane: it runs the IKE machines.
 //
-// An Engine routes datagrams by the local IKE SPI, gives each connection one
-// owner goroutine that holds its ikev2.Machine, and gives peers that are not
-// known yet one acceptor goroutine. Machines decide; owners perform what they
+// An Engine tells the versions of IKE apart before anything is parsed, routes
+// datagrams by the local IKE SPI, gives each connection one owner goroutine that
+// holds a machine of the connection's version, and gives peers that are not
+// known yet one acceptor goroutine for each version. Machines decide; owners perform what they
 // decide: send, work (Diffie-Hellman off the owner's goroutine), install and
 // remove Child SAs through DataPath, report. Owners also keep wanted
 // connections up, for ever, with a jittered back-off.
 //
-// Ownership: a machine is touched by its owner's goroutine only. The SPI table
-// is the one structure that owners share; readers take a lock for one look-up.
+// Ownership: a machine is touched by its owner's goroutine only. A version's
+// SPI table is the one structure that owners share; readers take a lock for one look-up.
 // Inboxes are bounded: a full one drops the datagram, which IKE sends again.
 //
 // What it does not do: sockets, the tunnel device, routes (DataPath and

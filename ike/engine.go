@@ -16,9 +16,7 @@ import (
 
 	"causeway/esp/selector"
 	"causeway/ike/cookie"
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
-	"causeway/ike/wire"
 )
 
 // EngineConfig is what an Engine is made of.
@@ -39,14 +37,13 @@ type EngineConfig struct {
 	// IKEPort and NATPort are the local ports; 0 means 500 and 4500.
 	IKEPort, NATPort uint16
 	// Retransmit is the schedule of IKE requests; zero is the default.
-	Retransmit ikev2.RetransmitPolicy
+	Retransmit sa.RetransmitPolicy
 }
 
 // Engine runs the machines of all connections. Its methods may be called from
 // any goroutine.
 type Engine struct {
 	cfg     EngineConfig
-	spis    spiTable
 	workers chan struct{} // one slot for each core
 	// strangers are the slots for peers that are not authenticated: however many
 	// come, the work of those who are does not wait behind theirs.
@@ -56,8 +53,8 @@ type Engine struct {
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 
-	acceptor *acceptor
-	gate     *cookie.Gate // the acceptor's goroutine's
+	v2   *version
+	gate *cookie.Gate // its acceptor's goroutine's
 
 	mu     sync.Mutex // writers of owners
 	owners atomic.Pointer[ownerSet]
@@ -96,38 +93,14 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
-	e := &Engine{cfg: cfg, gate: gate, spis: spiTable{m: map[uint64]*inbox{}},
+	e := &Engine{cfg: cfg, gate: gate,
 		workers:   make(chan struct{}, runtime.NumCPU()),
 		strangers: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	e.owners.Store(&ownerSet{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.acceptor = newAcceptor(e)
-	e.running.Go(func() { e.acceptor.run(e.ctx) })
+	e.v2 = e.newIKEv2()
+	e.running.Go(func() { e.v2.acceptor.run(e.ctx) })
 	return e, nil
-}
-
-func (e *Engine) newAcceptorMachine() *ikev2.Acceptor {
-	return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidates, Random: e.cfg.Random, Gate: e.gate})
-}
-
-// Receive takes one IKE message without its non-ESP marker. It copies b and
-// never blocks: what finds a full inbox is dropped, and counted.
-func (e *Engine) Receive(b []byte, local, remote netip.AddrPort) {
-	h, err := wire.ParseHeader(b)
-	if err != nil {
-		e.cfg.Report(sa.MessageDropped{Remote: remote, Reason: sa.ReasonInvalidSyntax, Detail: err.Error()})
-		return
-	}
-	// The initiator flag tells which of the SPIs is ours (RFC 7296 §3.1).
-	spi := h.InitiatorSPI
-	if h.Flags&wire.FlagInitiator != 0 {
-		spi = h.ResponderSPI
-	}
-	to := e.acceptor.inbox
-	if owner := e.spis.lookup(spi); spi != 0 && owner != nil {
-		to = owner
-	}
-	to.offer(sa.Datagram{Raw: slices.Clone(b), Local: local, Remote: remote})
 }
 
 // candidates are the connections that a peer at remote may be (RFC 7296 gives

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
 
@@ -16,14 +15,15 @@ import (
 type owner struct {
 	engine  *Engine
 	conn    Connection // constant
+	version *version   // constant
 	inbox   *inbox     // constant
-	machine *ikev2.Machine
+	machine machine
 	perform performer
 	keep    keepUp
 	actions []sa.Action
 	waiters []*waiter
 	// state is the machine's after the last step.
-	state ikev2.State
+	state sa.State
 	// failure is the newest one, until the connection is up again.
 	failure   *sa.Failure
 	failedAt  time.Time
@@ -52,9 +52,9 @@ type owner struct {
 }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, conn: c, inbox: newInbox(), state: ikev2.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
+	o := &owner{engine: e, conn: c, version: e.v2, inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
-	o.perform = performer{engine: e, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
+	o.perform = performer{engine: e, spis: &o.version.spis, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
 	o.machine = o.newMachine()
 	if c.Start == StartAlways && o.initiates() {
 		o.keep.want(time.Now(), true)
@@ -63,15 +63,8 @@ func newOwner(e *Engine, c Connection) *owner {
 	return o
 }
 
-func (o *owner) newMachine() *ikev2.Machine {
-	return ikev2.New(ikev2.Config{
-		Settings:    o.conn.Settings,
-		Random:      o.engine.cfg.Random,
-		AllocateSPI: o.engine.cfg.DataPath.AllocateSPI,
-		Retransmit:  o.engine.cfg.Retransmit,
-		NATPort:     o.engine.cfg.NATPort,
-	})
-}
+// newMachine makes one of the version that the connection speaks.
+func (o *owner) newMachine() machine { return o.version.machine(o.conn.Settings) }
 
 // initiates tells whether this side may start an IKE SA.
 func (o *owner) initiates() bool {
@@ -105,7 +98,7 @@ func (o *owner) run() {
 		case <-o.ctx.Done():
 			return
 		}
-		if o.ending && o.state == ikev2.StateDown {
+		if o.ending && o.state == sa.StateDown {
 			return
 		}
 	}
@@ -118,7 +111,7 @@ func (o *owner) finish() {
 	for spi := range o.installed {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
-	o.engine.spis.releaseAll(o.inbox)
+	o.version.spis.releaseAll(o.inbox)
 	for _, w := range o.waiters {
 		w.reply <- o.refusal("the connection ended before the command was done", "")
 	}
@@ -133,7 +126,7 @@ func (o *owner) receive(ev sa.Event) {
 
 // wakesOnTraffic tells whether a packet is a reason to start now.
 func (o *owner) wakesOnTraffic() bool {
-	return o.state == ikev2.StateDown && o.conn.Start == StartOnTraffic && o.initiates() &&
+	return o.state == sa.StateDown && o.conn.Start == StartOnTraffic && o.initiates() &&
 		!o.resting && !o.resolving && o.keep.due().IsZero()
 }
 
@@ -237,7 +230,7 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 
 // hearsay is a failure of a peer that the acceptor did not get to know.
 func (o *owner) hearsay(f sa.Failed) {
-	if o.state != ikev2.StateDown {
+	if o.state != sa.StateDown {
 		return
 	}
 	o.failure, o.failedAt = f.Failure, time.Now()
@@ -256,11 +249,11 @@ func (o *owner) settle(now time.Time) {
 	}
 	switch {
 	case is == was:
-	case is == ikev2.StateUp && was != ikev2.StateRekeying:
+	case is == sa.StateUp && was != sa.StateRekeying:
 		o.keep.succeeded()
-	case is == ikev2.StateDown && was == ikev2.StateConnecting:
+	case is == sa.StateDown && was == sa.StateConnecting:
 		o.keep.failed(now, rand.Float64())
-	case is == ikev2.StateDown:
+	case is == sa.StateDown:
 		o.keep.lost(now, rand.Float64())
 	}
 	o.publish() // first: who waits for the result may look at once
@@ -290,11 +283,11 @@ func (o *owner) publish() {
 
 // stateFor is the user's word for what the machine does. An IKE SA without a
 // Child SA carries nothing: that is not up.
-func (o *owner) stateFor(snap ikev2.Snapshot) State {
+func (o *owner) stateFor(snap sa.Snapshot) State {
 	switch snap.State {
-	case ikev2.StateConnecting:
+	case sa.StateConnecting:
 		return StateConnecting
-	case ikev2.StateUp, ikev2.StateRekeying:
+	case sa.StateUp, sa.StateRekeying:
 		if !o.carries(snap) {
 			if o.failure != nil {
 				return StateFailed
@@ -310,8 +303,8 @@ func (o *owner) stateFor(snap ikev2.Snapshot) State {
 }
 
 // carries tells whether a Child SA is there that the data path took.
-func (o *owner) carries(snap ikev2.Snapshot) bool {
-	return slices.ContainsFunc(snap.Children, func(c ikev2.ChildStatus) bool { return !o.unusable[c.Child.SPIIn] })
+func (o *owner) carries(snap sa.Snapshot) bool {
+	return slices.ContainsFunc(snap.Children, func(c sa.ChildStatus) bool { return !o.unusable[c.Child.SPIIn] })
 }
 
 func (o *owner) statusNow() ConnectionStatus {

@@ -9,6 +9,8 @@ import (
 type performer struct {
 	engine *Engine
 	inbox  *inbox
+	// spis are those of the machine's version.
+	spis *spiTable
 	// workers are the slots that its work may take.
 	workers chan struct{}
 	// step feeds an event back to the machine, on the owner's goroutine.
@@ -27,9 +29,9 @@ func (p *performer) perform(act sa.Action) (done bool) {
 	case sa.StartWork:
 		p.startWork(a)
 	case sa.RegisterSPI:
-		p.engine.spis.register(a.SPI, p.inbox)
+		p.spis.register(a.SPI, p.inbox)
 	case sa.ReleaseSPI:
-		p.engine.spis.release(a.SPI, p.inbox)
+		p.spis.release(a.SPI, p.inbox)
 	case sa.Emit:
 		p.engine.cfg.Report(a.Report)
 	default:

@@ -14,7 +14,7 @@ func TestStrangersDoNotHoldUpConnections(t *testing.T) {
 	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
 		free := make(chan struct{})
 		for i := range sa.Ticket(40) {
-			a.engine.acceptor.perform.perform(sa.StartWork{Ticket: 1000 + i, Job: waiting{free}})
+			a.engine.v2.acceptor.perform.perform(sa.StartWork{Ticket: 1000 + i, Job: waiting{free}})
 		}
 		if err := a.engine.Up(t.Context(), "to-right"); err != nil {
 			t.Fatal(err)

@@ -23,8 +23,8 @@ type Config struct {
 	// AllocateSPI reserves inbound ESP SPIs.
 	AllocateSPI SPIAllocator
 	// Retransmit is the schedule of repeated requests; its zero value is
-	// DefaultRetransmit.
-	Retransmit RetransmitPolicy
+	// sa.DefaultRetransmit.
+	Retransmit sa.RetransmitPolicy
 	// NATPort is the local and PeerNATPort the peer's port for IKE with the
 	// non-ESP marker and for ESP in UDP. Zero is 4500.
 	NATPort, PeerNATPort uint16
@@ -64,8 +64,8 @@ type removal struct {
 
 // New makes a machine that has no IKE SA and does nothing until it is told to.
 func New(cfg Config) *Machine {
-	if cfg.Retransmit == (RetransmitPolicy{}) {
-		cfg.Retransmit = DefaultRetransmit
+	if cfg.Retransmit == (sa.RetransmitPolicy{}) {
+		cfg.Retransmit = sa.DefaultRetransmit
 	}
 	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}, made: map[string][2]time.Time{}}
 }

@@ -1,55 +1,11 @@
 package ikev2
 
-import (
-	"time"
-
-	"causeway/ike/sa"
-)
-
-// State is what a person wants to know about a connection.
-type State string
-
-// The states of a connection.
-const (
-	StateDown       State = "down"
-	StateConnecting State = "connecting"
-	StateUp         State = "up"
-	StateRekeying   State = "rekeying"
-	StateClosing    State = "closing"
-)
-
-// Snapshot is a copy of what the machine knows, for status.
-type Snapshot struct {
-	State    State
-	IKE      []IKEStatus   // the oldest first
-	Children []ChildStatus // the oldest first
-	// NextRetry is when the next missing Child SA is tried again; zero: none
-	// is missing.
-	NextRetry time.Time
-	// LastFailure is the newest failure of this machine, or nil.
-	LastFailure *sa.Failure
-}
-
-// IKEStatus is one IKE SA.
-type IKEStatus struct {
-	sa.IKEInfo
-	State       string // of the state table in states.go
-	Retransmits int    // of the request that is waiting for an answer
-	LastHeard   time.Time
-}
-
-// ChildStatus is one Child SA.
-type ChildStatus struct {
-	Child    *sa.Child
-	State    string // installed, rekeying, rekeyed, deleting
-	Outbound string // registered, active
-	IKE      uint64 // local SPI of its IKE SA
-}
+import "causeway/ike/sa"
 
 // Snapshot copies the machine's state. IKE SAs that are closed and only repeat
 // their last answer are left out.
-func (m *Machine) Snapshot() Snapshot {
-	out := Snapshot{State: m.state(), LastFailure: m.failure}
+func (m *Machine) Snapshot() sa.Snapshot {
+	out := sa.Snapshot{State: m.state(), LastFailure: m.failure}
 	if m.current() != nil {
 		out.NextRetry = m.nextChild()
 	}
@@ -57,11 +13,11 @@ func (m *Machine) Snapshot() Snapshot {
 		if s.state >= lingering {
 			continue
 		}
-		out.IKE = append(out.IKE, IKEStatus{
+		out.IKE = append(out.IKE, sa.IKEStatus{
 			IKEInfo: s.report(), State: s.state.String(), Retransmits: s.window.attempt, LastHeard: s.heardAt,
 		})
 		for _, c := range s.children {
-			out.Children = append(out.Children, ChildStatus{
+			out.Children = append(out.Children, sa.ChildStatus{
 				Child: c.Child, State: c.state.String(), Outbound: c.outbound.String(), IKE: s.localSPI(),
 			})
 		}
@@ -70,25 +26,25 @@ func (m *Machine) Snapshot() Snapshot {
 }
 
 // state is the best that can be said of the IKE SAs.
-func (m *Machine) state() State {
+func (m *Machine) state() sa.State {
 	if s := m.current(); s != nil {
 		if s.state == rekeying {
-			return StateRekeying
+			return sa.StateRekeying
 		}
 		for _, c := range s.children {
 			if c.state == childRekeying {
-				return StateRekeying
+				return sa.StateRekeying
 			}
 		}
-		return StateUp
+		return sa.StateUp
 	}
-	out := StateDown
+	out := sa.StateDown
 	for _, s := range m.sas {
 		switch {
 		case s.state < established:
-			return StateConnecting
+			return sa.StateConnecting
 		case s.state < lingering:
-			out = StateClosing
+			out = sa.StateClosing
 		}
 	}
 	return out

@@ -2,40 +2,16 @@ package ikev2
 
 import (
 	"bytes"
-	"math"
 	"time"
+
+	"causeway/ike/sa"
 )
-
-// RetransmitPolicy is the schedule of repeated requests: the n-th wait is
-// First*Factor^n, at most Max, less a random part of up to Jitter of it. After
-// Tries sends without an answer the last wait ends the exchange.
-type RetransmitPolicy struct {
-	First  time.Duration
-	Factor float64
-	Max    time.Duration
-	Jitter float64
-	Tries  int
-}
-
-// DefaultRetransmit gives up after about 100 seconds (RFC 7296 §2.4 leaves the
-// numbers to the implementation).
-var DefaultRetransmit = RetransmitPolicy{First: time.Second, Factor: 1.8, Max: 30 * time.Second, Jitter: 0.1, Tries: 8}
-
-// wait is the pause after the send with number attempt, the first being 0;
-// jitter is in [0,1).
-func (p RetransmitPolicy) wait(attempt int, jitter float64) time.Duration {
-	d := float64(p.First) * math.Pow(p.Factor, float64(attempt))
-	if p.Max > 0 {
-		d = math.Min(d, float64(p.Max))
-	}
-	return time.Duration(d * (1 - p.Jitter*jitter))
-}
 
 // window keeps the message IDs of one IKE SA: one request at a time each way
 // (RFC 7296 §2.2, §2.3), ours with its retransmission schedule, the peer's
 // with the answer to be repeated. It sees messages as bytes only.
 type window struct {
-	policy RetransmitPolicy
+	policy sa.RetransmitPolicy
 	// tries overrides the policy's for the request on its way; 0: it holds.
 	tries int
 
@@ -53,7 +29,7 @@ type window struct {
 // open starts the schedule of our next request.
 func (w *window) open(now time.Time, request []byte, jitter float64) {
 	w.request, w.attempt, w.tries = request, 0, 0
-	w.dueAt = now.Add(w.policy.wait(0, jitter))
+	w.dueAt = now.Add(w.policy.Wait(0, jitter))
 }
 
 // expects reports whether id answers the request on its way.
@@ -83,7 +59,7 @@ func (w *window) repeat(now time.Time, jitter func() float64) (again []byte, exh
 		return nil, true
 	}
 	w.attempt++
-	w.dueAt = now.Add(w.policy.wait(w.attempt, jitter()))
+	w.dueAt = now.Add(w.policy.Wait(w.attempt, jitter()))
 	return w.request, false
 }
 

@@ -3,11 +3,13 @@ package ikev2
 import (
 	"testing"
 	"time"
+
+	"causeway/ike/sa"
 )
 
 func TestRetransmission(t *testing.T) {
 	start := time.Unix(0, 0)
-	w := window{policy: RetransmitPolicy{First: time.Second, Factor: 2, Max: 3 * time.Second, Jitter: 0.5, Tries: 4}}
+	w := window{policy: sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 3 * time.Second, Jitter: 0.5, Tries: 4}}
 	none := func() float64 { return 0 }
 	w.open(start, []byte("request"), 0)
 	for _, c := range []struct {
@@ -28,7 +30,7 @@ func TestRetransmission(t *testing.T) {
 			t.Errorf("after %v: again %v, exhausted %v", c.after, raw != nil, exhausted)
 		}
 	}
-	if got := w.policy.wait(0, 0.999); got < 500*time.Millisecond || got > 510*time.Millisecond {
+	if got := w.policy.Wait(0, 0.999); got < 500*time.Millisecond || got > 510*time.Millisecond {
 		t.Errorf("jitter takes a second down to %v", got)
 	}
 }

@@ -45,7 +45,7 @@ type job struct {
 }
 
 // Retransmit is the schedule of every machine here.
-var Retransmit = ikev2.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 5}
+var Retransmit = sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 5}
 
 func newHost(w *World, name string, addr netip.Addr, settings *sa.Settings) *Host {
 	h := &Host{Name: name, Addr: addr, Settings: settings, world: w}

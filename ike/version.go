@@ -1,0 +1,71 @@
+package ike
+
+import (
+	"time"
+
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+)
+
+// machine is one peer of one connection in some version of IKE. The owner's
+// goroutine is the only one that touches it.
+type machine interface {
+	// Step tells it what happened, and appends to dst what is to be done.
+	Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
+	// Deadline is when it wants sa.TimerDue next; zero: never.
+	Deadline() time.Time
+	// Snapshot copies what it has, for status.
+	Snapshot() sa.Snapshot
+	// Reconfigure replaces its settings, as of the next Step.
+	Reconfigure(settings *sa.Settings)
+}
+
+// stranger is what answers peers whose connection is not known yet, in one
+// version of IKE. The acceptor's goroutine is the only one that touches it.
+type stranger interface {
+	Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
+	Deadline() time.Time
+}
+
+// version is one major version of IKE: how its machines are made, who answers
+// strangers, and who owns a local SPI. Versions share none of it, so no message
+// of one is ever parsed as the other's.
+type version struct {
+	machine  func(*sa.Settings) machine
+	stranger func() stranger
+	// ours are the SPIs of a header that may be local ones, the likeliest first.
+	ours     func(h header) [2]uint64
+	spis     spiTable
+	acceptor *acceptor
+}
+
+func (e *Engine) newIKEv2() *version {
+	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}}
+	v.machine = func(s *sa.Settings) machine {
+		return ikev2.New(ikev2.Config{
+			Settings:    s,
+			Random:      e.cfg.Random,
+			AllocateSPI: e.cfg.DataPath.AllocateSPI,
+			Retransmit:  e.cfg.Retransmit,
+			NATPort:     e.cfg.NATPort,
+		})
+	}
+	v.stranger = func() stranger {
+		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidates, Random: e.cfg.Random, Gate: e.gate})
+	}
+	v.acceptor = newAcceptor(e, v)
+	return v
+}
+
+// receive leads a datagram to the goroutine that owns one of its SPIs, and one
+// that nobody owns to the acceptor.
+func (v *version) receive(h header, d sa.Datagram) {
+	to := v.acceptor.inbox
+	for _, spi := range v.ours(h) {
+		if owner := v.spis.lookup(spi); spi != 0 && owner != nil {
+			to = owner
+			break
+		}
+	}
+	to.offer(d)
+}
