@@ -1,11 +1,3 @@
-// Package routing says which connection an inner packet belongs to: the one
-// whose site has the longest prefix of the packet's destination.
-//
-// It installs no kernel routes (routing/kernel does) and knows no SA: the
-// tunnel goes on with the connection's name or ID.
-//
-// A Table is immutable. Its owner swaps it for another by an atomic.Pointer,
-// and workers look up without a lock and without allocating.
 package routing
 
 import (
@@ -15,30 +7,36 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gaissmai/bart"
 )
 
-// Site is one prefix behind the peer of a connection.
+// Site is one prefix behind the peer of a connection. Several connections may
+// have the same prefix; Metric says which of them is preferred.
 type Site struct {
 	Prefix     netip.Prefix
 	Connection string
-	// ID is the data path's short name for the connection. The table carries it
-	// and does not look at it.
-	ID uint32
+	// Metric orders the connections of one prefix: the lowest is the primary,
+	// equal ones share the flows.
+	Metric int
 }
 
-// Table maps inner destinations to sites. A nil Table is empty.
+// Table maps inner addresses to the groups of connections that lead there. A
+// nil Table is empty.
 type Table struct {
-	sites  []Site // sorted by prefix
-	lookup bart.Fast[*Site]
+	sites  []Site // by prefix, then metric, then connection
+	groups []*Group
+	lookup bart.Fast[*Group]
+	local  bart.Lite
 }
 
 // Build makes the table of sites. Prefixes may contain one another; the longer
-// one wins. It is an error, which names every case, when a prefix is not valid
-// or when two connections have the same one, since then neither could be
-// preferred. Bits beyond a prefix's length do not count.
-func Build(sites []Site) (*Table, error) {
+// one wins. local are this gateway's own networks: an address whose longest
+// prefix is one of them is behind no connection, unless a site has the very
+// same prefix. It is an error, which names every case, when a prefix is not
+// valid. Bits beyond a prefix's length do not count.
+func Build(sites []Site, local ...netip.Prefix) (*Table, error) {
 	t := &Table{sites: slices.Clone(sites)}
 	var problems []error
 	for i := range t.sites {
@@ -52,38 +50,78 @@ func Build(sites []Site) (*Table, error) {
 	if len(problems) != 0 {
 		return nil, errors.Join(problems...)
 	}
-	slices.SortStableFunc(t.sites, func(a, b Site) int {
-		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
+	slices.SortFunc(t.sites, func(a, b Site) int {
+		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()),
+			cmp.Compare(a.Metric, b.Metric), strings.Compare(a.Connection, b.Connection))
 	})
-	kept := t.sites[:0]
-	for _, s := range t.sites {
-		if len(kept) == 0 || kept[len(kept)-1].Prefix != s.Prefix {
-			kept = append(kept, s)
-		} else if first := kept[len(kept)-1]; first.Connection != s.Connection {
-			problems = append(problems, fmt.Errorf("routing: connections %s and %s both have the network %v: take it from one of them",
-				first.Connection, s.Connection, s.Prefix))
+	t.sites = slices.Compact(t.sites)
+	for _, p := range local {
+		if p.IsValid() {
+			t.local.Insert(p.Masked())
 		}
 	}
-	t.sites = kept
-	if len(problems) != 0 {
-		return nil, errors.Join(problems...)
-	}
-	for i := range t.sites {
-		t.lookup.Insert(t.sites[i].Prefix, &t.sites[i])
-	}
+	t.insert()
 	return t, nil
 }
 
-// Lookup returns the site with the longest prefix that contains a. The Site
-// belongs to the table and must not be changed.
-func (t *Table) Lookup(a netip.Addr) (*Site, bool) {
+// insert gives each prefix its group. Prefixes with the same choices, such as
+// all those of one connection, share one.
+func (t *Table) insert() {
+	known := map[string]*Group{}
+	for rest := t.sites; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Prefix == rest[0].Prefix {
+			n++
+		}
+		same := rest[:n]
+		rest = rest[n:]
+		var name strings.Builder
+		for _, s := range same {
+			fmt.Fprintf(&name, "%d %s\n", s.Metric, s.Connection)
+		}
+		g := known[name.String()]
+		if g == nil {
+			g = newGroup(same, len(t.groups))
+			known[name.String()] = g
+			t.groups = append(t.groups, g)
+		}
+		t.lookup.Insert(same[0].Prefix, g)
+	}
+}
+
+// Lookup returns the group with the longest prefix that contains a.
+func (t *Table) Lookup(a netip.Addr) (*Group, bool) {
 	if t == nil {
 		return nil, false
 	}
 	return t.lookup.Lookup(a)
 }
 
-// Len is the number of prefixes.
+// IsSite tells whether a is at a site behind a connection: a default route
+// alone puts nobody there, nor does a prefix that is no longer than that of a
+// local network around a.
+func (t *Table) IsSite(a netip.Addr) bool {
+	if t == nil || !a.IsValid() {
+		return false
+	}
+	host := netip.PrefixFrom(a, a.BitLen())
+	site, _, ok := t.lookup.LookupPrefixLPM(host)
+	if !ok || site.Bits() == 0 {
+		return false
+	}
+	local, ok := t.local.LookupPrefixLPM(host)
+	return !ok || local.Bits() < site.Bits()
+}
+
+// Groups are all groups, each at its Index. They must not be changed.
+func (t *Table) Groups() []*Group {
+	if t == nil {
+		return nil
+	}
+	return t.groups
+}
+
+// Len is the number of sites.
 func (t *Table) Len() int {
 	if t == nil {
 		return 0

@@ -7,7 +7,6 @@ import (
 
 	"causeway/esp"
 	"causeway/esp/selector"
-	"causeway/routing"
 )
 
 // Meter polices one direction of a connection. It is asked once per run of
@@ -21,19 +20,23 @@ type Meter interface {
 // ConnectionConfig is what the data path knows of a connection beyond its SAs.
 type ConnectionConfig struct {
 	Up, Down Meter // nil: not metered
+	// Transit lets packets pass between this connection's sites and those of
+	// others that allow it, too.
+	Transit bool
 }
 
 // connection is the forwarding state of one connection. Workers read it; the
 // fields below the line belong to Tunnel.mu.
 type connection struct {
 	name     string
-	meters   atomic.Pointer[ConnectionConfig]
+	config   atomic.Pointer[ConnectionConfig]
 	outbound atomic.Pointer[outboundList] // never nil
 	path     pathMTU
 	counters counters
 	lastIn   atomic.Int64 // Tunnel.now of the last authentic ESP packet, 0: none yet
 	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
 	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
+	avoided  atomic.Bool  // another connection of the same prefixes goes first
 
 	// ---- guarded by Tunnel.mu
 	keepalive keepalive
@@ -41,7 +44,7 @@ type connection struct {
 
 func newConnection(name string, cfg ConnectionConfig) *connection {
 	c := &connection{name: name}
-	c.meters.Store(&cfg)
+	c.config.Store(&cfg)
 	c.outbound.Store(&outboundList{})
 	return c
 }
@@ -72,25 +75,6 @@ func (l *outboundList) match(f *selector.Flow) *outboundSA {
 	return nil
 }
 
-// forwarding is what a worker needs to get from an address to a connection. It
-// is immutable: a change is a new value.
-type forwarding struct {
-	routes      *routing.Table // nil: no routes yet
-	connections map[string]*connection
-}
-
-// connectionOf is the connection that a remote address belongs to, or nil.
-func (f *forwarding) connectionOf(a netip.Addr) *connection {
-	if f.routes == nil {
-		return nil
-	}
-	site, ok := f.routes.Lookup(a)
-	if !ok {
-		return nil
-	}
-	return f.connections[site.Connection]
-}
-
 const (
 	flowCacheBits = 6
 	flowCacheSize = 1 << flowCacheBits
@@ -98,11 +82,14 @@ const (
 
 // slot is where the flow has its place in a direct-mapped cache. Whoever
 // makes flows collide only makes his own packets slower.
-func (k *flowKey) slot() uint64 {
+func (k *flowKey) slot() uint64 { return k.hash() >> (64 - flowCacheBits) }
+
+// hash spreads flows, in its upper bits.
+func (k *flowKey) hash() uint64 {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 / golden ratio: multiplicative hashing
 	h := (k.srcLow ^ k.srcHigh) * odd
 	h = (h ^ k.dstLow ^ k.dstHigh) * odd
-	return (h ^ k.upper) * odd >> (64 - flowCacheBits)
+	return (h ^ k.upper) * odd
 }
 
 // outboundCache remembers which SA carries a flow, for one worker. An entry

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -30,15 +29,14 @@ func (t *Tunnel) AddConnection(name string, cfg ConnectionConfig) {
 	defer t.mu.Unlock()
 	old := t.forwarding.Load()
 	if c := old.connections[name]; c != nil {
-		c.meters.Store(&cfg)
+		if before := c.config.Swap(&cfg); before.Transit != cfg.Transit {
+			t.renew()
+		}
 		return
 	}
-	next := maps.Clone(old.connections)
-	if next == nil {
-		next = map[string]*connection{}
-	}
+	next := old.change()
 	next[name] = newConnection(name, cfg)
-	t.forwarding.Store(&forwarding{routes: old.routes, connections: next})
+	t.forwarding.Store(newForwarding(old.routes, next))
 }
 
 // RemoveConnection forgets the connection and its Child SAs. Removing an
@@ -56,9 +54,9 @@ func (t *Tunnel) RemoveConnection(name string) {
 			t.removeChild(spi)
 		}
 	}
-	next := maps.Clone(old.connections)
+	next := old.change()
 	delete(next, name)
-	t.forwarding.Store(&forwarding{routes: old.routes, connections: next})
+	t.forwarding.Store(newForwarding(old.routes, next))
 	last := c.counters.snapshot()
 	t.retired.add(&last)
 }
@@ -68,7 +66,7 @@ func (t *Tunnel) RemoveConnection(name string) {
 func (t *Tunnel) SetRoutes(routes *routing.Table) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forwarding.Store(&forwarding{routes: routes, connections: t.forwarding.Load().connections})
+	t.forwarding.Store(newForwarding(routes, t.forwarding.Load().connections))
 }
 
 // AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it.
@@ -133,7 +131,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 	}
 	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
 		func(c *outboundSA) bool { return c.spiIn == spiIn })
-	pair.conn.outbound.Store(&outboundList{children: append([]*outboundSA{pair.out}, others...)})
+	t.setOutbound(pair.conn, &outboundList{children: append([]*outboundSA{pair.out}, others...)})
 	return nil
 }
 
@@ -154,7 +152,7 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 	if pair.out != nil {
 		next := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
 			func(c *outboundSA) bool { return c.spiIn == spiIn })
-		pair.conn.outbound.Store(&outboundList{children: next})
+		t.setOutbound(pair.conn, &outboundList{children: next})
 	}
 	t.sad.release(spiIn)
 	// A worker may be in the middle of a batch with these SAs, and what it

@@ -22,13 +22,14 @@ const (
 	DropKeepalive                  // in: NAT keepalive (RFC 3948 §2.3)
 	DropSend                       // out: the sockets could not send it
 	DropDevice                     // in: the TUN device did not take it
+	DropTransit                    // out: from one connection's site to another's, which they do not allow
 	dropReasons
 )
 
 var dropNames = [dropReasons]string{
 	"replay", "authentication", "selector", "meter", "no_route", "no_sa",
 	"malformed", "too_big", "unknown_spi", "exhausted", "ecn", "dummy",
-	"keepalive", "send", "device",
+	"keepalive", "send", "device", "transit",
 }
 
 func (d Drop) String() string {

@@ -187,7 +187,7 @@ func (w *inboundWorker) alive(sa *inboundSA) {
 // deliver passes the authentic packets of the queue on to the device.
 func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 	conn := sa.conn
-	if down := conn.meters.Load().Down; down != nil && !down.Allow(w.now, outer) {
+	if down := conn.config.Load().Down; down != nil && !down.Allow(w.now, outer) {
 		conn.counters.drop(DropMeter, packets)
 		return
 	}
@@ -249,7 +249,7 @@ func (w *inboundWorker) permitted(sa *inboundSA, p *packet) bool {
 		return true
 	}
 	flow := p.key.flow()
-	if !sa.policy.Inbound(&flow) || w.forwarding.connectionOf(flow.Src) != sa.conn {
+	if !sa.policy.Inbound(&flow) || !w.forwarding.behind(flow.Src, sa.conn) {
 		return false
 	}
 	entry.key, entry.from, entry.sa = p.key, w.forwarding, sa

@@ -138,6 +138,9 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 	case conn == nil:
 		w.t.unattributed.drop(DropNoRoute, 1)
 		w.answer(b, p, icmpProhibited, 0)
+	case !w.mayEnter(conn, p):
+		conn.counters.drop(DropTransit, 1)
+		w.answer(b, p, icmpProhibited, 0)
 	default:
 		w.unserved(conn, list, b, p)
 	}
@@ -152,9 +155,9 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 		return entry.sa.conn, entry.list, entry.sa
 	}
 	_, dst := p.key.addresses()
-	conn := w.forwarding.connectionOf(dst)
-	if conn == nil {
-		return nil, nil, nil
+	conn := w.forwarding.toward(dst, &p.key)
+	if conn == nil || !w.mayEnter(conn, p) {
+		return conn, nil, nil
 	}
 	list := conn.outbound.Load()
 	flow := p.key.flow()
@@ -163,6 +166,11 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}
 	return conn, list, sa
+}
+
+func (w *outboundWorker) mayEnter(c *connection, p *packet) bool {
+	src, _ := p.key.addresses()
+	return w.forwarding.mayEnter(c, src)
 }
 
 // unserved deals with a packet of a connection that has no Child SA for it:

@@ -95,7 +95,7 @@ func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outbound
 // one returned on, and room in the slab for outer bytes. Without, it is dropped.
 func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence uint64, ok bool) {
 	conn := run.sa.conn
-	if up := conn.meters.Load().Up; up != nil && !up.Allow(now, outer) {
+	if up := conn.config.Load().Up; up != nil && !up.Allow(now, outer) {
 		conn.counters.drop(DropMeter, run.packets)
 		return 0, false
 	}
