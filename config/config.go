@@ -99,15 +99,20 @@ const (
 
 // Connection is one peer and what is reached through it.
 type Connection struct {
-	Name      string
-	Local     Local
-	Remote    Remote
-	Auth      Auth
-	Type      Type
-	Start     Start
-	Mode      Mode
-	IKE       IKE
-	ESP       ESP
+	Name   string
+	Local  Local
+	Remote Remote
+	Auth   Auth
+	Type   Type
+	Start  Start
+	Mode   Mode
+	IKE    IKE
+	ESP    ESP
+	// Metric orders connections with the same remote network: the lowest that
+	// is up carries.
+	Metric int
+	// Transit: packets may pass to and from other connections that allow it.
+	Transit   bool
 	Bandwidth Share
 }
 
@@ -246,6 +251,7 @@ func builtinConnection() Connection {
 			ReplayWindow:  8192,
 			Encapsulation: EncapsulationAuto,
 		},
+		Metric:    100,
 		Bandwidth: Share{Weight: 1},
 	}
 }

@@ -28,6 +28,12 @@ var connectionKeys = section[Connection]{
 		func(c *Connection) *IKE { return &c.IKE }),
 	nested(Key{Name: "esp", Doc: "The Child SA: the security association that carries traffic."}, espKeys,
 		func(c *Connection) *ESP { return &c.ESP }),
+	value(Key{Name: "metric", Doc: "Which of several connections with the same remote network carries its packets: the lowest that is up. " +
+		"Connections with equal metrics share the flows.", Default: "100", Example: "200"},
+		whole[int](1, 65535, "a number from 1 to 65535"), func(c *Connection) *int { return &c.Metric }),
+	value(Key{Name: "transit", Doc: "Whether packets may pass between this connection's sites and those of other connections that allow it, too: a hub between them.",
+		Default: "false", Example: "true"},
+		truth, func(c *Connection) *bool { return &c.Transit }),
 	nested(Key{Name: "bandwidth", Doc: "This connection's part of the gateway's bandwidth."}, shareKeys,
 		func(c *Connection) *Share { return &c.Bandwidth }),
 }

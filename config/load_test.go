@@ -62,6 +62,7 @@ connections:
 			Mode:      ModeDefault,
 			IKE:       IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
 			ESP:       ESP{Lifetime: time.Hour, LifetimeBytes: 100_000_000_000, ReplayWindow: 8192, Encapsulation: EncapsulationAuto},
+			Metric:    100,
 			Bandwidth: Share{Weight: 1},
 		}},
 	}
@@ -105,6 +106,7 @@ func TestInterface(t *testing.T) {
 				Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
 			ESP: ESP{Proposals: []string{"aes256gcm16-esn", "aes256gcm16"}, Lifetime: time.Hour,
 				LifetimeBytes: 100e9, ReplayWindow: 8192, Encapsulation: EncapsulationAuto},
+			Metric:    100,
 			Bandwidth: Share{Guarantee: 100e6, Ceiling: 500e6, Weight: 1},
 		}},
 	}

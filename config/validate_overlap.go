@@ -61,11 +61,13 @@ func (d *decoder) claims(connections []Connection) {
 		a, b := &connections[outer.owner], &connections[inner.owner]
 		pathA, pathB := d.path(a, index("remote.networks", outer.index)), d.path(b, index("remote.networks", inner.index))
 		switch {
+		case outer.prefix == inner.prefix && a != b && (a.Metric != b.Metric || d.given(a, "metric") && d.given(b, "metric")):
+			// Primary and stand-by, or several that share the flows.
 		case outer.prefix == inner.prefix:
 			if d.place(pathB).line < d.place(pathA).line {
 				a, pathA, pathB = b, pathB, pathA
 			}
-			d.at(Error, pathB, "%s is a remote network of connection %s too (line %d): a network can be behind one connection only",
+			d.at(Error, pathB, "%s is a remote network of connection %s too (line %d): give both a metric, a lower one to the primary or equal ones to share the flows",
 				inner.prefix, clip(a.Name), d.place(pathA).line)
 		case outer.prefix.Bits() == 0: // a default route, which the others are exceptions of
 		case a == b:

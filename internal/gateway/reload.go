@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -128,7 +129,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	table, err := routing.Build(sites(cfg))
+	table, err := routing.Build(sites(cfg), localNetworks(cfg)...)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	}
 	before := g.config.Swap(cfg)
 	for _, c := range cfg.Connections {
-		g.tunnel.AddConnection(c.Name, tunnel.ConnectionConfig{})
+		g.tunnel.AddConnection(c.Name, tunnel.ConnectionConfig{Transit: c.Transit})
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}
 	g.tunnel.SetRoutes(table)
@@ -166,10 +167,19 @@ func (g *Gateway) forget(before, cfg *config.Config) {
 // sites are the networks behind the peers, for the data path's table.
 func sites(cfg *config.Config) []routing.Site {
 	var out []routing.Site
-	for i, c := range cfg.Connections {
+	for _, c := range cfg.Connections {
 		for _, p := range c.Remote.Networks {
-			out = append(out, routing.Site{Prefix: p, Connection: c.Name, ID: uint32(i)})
+			out = append(out, routing.Site{Prefix: p, Connection: c.Name, Metric: c.Metric})
 		}
+	}
+	return out
+}
+
+// localNetworks are this gateway's side of all connections.
+func localNetworks(cfg *config.Config) []netip.Prefix {
+	out := slices.Clone(cfg.Gateway.Interface.Addresses)
+	for _, c := range cfg.Connections {
+		out = append(out, c.Local.Networks...)
 	}
 	return out
 }
