@@ -110,3 +110,18 @@ func (s *ikeSA) replacedByPeer(c *child) {
 	}
 	c.rekeyAfter = time.Time{}
 }
+
+// unconfirmed is until when the peer may not know what it asked for in place of
+// c: our answer may be on its way. Zero: it knows.
+func (s *ikeSA) unconfirmed(c *child) time.Time {
+	if n := find(s.children, func(o *child) bool { return o.Rekeys == c.SPIIn && !o.ours }); n != nil {
+		return n.confirmedAt
+	}
+	return time.Time{}
+}
+
+// succeeded reports whether another Child SA carries what c does, so that the
+// end of c is no loss: what is on its way is still received.
+func (s *ikeSA) succeeded(c *child) bool {
+	return c.replaced || find(s.children, func(o *child) bool { return o.Rekeys == c.SPIIn && !o.wantDelete }) != nil
+}

@@ -112,6 +112,7 @@ func (s *ikeSA) turn(c cause) {
 // request sends the request of an exchange.
 func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
 	h := s.header(x.kind(), false, s.window.nextID)
+	payloads = s.m.altered(h, payloads)
 	raw, err := s.seal(h, payloads, s.m.random.source)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -131,6 +132,7 @@ func (s *ikeSA) launch(h wire.Header, raw []byte, payloads []wire.Payload) {
 // answer sends the response to the request that was accepted last.
 func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
 	h := s.header(ex, true, s.window.expectID)
+	payloads = s.m.altered(h, payloads)
 	raw, err := s.seal(h, payloads, s.m.random.source)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -139,6 +141,14 @@ func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
 	s.window.answered(raw)
 	s.answerSummary = wire.Summary(payloads)
 	s.transmit(h, raw, s.answerSummary, 0, s.asked)
+}
+
+// altered is what is sent in place of payloads.
+func (m *Machine) altered(h wire.Header, payloads []wire.Payload) []wire.Payload {
+	if m.cfg.Alter == nil {
+		return payloads
+	}
+	return m.cfg.Alter(h, payloads)
 }
 
 // refuse answers with one Notify.

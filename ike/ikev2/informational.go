@@ -129,7 +129,7 @@ func (s *ikeSA) deletedByPeer(d *wire.Delete) [][]byte {
 		if !s.isDeleting(c) {
 			ours = append(ours, spiBytes(c.SPIIn))
 		}
-		s.removeChild(c, ending{remote: true, replaced: c.replaced})
+		s.removeChild(c, ending{remote: true, replaced: s.succeeded(c)})
 	}
 	return ours
 }

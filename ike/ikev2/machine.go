@@ -31,6 +31,9 @@ type Config struct {
 	// Strict makes an illegal state transition panic, for tests. Otherwise it
 	// closes the IKE SA with sa.ReasonInternal.
 	Strict bool
+	// Alter, when set, makes the machine a faulty peer, for tests: it sends what
+	// Alter makes of the payloads of an encrypted message.
+	Alter func(wire.Header, []wire.Payload) []wire.Payload
 }
 
 // Machine is one peer of one connection: all its IKE SAs, old and new during a

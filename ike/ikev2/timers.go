@@ -130,6 +130,10 @@ func (s *ikeSA) runTimers() {
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
 		if s.m.due(c.expireAt) {
+			if t := s.unconfirmed(c); c.state == childRekeyed && s.m.now.Before(t) {
+				c.expireAt = t
+				continue
+			}
 			s.expireChild(c)
 		} else if c.state == childInstalled && s.m.due(c.RekeyAt) && !c.redundant {
 			c.wantRekey = true
@@ -171,6 +175,8 @@ func (s *ikeSA) exhausted() {
 	switch {
 	case s.state == deleting:
 		s.drop(causeFinished, ending{})
+	case s.lesser && s.m.current() != nil && s.m.current() != s:
+		s.drop(causeFailed, ending{}) // the peer may never have known it
 	default:
 		s.drop(causeFailed, ending{failure: f})
 	}

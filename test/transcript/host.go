@@ -33,6 +33,8 @@ type Host struct {
 
 	world    *World
 	random   *rand.ChaCha8
+	alter    alteration      // of the next message that it fits, or nil
+	muted    []byte          // the SPI of a DELETE that was not sent
 	spis     map[uint64]bool // true: the acceptor's
 	jobs     []job
 	reserved map[uint32]bool
@@ -70,7 +72,7 @@ func (h *Host) Restart(gate cookie.Config) {
 		panic(err)
 	}
 	h.Machine = ikev2.New(ikev2.Config{
-		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true,
+		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
 		AllocateSPI: func() (uint32, error) {
 			spi := h.world.allocate()
 			h.reserved[spi] = true

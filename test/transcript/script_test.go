@@ -64,7 +64,11 @@ func transcript(t *testing.T, file string) {
 		if p.world != nil {
 			p.log("> " + line)
 		}
-		if err := p.run(strings.Fields(line)); err != nil {
+		err := p.run(strings.Fields(line))
+		if err == nil {
+			err = p.gap()
+		}
+		if err != nil {
 			t.Fatalf("%s: %q: %v\n%s", file, line, err, got.String())
 		}
 	}
@@ -89,6 +93,22 @@ type play struct {
 	a, b  *sa.Settings
 	world *World
 	log   func(string)
+	// steady says that no packet may be lost on the way from the script's next
+	// command on.
+	steady bool
+}
+
+// gap tells which end sends what the other does not receive.
+func (p *play) gap() error {
+	if !p.steady {
+		return nil
+	}
+	for _, h := range []*Host{p.world.A, p.world.B} {
+		if out := h.Sends("net"); out == nil || p.world.Other(h).Inbound[out.SPIOut] == nil {
+			return fmt.Errorf("%s sends nothing that the other receives", h.Name)
+		}
+	}
+	return nil
 }
 
 func (p *play) run(words []string) error {
@@ -127,6 +147,8 @@ func (p *play) run(words []string) error {
 		w.A.Reseed(seed)
 		w.B.Reseed(seed + 1)
 		return err
+	case "steady": // from now on, what an end sends is received by the other
+		p.steady = true
 	case "agree": // both ends have the same one IKE SA and Child SA
 		return Agree(w)
 	case "none": // neither end has an IKE SA
@@ -156,6 +178,22 @@ func (p *play) host(command, name, what string) error {
 		h.Step(sa.InboundTraffic{})
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
 		h.limit(what == "hard")
+	case "soft", "expire": // soft|expire a N: the same on the N-th Child SA of the status
+		n, err := strconv.Atoi(what)
+		if children := h.Machine.Snapshot().Children; err == nil && n <= len(children) {
+			h.world.disrupted = h.world.disrupted || command == "expire"
+			h.Step(sa.LifetimeHit{SPI: children[n-1].Child.SPIIn, Hard: command == "expire"})
+			return nil
+		}
+		return fmt.Errorf("no such Child SA")
+	case "need": // a packet at the host waits for a Child SA
+		flow := selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1}
+		if name == "b" {
+			flow.Src, flow.Dst = flow.Dst, flow.Src
+		}
+		h.Step(sa.TrafficNeeded{Flow: flow})
+	case "alter": // alter a FAULT: the next message that fits is a faulty one
+		return h.Alter(what)
 	case "crash": // lose all state
 		h.Crash()
 	case "guard": // every IKE_SA_INIT needs a cookie from now on
@@ -177,7 +215,9 @@ func (p *play) network(what, which string) error {
 		return nil
 	}
 	i := 1
-	if which != "" {
+	if which == "a" || which == "b" { // the oldest of that host
+		i = 1 + slices.IndexFunc(w.Network, func(p *Packet) bool { return p.From.Name == which })
+	} else if which != "" {
 		var err error
 		if i, err = strconv.Atoi(which); err != nil {
 			return err
