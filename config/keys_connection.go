@@ -101,7 +101,7 @@ var espKeys = section[ESP]{
 		either("off", size(1e6)), func(e *ESP) *uint64 { return &e.LifetimeBytes }),
 	value(Key{Name: "replay_window", Doc: "How many packets late a packet may arrive.", Default: "8192", Example: "1024"},
 		replayWindow, func(e *ESP) *int { return &e.ReplayWindow }),
-	value(Key{Name: "encapsulation", Doc: "`auto` and `force` make the peer carry ESP in UDP, as if there were a NAT; `never` is bare ESP.",
+	value(Key{Name: "encapsulation", Doc: "`auto` and `force` make the peer carry ESP in UDP, as if there were a NAT; `never` does without UDP, unless there is one.",
 		Default: "auto", Example: "force"},
 		enum(EncapsulationAuto, EncapsulationForce, EncapsulationNever), func(e *ESP) *Encapsulation { return &e.Encapsulation }),
 }

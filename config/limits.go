@@ -15,9 +15,6 @@ func (d *decoder) limits(c *Connection) {
 	if d.authenticatesByCertificate(c) {
 		d.fail(c, "auth.certificate", "certificates are not in this version: use psk, psk_file or psk_env")
 	}
-	if c.ESP.Encapsulation == EncapsulationNever {
-		d.fail(c, "esp.encapsulation", "bare ESP is not in this version: use auto or force")
-	}
 	if d.given(c, "bandwidth") {
 		d.warn(c, "bandwidth", noMeter)
 	}

@@ -166,7 +166,7 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 }
 
 // MoveChildren gives every Child SA of the connection, and its keepalives, a
-// new pair of outer addresses. What the path MTU was is forgotten.
+// new pair of outer addresses. ESP without UDP stays without. What the path MTU was is forgotten.
 func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,15 +177,15 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	next := &outboundList{}
 	for _, old := range c.outbound.Load().children {
 		moved := *old
-		moved.local, moved.remote = local, remote
-		moved.mtu = t.childMTU(moved.out, remote)
+		moved.local, moved.remote = keepBare(old.remote, local, remote)
+		moved.mtu = t.childMTU(moved.out, moved.remote)
 		t.children[moved.spiIn].out = &moved
 		next.children = append(next.children, &moved)
 	}
 	for spi, pair := range t.children {
 		if pair.conn == c {
 			moved := *pair.in
-			moved.local, moved.remote = local, remote
+			moved.local, moved.remote = keepBare(pair.in.remote, local, remote)
 			t.children[spi].in = &moved
 			t.sad.install(&moved)
 		}

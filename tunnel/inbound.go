@@ -87,6 +87,10 @@ func (w *inboundWorker) message(m *udp.Message) {
 	w.local, w.remote, w.ecn = m.Local, m.Remote, m.ECN
 	for i := range m.Segments() {
 		segment := m.Segment(i)
+		if m.Bare {
+			w.esp(segment)
+			continue
+		}
 		if !m.Encapsulated {
 			w.ike(segment)
 			continue
@@ -175,10 +179,12 @@ func dropOf(err error) Drop {
 	}
 }
 
-// alive notes that authentic, fresh ESP arrived, and from where.
+// alive notes that authentic, fresh ESP arrived, and from where. ESP without UDP
+// names no port that anything could be sent to: it is taken, on every SA (RFC
+// 7296 §2.23), and moves nothing.
 func (w *inboundWorker) alive(sa *inboundSA) {
 	sa.conn.lastIn.Store(int64(w.now))
-	if w.remote == sa.remote || w.t.cfg.OnEndpoint == nil || !once(&sa.conn.moved, w.now) {
+	if bare(w.remote) || bare(sa.remote) || w.remote == sa.remote || w.t.cfg.OnEndpoint == nil || !once(&sa.conn.moved, w.now) {
 		return
 	}
 	w.t.cfg.OnEndpoint(sa.conn.name, sa.spi, w.local, w.remote)

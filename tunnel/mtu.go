@@ -30,19 +30,27 @@ const (
 // tunnels leave of 1500.
 var plateaus = [...]int{32000, 17914, 8900, 4352, 2002, 1492, 1480, 1450, 1420, 1400, 1360, 1280, 1006, 576}
 
-// encapsulation is the length of the outer headers in front of ESP in UDP.
-func encapsulation(v6 bool) int {
-	if v6 {
-		return ipv6HeaderLen + udpHeaderLen
+// encapsulation is the length of the outer headers in front of ESP to remote.
+func encapsulation(remote netip.AddrPort) int {
+	n := ipv4HeaderLen
+	if remote.Addr().Is6() {
+		n = ipv6HeaderLen
 	}
-	return ipv4HeaderLen + udpHeaderLen
+	if bare(remote) {
+		return n
+	}
+	return n + udpHeaderLen
 }
 
 // InnerMTU is the largest inner packet that ESP of these algorithms in UDP
 // carries in one outer IP packet of outerMTU bytes: 1438 for AES-GCM at 1500
 // over IPv4. It is 0 when not even an empty one fits.
 func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity) (int, error) {
-	payload, err := esp.MaxPayload(cipher, integrity, outerMTU-encapsulation(v6))
+	headers := ipv4HeaderLen + udpHeaderLen
+	if v6 {
+		headers = ipv6HeaderLen + udpHeaderLen
+	}
+	payload, err := esp.MaxPayload(cipher, integrity, outerMTU-headers)
 	if err != nil {
 		return 0, fmt.Errorf("tunnel: no inner MTU: %w", err)
 	}
@@ -90,7 +98,7 @@ func (p *pathMTU) lower(now time.Duration, outer, known int) {
 func (c *outboundSA) innerMTU(now time.Duration, version uint8) int {
 	inner := c.mtu
 	if outer := c.conn.path.load(now); outer != 0 {
-		inner = min(inner, c.out.MaxPayload(outer-encapsulation(c.remote.Addr().Is6())))
+		inner = min(inner, c.out.MaxPayload(outer-encapsulation(c.remote)))
 	}
 	if version == 6 {
 		return max(inner, minMTU6)
@@ -101,7 +109,7 @@ func (c *outboundSA) innerMTU(now time.Duration, version uint8) int {
 // childMTU is the inner MTU of a new SA: what its overhead leaves of the outer
 // MTU, within what the TUN device was set to.
 func (t *Tunnel) childMTU(out *esp.Outbound, remote netip.AddrPort) int {
-	mtu := out.MaxPayload(t.cfg.OuterMTU - encapsulation(remote.Addr().Is6()))
+	mtu := out.MaxPayload(t.cfg.OuterMTU - encapsulation(remote))
 	if t.cfg.InnerMTU > 0 {
 		mtu = min(mtu, t.cfg.InnerMTU)
 	}

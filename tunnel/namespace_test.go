@@ -90,7 +90,8 @@ type offloadCase struct {
 	backend                    tun.Backend
 	noTSO, noUSO, noGSO, noGRO bool
 	queues                     int
-	damage                     int // one in how many datagrams loses a bit; 0: none
+	bare                       bool // ESP without UDP
+	damage                     int  // one in how many datagrams loses a bit; 0: none
 }
 
 var offloadCases = map[string]offloadCase{
@@ -101,6 +102,8 @@ var offloadCases = map[string]offloadCase{
 	"native without UDP_SEGMENT":    {backend: tun.Native, noGSO: true},
 	"native without UDP_GRO":        {backend: tun.Native, noGRO: true},
 	"native without any":            {backend: tun.Native, noTSO: true, noUSO: true, noGSO: true, noGRO: true},
+	"native, ESP without UDP":       {backend: tun.Native, bare: true},
+	"portable, ESP without UDP":     {backend: tun.Portable, bare: true},
 	"portable":                      {backend: tun.Portable},
 	"portable without UDP offloads": {backend: tun.Portable, noGSO: true, noGRO: true},
 }
@@ -126,6 +129,9 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 			return errors.Join(err, device.Close(), conns.Close())
 		}
 		h.gateway = &gateway{Tunnel: tunnel, outer: netip.AddrPortFrom(outer, udp.DefaultNATPort)}
+		if c.bare {
+			h.gateway.outer = netip.AddrPortFrom(outer, 0)
+		}
 		return linkUp("cwt-inner", fmt.Sprintf("10.%d.0.1/8", n), fmt.Sprintf("fd0%d::1/8", n))
 	})
 	h.AddConnection("peer", ConnectionConfig{})

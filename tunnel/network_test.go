@@ -108,13 +108,13 @@ func (w *wire) Send(runs []udp.Run) error {
 	for i := range runs {
 		r := &runs[i]
 		r.Result = udp.Sent
-		if limit != 0 && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote.Addr().Is6()) > limit {
+		if limit != 0 && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote) > limit {
 			r.Result = udp.TooBig
 			continue
 		}
 		m := udp.Message{
 			Payload: bytes.Clone(r.Payload), SegmentSize: r.SegmentSize,
-			Local: r.Remote, Remote: r.Local, ECN: r.TOS & ecnMask, Encapsulated: true,
+			Local: r.Remote, Remote: r.Local, ECN: r.TOS & ecnMask, Encapsulated: !bare(r.Local), Bare: bare(r.Local),
 		}
 		w.mu.Lock()
 		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, r.TOS, r.Remote})
@@ -173,6 +173,7 @@ type pair struct{ a, b *gateway }
 
 type pairConfig struct {
 	v6         bool // outer addresses
+	bare       bool // ESP without UDP
 	a          func(*Config)
 	connection ConnectionConfig
 	noChild    bool
@@ -198,6 +199,9 @@ func newPair(t testing.TB, cfg pairConfig) *pair {
 	outerA, outerB := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("192.0.2.2:4500")
 	if cfg.v6 {
 		outerA, outerB = netip.MustParseAddrPort("[2001:db8::1]:4500"), netip.MustParseAddrPort("[2001:db8::2]:4500")
+	}
+	if cfg.bare {
+		outerA, outerB = netip.AddrPortFrom(outerA.Addr(), 0), netip.AddrPortFrom(outerB.Addr(), 0)
 	}
 	p := &pair{
 		a: &gateway{device: newDevice("a", cfg.super), wire: wireA, outer: outerA},

@@ -158,7 +158,7 @@ func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err e
 
 // lowerPath learns a smaller path MTU from the local kernel's refusal.
 func (q *sendQueue) lowerPath(now time.Duration, run *udp.Run, sa *outboundSA) {
-	outer := min(run.SegmentSize, len(run.Payload)) + encapsulation(run.Remote.Addr().Is6())
+	outer := min(run.SegmentSize, len(run.Payload)) + encapsulation(run.Remote)
 	known, err := q.t.cfg.Transport.PathMTU(run.Local.Addr(), run.Remote.Addr())
 	if err != nil {
 		known = 0

@@ -46,3 +46,15 @@ func (s sockets) Receivers() []Receiver {
 	}
 	return out
 }
+
+// bare says that ESP from or to the address is without UDP, which port 0 stands
+// for.
+func bare(a netip.AddrPort) bool { return a.Port() == 0 }
+
+// keepBare is the new pair of addresses of an SA whose peer was at old.
+func keepBare(old, local, remote netip.AddrPort) (netip.AddrPort, netip.AddrPort) {
+	if bare(old) {
+		return netip.AddrPortFrom(local.Addr(), 0), netip.AddrPortFrom(remote.Addr(), 0)
+	}
+	return local, remote
+}

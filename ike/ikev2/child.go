@@ -110,7 +110,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		EncryptionIn: auth.NewSecret(in), EncryptionOut: auth.NewSecret(out),
 		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
-		Local: s.local, Remote: s.remote,
+		Local: s.local, Remote: s.remote, Bare: s.bare(),
 		Soft: life, Hard: hardLifetime(life),
 		EstablishedAt: s.m.now, Rekeys: a.rekeys,
 	}}

@@ -9,9 +9,9 @@ import (
 	"causeway/ike/wire"
 )
 
-// NAT detection and the NAT port (RFC 7296 §2.23). ESP is always in UDP here,
-// so an IKE SA moves to the NAT port after IKE_SA_INIT whether or not there is
-// a NAT, which the RFC allows.
+// NAT detection and the NAT port (RFC 7296 §2.23). ESP is in UDP here unless the
+// settings say otherwise, so an IKE SA moves to the NAT port after IKE_SA_INIT
+// whether or not there is a NAT, which the RFC allows.
 
 const (
 	defaultNATPort = 4500
@@ -43,6 +43,10 @@ func claimed(hash []byte) []byte {
 	}
 	return out
 }
+
+// bare reports whether ESP is sent without UDP: only where it was asked for, and
+// where there is no NAT, which passes nothing else.
+func (s *ikeSA) bare() bool { return s.m.settings.BareESP && s.nat == natState{} }
 
 // natHash is the data of a NAT_DETECTION notify.
 func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {

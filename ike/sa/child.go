@@ -21,6 +21,8 @@ type Child struct {
 	LocalSelectors              selector.List
 	RemoteSelectors             selector.List
 	Local, Remote               netip.AddrPort // outer addresses
+	// Bare says that we send ESP without UDP; the ports are IKE's then.
+	Bare bool
 	// Lifetime's soft and hard limits in bytes and packets are the data
 	// path's to watch; time is the machine's.
 	Soft, Hard    Lifetime

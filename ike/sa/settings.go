@@ -47,6 +47,8 @@ type Settings struct {
 
 	// ForceEncapsulation claims a NAT so that every peer uses UDP.
 	ForceEncapsulation bool
+	// BareESP leaves UDP away where there is no NAT.
+	BareESP bool
 	// RespondOnly never initiates an IKE SA; InitiateOnly never answers one.
 	RespondOnly, InitiateOnly bool
 }

@@ -50,7 +50,8 @@ func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
 	if err != nil {
 		return err
 	}
-	return d.tunnel.InstallInbound(connection, in, policyOf(c), c.Local, c.Remote)
+	local, remote := outerOf(c)
+	return d.tunnel.InstallInbound(connection, in, policyOf(c), local, remote)
 }
 
 // ActivateOutbound implements ike.DataPath.
@@ -63,7 +64,16 @@ func (d *dataPath) ActivateOutbound(connection string, c *sa.Child) error {
 	if err != nil {
 		return err
 	}
-	return d.tunnel.ActivateOutbound(connection, out, policyOf(c), c.SPIIn, c.Local, c.Remote)
+	local, remote := outerOf(c)
+	return d.tunnel.ActivateOutbound(connection, out, policyOf(c), c.SPIIn, local, remote)
+}
+
+// outerOf is where ESP of the Child SA goes: port 0 stands for no UDP.
+func outerOf(c *sa.Child) (local, remote netip.AddrPort) {
+	if c.Bare {
+		return netip.AddrPortFrom(c.Local.Addr(), 0), netip.AddrPortFrom(c.Remote.Addr(), 0)
+	}
+	return c.Local, c.Remote
 }
 
 func policyOf(c *sa.Child) *selector.Policy {

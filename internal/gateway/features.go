@@ -20,6 +20,7 @@ func Features() []Feature {
 	return append([]Feature{
 		{"udp_segment", socketOption(unix.UDP_SEGMENT)},
 		{"udp_gro", socketOption(unix.UDP_GRO)},
+		{"bare_esp", rawSocket()},
 		{"aes", instructions()},
 		{"aes_gcm", esp.NativeName()},
 	}, tunStates()...)
@@ -34,6 +35,16 @@ func socketOption(option int) string {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_UDP, option, 1); err != nil {
 		return "not in this kernel: " + err.Error()
 	}
+	return "yes"
+}
+
+// rawSocket is whether ESP without UDP can be received.
+func rawSocket() string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ESP)
+	if err != nil {
+		return "no: run as root or with CAP_NET_RAW: " + err.Error()
+	}
+	unix.Close(fd)
 	return "yes"
 }
 

@@ -24,8 +24,15 @@ func deviceConfig(cfg *config.Config, mtu, workers int) tun.Config {
 func socketConfig(cfg *config.Config) udp.Config {
 	return udp.Config{
 		Addresses: cfg.Gateway.Listen.Addresses, IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
-		NoGSO: without(cfg, config.OffloadUDPSegment), NoGRO: without(cfg, config.OffloadUDPGRO),
+		BareESP: wantsBareESP(cfg), NoGSO: without(cfg, config.OffloadUDPSegment), NoGRO: without(cfg, config.OffloadUDPGRO),
 	}
+}
+
+// wantsBareESP reports whether a connection sends ESP without UDP.
+func wantsBareESP(cfg *config.Config) bool {
+	return slices.ContainsFunc(cfg.Connections, func(c config.Connection) bool {
+		return c.ESP.Encapsulation == config.EncapsulationNever
+	})
 }
 
 func without(cfg *config.Config, o config.Offload) bool {

@@ -58,6 +58,12 @@ func (g *Gateway) reload(ctx context.Context) (done string, err error) {
 			Hint: "restart causeway, or change it back; nothing was changed",
 		}
 	}
+	if wantsBareESP(next) && !g.conns.Features().BareESP {
+		return "", &control.Problem{
+			Reason: control.ReasonRestartNeeded, Message: "esp.encapsulation: never needs sockets that this process was not allowed to open",
+			Hint: "restart causeway as root or with CAP_NET_RAW, or use auto; nothing was changed",
+		}
+	}
 	for _, w := range problems.Warnings() {
 		g.log.Warn(w.String())
 	}

@@ -108,6 +108,10 @@ func (g *Gateway) start(ctx context.Context) error {
 func (g *Gateway) listening() []string {
 	var out []string
 	for _, r := range g.conns.Receivers() {
+		if r.Bare() {
+			out = append(out, "ESP to "+r.Local().Addr().String())
+			continue
+		}
 		out = append(out, r.Local().String())
 	}
 	return out

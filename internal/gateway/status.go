@@ -83,11 +83,18 @@ func (g *Gateway) childStatus(c *sa.Child) control.Child {
 	n, _ := g.tunnel.ChildCounters(c.SPIIn)
 	return control.Child{
 		Name: c.Name, SPIIn: spi32(c.SPIIn), SPIOut: spi32(c.SPIOut), Suite: c.Suite.String(),
-		Encapsulation:  "udp",
+		Encapsulation:  encapsulationOf(c),
 		LocalSelectors: selectorTexts(c.LocalSelectors), RemoteSelectors: selectorTexts(c.RemoteSelectors),
 		PacketsIn: n.PacketsIn, BytesIn: n.BytesIn, PacketsOut: n.PacketsOut, BytesOut: n.BytesOut,
 		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt),
 	}
+}
+
+func encapsulationOf(c *sa.Child) string {
+	if c.Bare {
+		return "none"
+	}
+	return "udp"
 }
 
 // socketsOf is what the sockets count, in the API's words.

@@ -82,9 +82,10 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		DPD:            c.IKE.DPD,
 		ChildLifetime:  sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes},
 
-		// ESP here is always in UDP. A peer whose kernel does ESP answers in UDP
-		// only where it sees a NAT, so one is claimed.
+		// ESP is in UDP wherever the peer can. A peer whose kernel does ESP answers
+		// in UDP only where it sees a NAT, so one is claimed.
 		ForceEncapsulation: c.ESP.Encapsulation != config.EncapsulationNever,
+		BareESP:            c.ESP.Encapsulation == config.EncapsulationNever,
 		RespondOnly:        c.Mode == config.RespondOnly || c.Remote.Any,
 		InitiateOnly:       c.Mode == config.InitiateOnly,
 	}

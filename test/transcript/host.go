@@ -254,8 +254,12 @@ func describe(r sa.Report) string {
 	case sa.IKEClosed:
 		return fmt.Sprintf("IKE SA closed replaced=%v remote=%v%s", r.Replaced, r.Remote, describeFailure(r.Failure))
 	case sa.ChildEstablished:
-		return fmt.Sprintf("Child SA %s %08x/%08x established %v === %v suite=%s rekeys=%08x",
+		text := fmt.Sprintf("Child SA %s %08x/%08x established %v === %v suite=%s rekeys=%08x",
 			r.Child.Name, r.Child.SPIIn, r.Child.SPIOut, r.Child.LocalSelectors, r.Child.RemoteSelectors, r.Child.Suite, r.Child.Rekeys)
+		if r.Child.Bare {
+			text += " without UDP"
+		}
+		return text
 	case sa.ChildClosed:
 		return fmt.Sprintf("Child SA %08x/%08x closed replaced=%v remote=%v%s", r.SPIIn, r.SPIOut, r.Replaced, r.Remote, describeFailure(r.Failure))
 	case sa.Failed:

@@ -292,6 +292,8 @@ func (p *play) set(words []string) error {
 		return parse(&s.ChildLifetime.Time, value)
 	case "force":
 		s.ForceEncapsulation = value == "yes"
+	case "bare":
+		s.BareESP = value == "yes"
 	case "child": // set a child NAME LOCAL,.. REMOTE,..
 		return setChild(s, words[2:])
 	default:

@@ -171,6 +171,10 @@ func nameOf(a netip.AddrPort) unix.Sockaddr {
 func (c *Conns) Features() Features {
 	f := Features{GSO: true, GRO: true}
 	for _, s := range c.sockets {
+		if s.raw {
+			f.BareESP = true
+			continue
+		}
 		f.GSO = f.GSO && s.gso.Load()
 		f.GRO = f.GRO && s.gro
 		if n := s.receiveBuffer(); f.ReceiveBuffer == 0 || n < f.ReceiveBuffer {

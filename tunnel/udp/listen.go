@@ -37,7 +37,11 @@ func Listen(cfg Config) (*Conns, error) {
 		addresses = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	}
 	for _, a := range addresses {
-		if err := c.open(a, &cfg); err != nil {
+		err := c.open(a, &cfg)
+		if err == nil {
+			err = c.openRaw(a, &cfg)
+		}
+		if err != nil {
 			if len(cfg.Addresses) == 0 && familyMissing(err) {
 				continue
 			}
@@ -60,6 +64,19 @@ func (c *Conns) open(a netip.Addr, cfg *Config) error {
 		}
 		c.sockets = append(c.sockets, s)
 	}
+	return nil
+}
+
+// openRaw opens the socket for ESP without UDP, if there may be one.
+func (c *Conns) openRaw(a netip.Addr, cfg *Config) error {
+	s, err := openRaw(a, cfg)
+	if err != nil {
+		if cfg.BareESP {
+			return err
+		}
+		return nil
+	}
+	c.sockets = append(c.sockets, s)
 	return nil
 }
 

@@ -51,6 +51,9 @@ type Message struct {
 	Local, Remote netip.AddrPort
 	// ECN is the two ECN bits of the outer header (RFC 6040).
 	ECN uint8
+	// Bare says that the message is one ESP packet without UDP. Local and
+	// Remote have no ports then.
+	Bare bool
 	// Encapsulated says that the message arrived on the NAT port: Classify
 	// its segments.
 	Encapsulated bool
@@ -89,7 +92,8 @@ type Run struct {
 	// shorter. Zero means that Payload is one datagram.
 	SegmentSize int
 	// Local chooses the socket (its port) and the source address. An
-	// unspecified address leaves the choice to the kernel.
+	// unspecified address leaves the choice to the kernel. Port 0 is ESP without
+	// UDP.
 	Local, Remote netip.AddrPort
 	// TOS is the outer DS field and ECN bits.
 	TOS uint8

@@ -71,6 +71,9 @@ type Receiver struct {
 // Local is the address the socket is bound to.
 func (r *Receiver) Local() netip.AddrPort { return r.socket.local }
 
+// Bare says that this is a socket for ESP without UDP.
+func (r *Receiver) Bare() bool { return r.socket.raw }
+
 // Encapsulated says that this is a socket on the NAT port.
 func (r *Receiver) Encapsulated() bool { return r.socket.nat }
 
@@ -135,6 +138,11 @@ func (r *Receiver) decode(b *Batch, got int) (n int) {
 		}
 		m := &b.Messages[n]
 		m.Payload = unsafe.Slice(b.iovecs[i].Base, int(h.n))
+		if s.raw && s.local.Addr().Is4() {
+			if m.Payload = cutIPHeader(m.Payload); m.Payload == nil {
+				continue
+			}
+		}
 		m.SegmentSize = len(m.Payload)
 		if c.segmentSize > 0 {
 			m.SegmentSize = min(c.segmentSize, m.SegmentSize)
@@ -145,7 +153,7 @@ func (r *Receiver) decode(b *Batch, got int) (n int) {
 		}
 		m.Remote = sockaddr(&b.names[i])
 		m.ECN = c.tos & 3
-		m.Encapsulated = s.nat
+		m.Encapsulated, m.Bare = s.nat, s.raw
 		bytes += uint64(len(m.Payload))
 		n++
 	}

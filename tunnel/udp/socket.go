@@ -41,6 +41,7 @@ type socket struct {
 	local    netip.AddrPort
 	wildcard bool // bound to the unspecified address
 	nat      bool // on the NAT port
+	raw      bool // ESP without UDP
 	gso      atomic.Bool
 	gro      bool
 
@@ -98,6 +99,15 @@ func (s *socket) configure(cfg *Config) error {
 	if s.local.Addr().Is6() {
 		options = options6
 	}
+	if err := s.configureCommon(options, cfg); err != nil {
+		return err
+	}
+	s.probe(cfg)
+	return nil
+}
+
+// configureCommon sets what sockets of every kind have.
+func (s *socket) configureCommon(options []option, cfg *Config) error {
 	for _, o := range options {
 		if err := unix.SetsockoptInt(s.fd, o.level, o.name, 1); err != nil {
 			return fmt.Errorf("udp: cannot set %s on the socket for %v: %w", o.what, s.local, err)
@@ -105,7 +115,7 @@ func (s *socket) configure(cfg *Config) error {
 	}
 	// Only a counter: a kernel without it counts drops in /proc/net/snmp.
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-	if err := s.dontFragment(s.nat); err != nil {
+	if err := s.dontFragment(s.nat || s.raw); err != nil {
 		return fmt.Errorf("udp: cannot set the DF policy of the socket for %v: %w", s.local, err)
 	}
 	patience := unix.NsecToTimeval(int64(sendPatience))
@@ -113,7 +123,6 @@ func (s *socket) configure(cfg *Config) error {
 		return fmt.Errorf("udp: cannot set SO_SNDTIMEO on the socket for %v: %w", s.local, err)
 	}
 	s.growBuffers(cfg)
-	s.probe(cfg)
 	return nil
 }
 

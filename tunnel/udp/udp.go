@@ -1,5 +1,6 @@
 // Package udp is the outer side of the gateway: the sockets on the IKE port and
-// the NAT port (RFC 7296 §2.23) that carry IKE, and ESP in UDP (RFC 3948).
+// the NAT port (RFC 7296 §2.23) that carry IKE, and ESP in UDP (RFC 3948), and
+// those for ESP without UDP (RFC 4303 §2).
 //
 // It moves datagrams in batches with UDP_SEGMENT and UDP_GRO and without
 // allocating, and knows neither IKE nor ESP beyond telling them apart. UDP
@@ -26,6 +27,9 @@ type Config struct {
 	Addresses []netip.Addr
 	// IKEPort and NATPort are 500 and 4500 when zero.
 	IKEPort, NATPort uint16
+	// BareESP makes it an error if there can be no sockets for ESP without UDP
+	// (IP protocol 50). They are opened in any case, if the process may.
+	BareESP bool
 	// ReceiveBuffer and SendBuffer are the kernel's buffer sizes in bytes;
 	// 16 MiB and 8 MiB when zero. Without CAP_NET_ADMIN the kernel caps them at
 	// net.core.rmem_max and wmem_max.
