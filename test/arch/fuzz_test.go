@@ -12,19 +12,22 @@ import (
 // fuzz target that reaches it, of its package unless another is named. A parser
 // without a row fails.
 var fuzzedBy = map[string]string{
-	"config.Load":                 "FuzzLoad",
-	"config.Parse":                "FuzzLoad",
-	"esp.Open":                    "FuzzOpen",
-	"esp.OpenBatch":               "tunnel.FuzzInbound",
-	"esp/ccm.Open":                "FuzzOpen",
-	"esp/gcm.Open":                "FuzzForms",
-	"esp/selector.Parse":          "FuzzParse",
-	"ike/auth.ParseIdentity":      "FuzzParseIdentity",
-	"ike/transform.Open":          "FuzzProtectorOpen",
-	"ike/transform.ParseProposal": "FuzzParseProposal",
-	"ike/wire.ParseHeader":        "FuzzMessage",
-	"ike/wire.ParseMessage":       "FuzzMessage",
-	"ike/wire.ParsePayloads":      "FuzzPayloads",
+	"config.Load":                    "FuzzLoad",
+	"config.Parse":                   "FuzzLoad",
+	"esp.Open":                       "FuzzOpen",
+	"esp.OpenBatch":                  "tunnel.FuzzInbound",
+	"esp/ccm.Open":                   "FuzzOpen",
+	"esp/gcm.Open":                   "FuzzForms",
+	"esp/selector.Parse":             "FuzzParse",
+	"ike/auth.ParseIdentity":         "FuzzParseIdentity",
+	"ike/ikev1/isakmp.ParseHeader":   "FuzzMessage",
+	"ike/ikev1/isakmp.ParseMessage":  "FuzzMessage",
+	"ike/ikev1/isakmp.ParsePayloads": "FuzzPayloads",
+	"ike/transform.Open":             "FuzzProtectorOpen",
+	"ike/transform.ParseProposal":    "FuzzParseProposal",
+	"ike/wire.ParseHeader":           "FuzzMessage",
+	"ike/wire.ParseMessage":          "FuzzMessage",
+	"ike/wire.ParsePayloads":         "FuzzPayloads",
 }
 
 // notParsers open a thing of the kernel's instead of reading bytes.

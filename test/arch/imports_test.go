@@ -15,11 +15,12 @@ type arrows struct {
 // arrowsOf is the import graph. A package that is not here fails, and so does
 // any arrow that is not.
 var arrowsOf = map[string]arrows{
-	"config":       {nil, "a leaf: a configuration is read and checked without anything that acts on it"},
-	"ike/wire":     {nil, "runs on strangers' bytes: whatever it imported, a stranger could reach"},
-	"ike/cookie":   {[]string{"ike/wire", "ike/keymat"}, "with wire, the only code before authentication"},
-	"esp/selector": {nil, "the vocabulary of both halves"},
-	"routing":      {nil, "knows prefixes, not tunnels"},
+	"config":           {nil, "a leaf: a configuration is read and checked without anything that acts on it"},
+	"ike/wire":         {nil, "runs on strangers' bytes: whatever it imported, a stranger could reach"},
+	"ike/ikev1/isakmp": {nil, "runs on strangers' bytes, as ike/wire does, and shares nothing with it: no payload of one version is read as the other's"},
+	"ike/cookie":       {[]string{"ike/wire", "ike/keymat"}, "with wire, the only code before authentication"},
+	"esp/selector":     {nil, "the vocabulary of both halves"},
+	"routing":          {nil, "knows prefixes, not tunnels"},
 
 	"ike/transform": {[]string{"esp/ccm", "esp/gcm"}, "IANA numbers to primitives; nothing else knows the numbers"},
 	"ike/keymat":    {[]string{"ike/transform"}, "pure functions of keys"},
