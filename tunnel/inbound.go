@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// receiveMessages is how many messages (datagrams, or trains of them) one
-	// system call may bring. Four would do where peers send UDP checksums and the
-	// kernel merges; without, 16 pay.
-	receiveMessages = 16
+	// receiveMessages is how many messages one system call may bring at most,
+	// where each is a single datagram. At 16 instead of 64, a datagram costs 50 ns
+	// more.
+	receiveMessages = 64
 	// openBatch is how many packets of one SA share the replay window's lock:
 	// the most that the kernel merges into one train.
 	openBatch = 64

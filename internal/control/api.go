@@ -34,6 +34,7 @@ type Gateway struct {
 // datagram, or a train of them that the kernel merged.
 type Sockets struct {
 	MessagesIn   uint64 `json:"messages_in"`
+	DatagramsIn  uint64 `json:"datagrams_in"`
 	BytesIn      uint64 `json:"bytes_in"`
 	DatagramsOut uint64 `json:"datagrams_out"`
 	BytesOut     uint64 `json:"bytes_out"`

@@ -65,7 +65,7 @@ func sample() Status {
 			Offloads: map[string]string{"udp_gro": "on", "udp_segment": "on"},
 			Drops:    map[string]uint64{"no_route": 3},
 			Sockets: &Sockets{
-				MessagesIn: 1, BytesIn: 100, DatagramsOut: 2, BytesOut: 200, GSOFallbacks: 4,
+				MessagesIn: 1, DatagramsIn: 7, BytesIn: 100, DatagramsOut: 2, BytesOut: 200, GSOFallbacks: 4,
 				Drops: map[string]uint64{"overflow": 5},
 			},
 		},

@@ -16,7 +16,7 @@ type collector struct {
 	wanted, up, state, attempts               *prometheus.Desc
 	established, lastError                    *prometheus.Desc
 	packets, bytes, drops, children           *prometheus.Desc
-	messagesIn, bytesIn                       *prometheus.Desc
+	messagesIn, datagramsIn, bytesIn          *prometheus.Desc
 	datagramsOut, bytesOut, lost, gsoFallback *prometheus.Desc
 }
 
@@ -41,6 +41,7 @@ func NewCollector(b Backend) prometheus.Collector {
 		drops:        desc("connection_dropped_packets_total", "Packets dropped, by reason.", "connection", "reason"),
 		children:     desc("connection_children", "Child SA pairs that are there now.", "connection"),
 		messagesIn:   desc("udp_received_messages_total", "Messages received on the outer sockets; datagrams that the kernel merged are one."),
+		datagramsIn:  desc("udp_received_datagrams_total", "Datagrams received on the outer sockets. As many as messages: the kernel merges nothing, as with peers that send no UDP checksum."),
 		bytesIn:      desc("udp_received_bytes_total", "UDP payload received on the outer sockets."),
 		datagramsOut: desc("udp_sent_datagrams_total", "Datagrams sent on the outer sockets."),
 		bytesOut:     desc("udp_sent_bytes_total", "UDP payload sent on the outer sockets."),
@@ -53,7 +54,7 @@ func NewCollector(b Backend) prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.info, c.uptime, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
-		c.packets, c.bytes, c.drops, c.children, c.messagesIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
+		c.packets, c.bytes, c.drops, c.children, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
 	} {
 		ch <- d
 	}
@@ -89,6 +90,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 
 func (c *collector) sockets(m metrics, s *Sockets) {
 	m.count(c.messagesIn, s.MessagesIn)
+	m.count(c.datagramsIn, s.DatagramsIn)
 	m.count(c.bytesIn, s.BytesIn)
 	m.count(c.datagramsOut, s.DatagramsOut)
 	m.count(c.bytesOut, s.BytesOut)

@@ -100,7 +100,7 @@ func encapsulationOf(c *sa.Child) string {
 // socketsOf is what the sockets count, in the API's words.
 func socketsOf(n udp.Stats) *control.Sockets {
 	return &control.Sockets{
-		MessagesIn: n.Received, BytesIn: n.ReceivedBytes, DatagramsOut: n.Sent, BytesOut: n.SentBytes,
+		MessagesIn: n.Received, DatagramsIn: n.ReceivedDatagrams, BytesIn: n.ReceivedBytes, DatagramsOut: n.Sent, BytesOut: n.SentBytes,
 		GSOFallbacks: n.GSOFallbacks,
 		Drops: map[string]uint64{
 			"overflow": n.Overflow, "truncated": n.Truncated, "too_big": n.TooBig, "no_buffers": n.NoBuffers,

@@ -13,6 +13,14 @@ import (
 // for the same cache sets.
 const bufferStride = 65536 + 1088
 
+// trainDepth is how many messages one system call takes while they are trains:
+// more would only leave the cache. Where the kernel does not merge (peers that
+// send no UDP checksum, as kernel IPsec does; ESP without UDP), each datagram is
+// a message, and one call takes as many as the Batch has room for. The buffers
+// stay 64 KiB apart even then, so that nothing is cut off when trains come
+// again; of a buffer only what was ever filled is memory.
+const trainDepth = 16
+
 // Batch is the memory that Receive fills.
 type Batch struct {
 	// Messages has as many elements as the Batch was made for; Receive
@@ -24,10 +32,11 @@ type Batch struct {
 	names   []unix.RawSockaddrInet6
 	control []controlBuffer
 	used    int // headers that the kernel changed since they were prepared
+	depth   int // of the next system call
 }
 
-// NewBatch makes a Batch of n messages of up to 64 KiB each. Four are as good
-// as more where peers send checksums (UDP_GRO); without, 16 or more pay.
+// NewBatch makes a Batch of n messages of up to 64 KiB each, of which Receive
+// fills as many at once as the traffic is worth.
 func NewBatch(n int) *Batch {
 	b := &Batch{
 		Messages: make([]Message, n),
@@ -36,6 +45,7 @@ func NewBatch(n int) *Batch {
 		names:    make([]unix.RawSockaddrInet6, n),
 		control:  make([]controlBuffer, n),
 		used:     n,
+		depth:    min(n, trainDepth),
 	}
 	memory := make([]byte, n*bufferStride)
 	for i := range b.headers {
@@ -60,6 +70,17 @@ func (b *Batch) prepare() {
 		h.Flags = 0
 	}
 	b.used = 0
+}
+
+// adapt chooses the depth of the next call by what this one brought: got
+// messages, some of them trains or none.
+func (b *Batch) adapt(got int, trains bool) {
+	switch {
+	case trains:
+		b.depth = min(len(b.headers), trainDepth)
+	case got == b.depth:
+		b.depth = len(b.headers)
+	}
 }
 
 // Receiver reads one socket. It is safe for concurrent use with one Batch per
@@ -107,7 +128,7 @@ func (r *Receiver) SetTimeout(d time.Duration) error {
 
 func (r *Receiver) receive(b *Batch, wait bool) (int, error) {
 	b.prepare()
-	got, err := r.socket.receive(b.headers, wait)
+	got, err := r.socket.receive(b.headers[:b.depth], wait)
 	if err != nil || got == 0 {
 		// A failed call may have touched the first headers all the same.
 		b.used = len(b.headers)
@@ -122,7 +143,7 @@ func (r *Receiver) receive(b *Batch, wait bool) (int, error) {
 // skipped, not moved.
 func (r *Receiver) decode(b *Batch, got int) (n int) {
 	s := r.socket
-	var bytes, truncated uint64
+	var bytes, datagrams, truncated uint64
 	for i := range got {
 		h := &b.headers[i]
 		if h.n == 0 {
@@ -155,9 +176,12 @@ func (r *Receiver) decode(b *Batch, got int) (n int) {
 		m.ECN = c.tos & 3
 		m.Encapsulated, m.Bare = s.nat, s.raw
 		bytes += uint64(len(m.Payload))
+		datagrams += uint64(m.Segments())
 		n++
 	}
+	b.adapt(got, datagrams > uint64(n))
 	s.counters.received.Add(uint64(n))
+	s.counters.receivedDatagrams.Add(datagrams)
 	s.counters.receivedBytes.Add(bytes)
 	if truncated > 0 {
 		s.counters.truncated.Add(truncated)

@@ -15,6 +15,7 @@ type Features struct {
 // Stats counts what happened on the sockets since Listen.
 type Stats struct {
 	Received, ReceivedBytes uint64 // messages (a train is one), payload bytes
+	ReceivedDatagrams       uint64 // no more than Received where the kernel merges nothing
 	Sent, SentBytes         uint64 // datagrams, payload bytes
 	Overflow                uint64 // datagrams the kernel dropped because we read too slowly
 	Truncated               uint64 // messages larger than the receive buffer, dropped
@@ -29,6 +30,7 @@ type Stats struct {
 // counters are the Stats of one socket while they are counted.
 type counters struct {
 	received, receivedBytes atomic.Uint64
+	receivedDatagrams       atomic.Uint64
 	sent, sentBytes         atomic.Uint64
 	overflow                atomic.Uint64 // the kernel's running total, not ours
 	truncated               atomic.Uint64
@@ -40,6 +42,7 @@ type counters struct {
 func (c *counters) addTo(s *Stats) {
 	s.Received += c.received.Load()
 	s.ReceivedBytes += c.receivedBytes.Load()
+	s.ReceivedDatagrams += c.receivedDatagrams.Load()
 	s.Sent += c.sent.Load()
 	s.SentBytes += c.sentBytes.Load()
 	s.Overflow += c.overflow.Load()

@@ -410,3 +410,60 @@ func TestLocalAddr(t *testing.T) {
 		t.Errorf("no address of that family, yet %v", got)
 	}
 }
+
+// withoutChecksums sends n datagrams as kernel IPsec does: with a UDP checksum of
+// zero (RFC 3948 §2.1), which the kernel does not merge.
+func withoutChecksums(t *testing.T, to netip.AddrPort, n int) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		if err := unix.Sendto(fd, slab(1400), 0, nameOf(to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReceiveMode: a system call takes many single datagrams, few trains, and
+// finds out by itself which there are.
+func TestReceiveMode(t *testing.T) {
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	_, port := c.ports()
+	self := netip.AddrPortFrom(v4, port)
+	r, b := receiver(t, c, v4, true), NewBatch(64)
+	want := func(n int) {
+		t.Helper()
+		if got, err := r.Receive(b); err != nil || got != n {
+			t.Fatalf("%d messages, error %v; want %d", got, err, n)
+		}
+		for i := range b.Messages[:n] {
+			if m := &b.Messages[i]; !bytes.Equal(m.Segment(0), slab(1400)) {
+				t.Fatalf("message %d of %d: %d bytes changed on the way", i, n, len(m.Payload))
+			}
+		}
+	}
+	withoutChecksums(t, self, 100)
+	want(16)
+	want(64)
+	want(20)
+	train := append(slab(1400), slab(1400)...)
+	runs := []Run{{Payload: train, SegmentSize: 1400, Local: self, Remote: self}}
+	if err := c.NewSender().Send(runs); err != nil {
+		t.Fatal(err)
+	}
+	want(1)
+	withoutChecksums(t, self, 100)
+	want(16)
+	want(64)
+	withoutChecksums(t, self, 64)
+	want(64)
+	if s := c.Stats(); s.Received != 245 || s.ReceivedDatagrams != 246 {
+		t.Errorf("counted %+v", s)
+	}
+}
