@@ -195,6 +195,7 @@ type IKE struct {
 	Version   int
 	Proposals []string // empty: the default proposals
 	Lifetime  time.Duration
+	Reauth    time.Duration // 0: never
 	DPD       time.Duration // 0: off
 }
 
@@ -203,8 +204,10 @@ type ESP struct {
 	Proposals     []string // empty: the default proposals
 	Lifetime      time.Duration
 	LifetimeBytes uint64 // 0: no limit
-	ReplayWindow  int
-	Encapsulation Encapsulation
+	// LifetimePackets is that in packets; 0: no limit.
+	LifetimePackets int
+	ReplayWindow    int
+	Encapsulation   Encapsulation
 }
 
 // Encapsulation says when ESP is carried in UDP.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -87,6 +88,8 @@ var ikeKeys = section[IKE]{
 		proposal, proposalsAllowed, func(i *IKE) *[]string { return &i.Proposals }),
 	value(Key{Name: "lifetime", Doc: "The IKE SA is rekeyed before it is this old.", Default: "8h", Example: "4h"},
 		duration(10*time.Second, 30*24*time.Hour), func(i *IKE) *time.Duration { return &i.Lifetime }),
+	value(Key{Name: "reauth", Doc: "The peer is authenticated anew before its last authentication is this old; the old IKE SA goes when the new one carries everything.", Default: "off", Example: "1d"},
+		either("off", duration(10*time.Second, 30*24*time.Hour)), func(i *IKE) *time.Duration { return &i.Reauth }),
 	value(Key{Name: "dpd", Doc: "After this much silence the peer is asked whether it is alive (dead peer detection).", Default: "30s", Example: "10s"},
 		either("off", duration(time.Second, time.Hour)), func(i *IKE) *time.Duration { return &i.DPD }),
 }
@@ -99,6 +102,8 @@ var espKeys = section[ESP]{
 		duration(10*time.Second, 30*24*time.Hour), func(e *ESP) *time.Duration { return &e.Lifetime }),
 	value(Key{Name: "lifetime_bytes", Doc: "A Child SA is rekeyed before it has carried this much in one direction.", Default: "100GB", Example: "500GB"},
 		either("off", size(1e6)), func(e *ESP) *uint64 { return &e.LifetimeBytes }),
+	value(Key{Name: "lifetime_packets", Doc: "A Child SA is rekeyed before it has carried this many packets in one direction.", Default: "off", Example: "1000000000"},
+		either("off", whole[int](1000, math.MaxInt32, "a number of packets from 1000 to 2147483647")), func(e *ESP) *int { return &e.LifetimePackets }),
 	value(Key{Name: "replay_window", Doc: "How many packets late a packet may arrive.", Default: "8192", Example: "1024"},
 		replayWindow, func(e *ESP) *int { return &e.ReplayWindow }),
 	value(Key{Name: "encapsulation", Doc: "`auto` and `force` make the peer carry ESP in UDP, as if there were a NAT; `never` does without UDP, unless there is one.",

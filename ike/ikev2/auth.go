@@ -96,6 +96,8 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	s.establish(causeAuthenticated, 0)
+	s.proveBy(s.m.settings.Reauthentication)
+	s.heed(msg)
 	s.m.supersede(s, false, s.createdAt)
 	if s.state != established {
 		x.child.release(s.m)
@@ -212,6 +214,8 @@ func (s *ikeSA) serveAuth(msg *message) error {
 	s.lingerUntil = time.Time{}
 	s.m.makeRoom()
 	s.establish(causeAuthenticated, 0)
+	s.proveBy(settings.Reauthentication)
+	ps = append(ps, s.m.authLifetime()...)
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
 	choice, refused := s.chooseChild(msg, settings.Children, true)
 	if refused != nil {
@@ -223,7 +227,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 	c, payloads := s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
 	c.confirmedAt = time.Time{} // the peer reads nothing else before this answer
 	s.answer(wire.ExchangeIKEAuth, append(ps, payloads...))
-	s.activate(c)
+	s.carry(c)
 	s.announce(c)
 	return nil
 }

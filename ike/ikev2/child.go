@@ -73,6 +73,7 @@ type child struct {
 
 	rekeyAfter            time.Time // not before, after a failed try
 	confirmedAt           time.Time // before, the peer may not know of it
+	carryAt               time.Time // when to send on it (reauth.go); zero: not by time
 	expireAt              time.Time // zero: never
 	wantRekey, wantDelete bool
 }
@@ -100,6 +101,7 @@ type agreement struct {
 // is registered only.
 func (s *ikeSA) install(a *agreement) *child {
 	life := s.m.settings.ChildLifetime
+	hard := hardLifetime(life)
 	in, out := a.keys.EncryptionR, a.keys.EncryptionI
 	inMAC, outMAC := a.keys.IntegrityR, a.keys.IntegrityI
 	if !a.we {
@@ -111,7 +113,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
 		Local: s.local, Remote: s.remote, Bare: s.bare(),
-		Soft: life, Hard: hardLifetime(life),
+		Soft: s.m.softLifetime(life), Hard: hard,
 		EstablishedAt: s.m.now, Rekeys: a.rekeys,
 	}}
 	a.keys.Erase()
@@ -129,6 +131,17 @@ func (s *ikeSA) install(a *agreement) *child {
 	return c
 }
 
+// softLifetime is when to rekey: like the time, the amounts are less by a random
+// part, so that the two ends rarely rekey at once.
+func (m *Machine) softLifetime(l sa.Lifetime) sa.Lifetime {
+	for _, amount := range []*uint64{&l.Bytes, &l.Packets} {
+		if *amount > 0 {
+			*amount -= uint64(lifetimeJitter * m.random.fraction() * float64(*amount))
+		}
+	}
+	return l
+}
+
 // hardLifetime is a tenth later than the soft one.
 func hardLifetime(l sa.Lifetime) sa.Lifetime {
 	return sa.Lifetime{Time: l.Time + l.Time/10, Bytes: l.Bytes + l.Bytes/10, Packets: l.Packets + l.Packets/10}
@@ -141,7 +154,7 @@ func (s *ikeSA) announce(c *child) {
 
 // activate sends on c from now on.
 func (s *ikeSA) activate(c *child) {
-	c.outbound = outboundActive
+	c.outbound, c.carryAt = outboundActive, time.Time{}
 	s.m.do(sa.ActivateOutbound{Child: c.Child})
 }
 
@@ -198,13 +211,15 @@ func (s *ikeSA) removeChild(c *child, e ending) {
 	})
 }
 
-// removeChildren ends all Child SAs of the IKE SA.
-func (s *ikeSA) removeChildren(e ending) {
+// removeChildren ends all Child SAs of the IKE SA and gives their names.
+func (s *ikeSA) removeChildren(e ending) (names []string) {
 	for len(s.children) > 0 {
 		c := s.children[0]
+		names = append(names, c.Name)
 		c.outbound = outboundRegistered // nothing of this IKE SA takes over
 		s.removeChild(c, e)
 	}
+	return names
 }
 
 // uninstall takes a Child SA out of the data path and erases its keys.

@@ -244,7 +244,7 @@ func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
 		}
 	}
 	if v.old == nil {
-		s.activate(made) // there is nothing else to send on
+		s.carry(made)
 		return
 	}
 	if v.old.state == childInstalled {

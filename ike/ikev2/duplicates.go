@@ -29,6 +29,8 @@ func (m *Machine) supersede(s *ikeSA, initialContact bool, since time.Time) {
 	for _, o := range slices.Clone(m.sas) {
 		switch {
 		case o == s:
+		case o == s.reauthenticates:
+			o.lesser = true // reauth.go ends it
 		case o.state == nascent || o.state == initSent || o.state == initAnswered:
 			// Ours is not known to the peer as more than a half-open one.
 			o.drop(causeFailed, ending{})
@@ -76,11 +78,7 @@ func (s *ikeSA) endDuplicate() {
 			return
 		}
 		s.replaced, s.wantDelete = true, true
-		for _, c := range o.children {
-			if c.outbound == outboundActive {
-				o.activate(c) // before those of s go
-			}
-		}
+		o.takeOver()
 		return
 	}
 	s.lesser = false

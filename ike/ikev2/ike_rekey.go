@@ -189,6 +189,12 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	}
 	n.children = append(n.children, s.children...)
 	n.orphans = append(n.orphans, s.orphans...)
+	n.reauthAt, n.unprovenAt, n.wantReauth = s.reauthAt, s.unprovenAt, s.wantReauth
+	s.reauthAt, s.unprovenAt, s.wantReauth = time.Time{}, time.Time{}, false
+	n.reauthenticates, s.reauthenticates = s.reauthenticates, nil
+	if heir := s.m.successorOf(s); heir != nil {
+		heir.reauthenticates = n
+	}
 	s.children, s.orphans = nil, nil
 	s.turn(causeReplaced)
 	s.replaced = true

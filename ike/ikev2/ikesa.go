@@ -60,9 +60,11 @@ type ikeSA struct {
 	rekeyAt       time.Time // zero: never
 	expireAt      time.Time // zero: never
 	lingerUntil   time.Time // end of adopted, superseded, lingering
+	reauthAt      time.Time // when to authenticate the peer anew; zero: never
+	unprovenAt    time.Time // when its last authentication counts no more
 
-	wantRekey, wantDelete, wantCheck bool
-	rekeyAfter                       time.Time // not before, after a failed try
+	wantRekey, wantDelete, wantCheck, wantReauth bool
+	rekeyAfter                                   time.Time // not before, after a failed try
 
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.
@@ -70,6 +72,9 @@ type ikeSA struct {
 	// rival is the IKE SA with which the peer replaces this one while we do the
 	// same, or nil (ike_rekey.go).
 	rival *ikeRival
+	// reauthenticates is the IKE SA whose place this one is to take, or nil
+	// (reauth.go).
+	reauthenticates *ikeSA
 	// duplicateAt is when to end this IKE SA as the lesser of two, unless the
 	// other is gone by then (duplicates.go).
 	duplicateAt time.Time
@@ -185,9 +190,13 @@ func (s *ikeSA) drop(c cause, e ending) {
 	}
 	s.unreserve()
 	s.dropRival()
+	s.reauthFailed()
 	e.replaced = e.replaced || s.replaced || s.lesser && s.m.current() != nil && s.m.current() != s
-	s.removeChildren(e)
+	names := s.removeChildren(e)
 	s.turn(c)
+	for _, name := range names {
+		s.m.promote(name) // where another IKE SA has one that waits
+	}
 	switch {
 	case s.proven:
 		if e.failure != nil {

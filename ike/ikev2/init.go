@@ -55,19 +55,20 @@ func (m *Machine) up(ev sa.Up) {
 	m.connect(ev.Local, ev.Remote)
 }
 
-// connect makes an IKE SA as the initiator.
-func (m *Machine) connect(local, remote netip.AddrPort) {
+// connect makes an IKE SA as the initiator, or gives nil.
+func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 	groups := transform.Groups(m.settings.IKEProposals)
 	if len(groups) == 0 {
 		m.fail(remote, &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no IKE proposal has a Diffie-Hellman group",
 			Hint: "add one, such as ecp256 or modp2048, to ike.proposals"})
-		return
+		return nil
 	}
 	s := m.add(&ikeSA{association: association{
 		initiator: true, local: local, remote: remote, spiI: m.random.spi(), nonceI: m.random.nonce(),
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
 	s.shareKey(&initExchange{group: groups[0]})
+	return s
 }
 
 // shareKey makes the key share of the exchange and then sends it.

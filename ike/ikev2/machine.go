@@ -178,6 +178,9 @@ func (m *Machine) rekey(ev sa.Rekey) {
 		if s.state != established {
 			continue
 		}
+		if ev.Reauthenticate && !m.settings.RespondOnly {
+			s.wantReauth = true
+		}
 		if ev.IKE {
 			s.wantRekey, s.rekeyAfter = true, time.Time{}
 		}

@@ -31,6 +31,7 @@ const (
 // while a request of the peer waits for work: what it asks for would change
 // under it.
 func (m *Machine) proceed() {
+	m.reauthenticated()
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
 		if s.current == nil && !s.window.working && s.contest() == nil && s.state >= established && s.state < deleting {
@@ -51,6 +52,8 @@ func (s *ikeSA) proceed() {
 	case s.createMissingChild():
 	case s.wantRekey && !s.m.now.Before(s.rekeyAfter):
 		s.rekeyIKE()
+	case s.wantReauth:
+		s.reauthenticate()
 	case s.wantCheck:
 		s.check()
 	}
@@ -84,7 +87,7 @@ func (s *ikeSA) createMissingChild() bool {
 // missing reports whether no Child SA of a name is there.
 func (m *Machine) missing(name string) bool {
 	for _, s := range m.sas {
-		if slices.ContainsFunc(s.children, func(c *child) bool { return c.Name == name && !c.wantDelete }) {
+		if !s.leaving() && slices.ContainsFunc(s.children, func(c *child) bool { return c.Name == name && !c.wantDelete }) {
 			return false
 		}
 	}

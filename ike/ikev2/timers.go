@@ -40,8 +40,10 @@ func (s *ikeSA) deadlines(d *deadline) {
 		return
 	}
 	d.by(s.expireAt)
+	d.by(s.unprovenAt)
 	for _, c := range s.children {
 		d.by(c.expireAt)
+		d.by(c.carryAt)
 	}
 	if s.current != nil || s.window.working || s.contest() != nil {
 		return // the next exchange waits for that
@@ -55,6 +57,7 @@ func (s *ikeSA) deadlines(d *deadline) {
 	} else {
 		d.by(s.rekeyAt)
 	}
+	d.by(s.reauthAt)
 	for _, c := range s.children {
 		c.deadlines(d)
 	}
@@ -127,8 +130,19 @@ func (s *ikeSA) runTimers() {
 	if s.m.due(s.rekeyAt) || s.window.nextID >= lastMessageID || s.window.expectID >= lastMessageID {
 		s.wantRekey, s.rekeyAt = true, time.Time{}
 	}
+	if s.m.due(s.unprovenAt) {
+		s.unprovenAt = time.Time{}
+		s.unproven()
+		return
+	}
+	if s.m.due(s.reauthAt) && s.state == established {
+		s.wantReauth, s.reauthAt = true, time.Time{}
+	}
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
+		if s.m.due(c.carryAt) {
+			s.activate(c)
+		}
 		if s.m.due(c.expireAt) {
 			if t := s.unconfirmed(c); c.state == childRekeyed && s.m.now.Before(t) {
 				c.expireAt = t

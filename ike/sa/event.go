@@ -54,8 +54,9 @@ type Up struct{ Local, Remote netip.AddrPort }
 // Down deletes every SA of the machine at the peer.
 type Down struct{}
 
-// Rekey replaces SAs at once.
-type Rekey struct{ IKE, Children bool }
+// Rekey replaces SAs at once. Reauthenticate makes an IKE SA from scratch, with
+// Child SAs of its own, before the old one goes.
+type Rekey struct{ IKE, Children, Reauthenticate bool }
 
 // Adopt gives the machine a half-open IKE SA which a peer started: the Half of
 // a Handover for this machine's connection.

@@ -41,7 +41,10 @@ type Settings struct {
 	Children []ChildSettings
 
 	IKELifetime time.Duration // rekeyed before this age; 0: never
-	DPD         time.Duration // liveness check after this much silence; 0: off
+	// Reauthentication is the age by which the peer is authenticated anew, with
+	// a new IKE SA and before the old one goes; 0: never.
+	Reauthentication time.Duration
+	DPD              time.Duration // liveness check after this much silence; 0: off
 
 	ChildLifetime Lifetime
 

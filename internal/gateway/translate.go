@@ -80,7 +80,9 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		Children:       childrenOf(c),
 		IKELifetime:    c.IKE.Lifetime,
 		DPD:            c.IKE.DPD,
-		ChildLifetime:  sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes},
+
+		Reauthentication: c.IKE.Reauth,
+		ChildLifetime:    sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes, Packets: uint64(c.ESP.LifetimePackets)},
 
 		// ESP is in UDP wherever the peer can. A peer whose kernel does ESP answers
 		// in UDP only where it sees a NAT, so one is claimed.

@@ -172,8 +172,8 @@ func (p *play) host(command, name, what string) error {
 		h.Up()
 	case "down":
 		h.Step(sa.Down{})
-	case "rekey": // rekey a child|ike
-		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child"})
+	case "rekey": // rekey a child|ike|auth
+		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child", Reauthenticate: what == "auth"})
 	case "traffic": // ESP arrived at the host
 		h.Step(sa.InboundTraffic{})
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
@@ -210,6 +210,10 @@ func (p *play) host(command, name, what string) error {
 
 func (p *play) network(what, which string) error {
 	w := p.world
+	if which == "all" && what == "drop" {
+		w.Network = nil
+		return nil
+	}
 	if which == "all" {
 		w.DeliverAll()
 		return nil
@@ -288,6 +292,10 @@ func (p *play) set(words []string) error {
 		return parse(&s.DPD, value)
 	case "ikelife":
 		return parse(&s.IKELifetime, value)
+	case "reauth":
+		return parse(&s.Reauthentication, value)
+	case "mode":
+		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
 	case "force":

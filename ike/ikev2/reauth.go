@@ -1,0 +1,164 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// Reauthentication, make before break (RFC 7296 §2.8.3): a rekey proves that the
+// peer still has the keys, not that it may still be here. So the peer is
+// authenticated anew, in an IKE SA made from scratch with Child SAs of its own,
+// and the old IKE SA is deleted once the new one carries all that the old did.
+// A rekey in between inherits the time.
+//
+// Whoever may start does it. An end that only responds tells the peer when with
+// AUTH_LIFETIME (RFC 4478), and closes an IKE SA whose peer does not come.
+
+// proveBy plans the reauthentication of an IKE SA that was just authenticated.
+func (s *ikeSA) proveBy(life time.Duration) {
+	if life <= 0 {
+		return
+	}
+	s.unprovenAt = s.m.now.Add(life + life/10)
+	if !s.m.settings.RespondOnly {
+		s.reauthAt = s.m.later(life, lifetimeJitter)
+	}
+}
+
+// heed takes the peer's AUTH_LIFETIME on, where it is the shorter (RFC 4478 §3).
+func (s *ikeSA) heed(msg *message) {
+	n := msg.notify(wire.NotifyAuthLifetime)
+	if n == nil || len(n.Data) != 4 || s.m.settings.RespondOnly {
+		return
+	}
+	life := time.Duration(binary.BigEndian.Uint32(n.Data)) * time.Second
+	if life < minAuthLifetime {
+		life = minAuthLifetime
+	}
+	if at := s.m.later(life, lifetimeJitter); s.reauthAt.IsZero() || at.Before(s.reauthAt) {
+		s.reauthAt = at
+	}
+}
+
+// minAuthLifetime bounds how often a peer can make us start anew.
+const minAuthLifetime = 10 * time.Second
+
+// authLifetime is what a peer is told that is to start, or nil.
+func (m *Machine) authLifetime() []wire.Payload {
+	life := m.settings.Reauthentication
+	if life <= 0 || !m.settings.RespondOnly {
+		return nil
+	}
+	seconds := uint32(min(life/time.Second, 1<<32-1))
+	return []wire.Payload{notify(wire.NotifyAuthLifetime, binary.BigEndian.AppendUint32(nil, seconds))}
+}
+
+// reauthenticate starts the IKE SA that is to take the place of s.
+func (s *ikeSA) reauthenticate() {
+	s.wantReauth, s.reauthAt = false, time.Time{}
+	if s.m.successorOf(s) != nil {
+		return // under way
+	}
+	n := s.m.connect(s.local, s.remote)
+	if n == nil {
+		s.reauthAt = s.m.later(rekeyWait, waitJitter)
+		return
+	}
+	n.reauthenticates = s
+}
+
+// successorOf is the IKE SA that reauthenticates s, or nil.
+func (m *Machine) successorOf(s *ikeSA) *ikeSA {
+	if i := slices.IndexFunc(m.sas, func(n *ikeSA) bool { return n.reauthenticates == s && n.state < deleting }); i >= 0 {
+		return m.sas[i]
+	}
+	return nil
+}
+
+// leaving reports whether s was reauthenticated: its Child SAs count no more.
+func (s *ikeSA) leaving() bool {
+	n := s.m.successorOf(s)
+	return n != nil && n.proven
+}
+
+// reauthenticated ends the IKE SAs whose place is taken.
+func (m *Machine) reauthenticated() {
+	for _, n := range m.sas {
+		old := n.reauthenticates
+		switch {
+		case old == nil || n.state != established && n.state != rekeying:
+		case old.state >= deleting || old.wantDelete:
+			n.reauthenticates = nil
+		case n.covers(old):
+			old.replaced, old.wantDelete = true, true
+			n.reauthenticates = nil
+			n.takeOver()
+		}
+	}
+}
+
+// takeOver sends on the Child SAs of s from now on, before those of another IKE
+// SA go.
+func (s *ikeSA) takeOver() {
+	for _, c := range s.children {
+		if c.outbound == outboundActive {
+			s.activate(c)
+		}
+	}
+}
+
+// reauthFailed plans another try of an IKE SA that could not be reauthenticated:
+// the old one goes on meanwhile.
+func (s *ikeSA) reauthFailed() {
+	old := s.reauthenticates
+	s.reauthenticates = nil
+	switch {
+	case old == nil || old.state >= deleting || old.wantDelete:
+	case s.replaced:
+		old.duplicateAt = s.m.now.Add(duplicateForeign) // the peer reauthenticates, too
+	default:
+		old.lesser = false
+		old.reauthAt = s.m.later(rekeyWait, waitJitter)
+	}
+}
+
+// unproven ends an IKE SA whose peer was not authenticated anew in time.
+func (s *ikeSA) unproven() {
+	f := &sa.Failure{
+		Reason:  sa.ReasonLifetime,
+		Message: "the peer was not authenticated anew in time",
+		Hint:    "let the peer reauthenticate sooner than ike.reauth of this side, or see why its attempts fail",
+	}
+	s.m.fail(s.remote, f)
+	s.removeChildren(ending{failure: f})
+	s.wantDelete = true
+}
+
+// carry moves outbound to a Child SA that the peer asked for in a new exchange.
+// Where another of the name is sent on, the peer may not have our answer yet: it
+// receives once it asks for something else, or after a while.
+func (s *ikeSA) carry(c *child) {
+	if !s.m.sends(c.Name) {
+		s.activate(c)
+		return
+	}
+	c.carryAt = s.m.now.Add(carryWait)
+}
+
+// carryWait is what the answer that makes a Child SA may take to the peer,
+// before we send on it in place of an older one.
+const carryWait = 2 * time.Second
+
+// sends reports whether a Child SA of a name is sent on.
+func (m *Machine) sends(name string) bool {
+	for _, s := range m.sas {
+		if find(s.children, func(c *child) bool { return c.Name == name && c.outbound == outboundActive }) != nil {
+			return true
+		}
+	}
+	return false
+}
