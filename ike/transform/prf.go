@@ -50,3 +50,13 @@ func (p *PRF) Sum(dst, key []byte, data ...[]byte) []byte {
 	}
 	return mac.Sum(dst)
 }
+
+// Hash appends the digest of data with the hash that the PRF is made of, as
+// IKEv1 negotiates one algorithm for both (RFC 2409 §4).
+func (p *PRF) Hash(dst []byte, data ...[]byte) []byte {
+	h := p.hash()
+	for _, d := range data {
+		h.Write(d)
+	}
+	return h.Sum(dst)
+}

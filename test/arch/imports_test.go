@@ -17,6 +17,7 @@ type arrows struct {
 var arrowsOf = map[string]arrows{
 	"config":           {nil, "a leaf: a configuration is read and checked without anything that acts on it"},
 	"ike/wire":         {nil, "runs on strangers' bytes: whatever it imported, a stranger could reach"},
+	"ike/sansio":       {[]string{"ike/sa", "ike/keymat", "ike/transform"}, "what both machines stand on; knows no message"},
 	"ike/ikev1/isakmp": {nil, "runs on strangers' bytes, as ike/wire does, and shares nothing with it: no payload of one version is read as the other's"},
 	"ike/cookie":       {[]string{"ike/wire", "ike/keymat"}, "with wire, the only code before authentication"},
 	"esp/selector":     {nil, "the vocabulary of both halves"},

@@ -1,0 +1,111 @@
+package sansio
+
+import (
+	"crypto/sha3"
+	"fmt"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// Desk is where work that runs elsewhere waits for its result.
+type Desk struct {
+	last sa.Ticket
+	open map[sa.Ticket]pending
+}
+
+// pending is what a result leads to. A ticket whose owner is gone is dropped,
+// and its result ignored.
+type pending struct {
+	owner any
+	then  func(any)
+}
+
+// Start gives the job a ticket. then is called with the result, unless the
+// owner's tickets are cancelled before.
+func (d *Desk) Start(owner any, job sa.Job, then func(result any)) sa.StartWork {
+	if d.open == nil {
+		d.open = map[sa.Ticket]pending{}
+	}
+	d.last++
+	d.open[d.last] = pending{owner, then}
+	return sa.StartWork{Ticket: d.last, Job: job}
+}
+
+// Finish leads a result to whom it is for; it ignores stale tickets.
+func (d *Desk) Finish(ev sa.WorkDone) {
+	p, ok := d.open[ev.Ticket]
+	if !ok {
+		return
+	}
+	delete(d.open, ev.Ticket)
+	p.then(ev.Result)
+}
+
+// Cancel makes the tickets of owner stale.
+func (d *Desk) Cancel(owner any) {
+	for t, p := range d.open {
+		if p.owner == owner {
+			delete(d.open, t)
+		}
+	}
+}
+
+// KeyExchange is the Diffie-Hellman work of one side of one exchange: make a
+// private key where there is none yet, and the shared secret where the peer's
+// share is known. It implements sa.Job.
+type KeyExchange struct {
+	Group   uint16
+	Seed    []byte               // for the private key
+	Private transform.PrivateKey // made by an earlier job
+	Peer    []byte               // the peer's share, nil while unknown
+}
+
+// KeyExchanged is the result of KeyExchange.
+type KeyExchanged struct {
+	Private transform.PrivateKey
+	Public  []byte
+	Shared  []byte // nil without the peer's share
+	Err     error
+}
+
+// Exchanged reads the result of a KeyExchange; of work that ended without one
+// it makes an error.
+func Exchanged(result any) KeyExchanged {
+	r, ok := result.(KeyExchanged)
+	if !ok {
+		r = KeyExchanged{Err: fmt.Errorf("the work ended without a result: %v", result)}
+	}
+	return r
+}
+
+// Run implements sa.Job.
+func (j *KeyExchange) Run() any {
+	r := KeyExchanged{Private: j.Private}
+	if r.Private == nil {
+		group, err := transform.NewGroup(j.Group)
+		if err != nil {
+			return KeyExchanged{Err: err}
+		}
+		if r.Private, r.Err = group.Generate(expand(j.Seed)); r.Err != nil {
+			return KeyExchanged{Err: fmt.Errorf("making a key share: %w", r.Err)}
+		}
+		keymat.Erase(j.Seed)
+	}
+	r.Public = r.Private.Public()
+	if j.Peer != nil {
+		if r.Shared, r.Err = r.Private.Shared(j.Peer); r.Err != nil {
+			r.Err = fmt.Errorf("the peer's key share: %w", r.Err)
+		}
+	}
+	return r
+}
+
+// expand makes of a seed as many octets as a key generation wants, so that the
+// generation may run elsewhere and still be determined by the source.
+func expand(seed []byte) *sha3.SHAKE {
+	h := sha3.NewSHAKE256()
+	h.Write(seed)
+	return h
+}
