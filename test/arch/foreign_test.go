@@ -17,7 +17,7 @@ var confined = []struct {
 	{[]string{"go.uber.org/zap", "github.com/prometheus"}, []string{"cmd", "internal"}, "the core tells what happened by typed reports", true},
 	{[]string{"math/rand"}, nil, "math/rand/v2 replaces it", true},
 	{[]string{"crypto/md5", "crypto/rc4", "crypto/dsa", "crypto/des"}, nil, "no longer safe", true},
-	{[]string{"crypto/sha1"}, []string{"esp", "ike/transform", "ike/ikev2"}, "only for transforms that name it, and for NAT detection", false},
+	{[]string{"crypto/sha1"}, []string{"esp", "ike/transform", "ike/ikev2", "ike/auth"}, "only for transforms that name it, for NAT detection, and for key hashes in CERTREQ", false},
 	{[]string{"log", "log/slog"}, []string{"internal/gateway", "config", "ike/auth"}, "one place logs; the others only redact secrets for it", false},
 	{[]string{"net/http"}, []string{"internal/control", "cmd", "test"}, "one server, on the control socket", false},
 	{[]string{"net/http/pprof", "expvar"}, nil, "they open themselves to whoever reaches the server", true},

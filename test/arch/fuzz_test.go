@@ -28,6 +28,12 @@ var fuzzedBy = map[string]string{
 	"ike/wire.ParseHeader":           "FuzzMessage",
 	"ike/wire.ParseMessage":          "FuzzMessage",
 	"ike/wire.ParsePayloads":         "FuzzPayloads",
+	"ike/auth.ParseAlgorithm":        "FuzzParseAlgorithm",
+	"ike/auth.ParseCertificate":      "FuzzParseCertificate",
+	"ike/auth.ParseCertificates":     "FuzzParseCertificate",
+	"ike/auth.ParseHashAlgorithms":   "FuzzParseHashAlgorithms",
+	"ike/auth.ParsePublicKey":        "FuzzParsePublicKey",
+	"ike/auth.ParseScheme":           "FuzzParseScheme",
 }
 
 // notParsers open a thing of the kernel's instead of reading bytes.
