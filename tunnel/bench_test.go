@@ -60,7 +60,8 @@ func (s *sink) Write(bufs [][]byte, offset int) (int, error) {
 	return 0, nil
 }
 
-func (s *sink) Receivers() []Receiver                   { return nil }
+func (s *sink) Receivers(int) []Receiver                { return nil }
+func (s *sink) Control() []Receiver                     { return nil }
 func (s *sink) NewSender() Sender                       { return s }
 func (s *sink) SendKeepalive(_, _ netip.AddrPort) error { return nil }
 func (s *sink) PathMTU(_, _ netip.Addr) (int, error)    { return 0, nil }
@@ -120,7 +121,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	if err := tunnel.ActivateOutbound("peer", out, policy, spi, at, at); err != nil {
 		t.Fatal(err)
 	}
-	return &stage{Tunnel: tunnel, sink: s, out: newOutboundWorker(tunnel, 0), in: newInboundWorker(tunnel, nil, 0)}
+	return &stage{Tunnel: tunnel, sink: s, out: newOutboundWorker(tunnel, 0), in: newInboundWorker(tunnel, 0)}
 }
 
 // anywhere is an outer address that nothing is sent to.
@@ -133,7 +134,10 @@ func (s *stage) load(packets ...[]byte) *stage {
 }
 
 // carry takes what is loaded to the sockets.
-func (s *stage) carry() error { return s.out.source.carry(s.out) }
+func (s *stage) carry() error {
+	_, err := s.out.source.carry(s.out, true)
+	return err
+}
 
 // superpacket is what the device makes of one TSO superpacket.
 func superpacket(t testing.TB, n int) [][]byte {

@@ -11,8 +11,9 @@
 // and does not decrement the inner TTL: that is done by the kernel that
 // forwards to and from the TUN device (RFC 4301 §5.1.2.1).
 //
-// Concurrency: two goroutines per TUN queue run to completion, one for each
-// direction. What they read is immutable and swapped whole behind atomic
+// Concurrency: one goroutine per TUN queue runs both directions to completion,
+// or one per direction where the device cannot be waited for together with
+// sockets. What they read is immutable and swapped whole behind atomic
 // pointers; the control methods of Tunnel may be called from any goroutine and
 // are serialised by one mutex that no worker takes. A worker allocates nothing
 // and blocks on nothing but its own device or socket.

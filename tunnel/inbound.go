@@ -21,13 +21,12 @@ const (
 	openBatch = 64
 )
 
-// inboundWorker carries what arrives on one socket to the TUN device. It
-// belongs to one goroutine.
+// inboundWorker carries what arrives on sockets to the TUN device. It belongs to
+// one goroutine.
 type inboundWorker struct {
-	t        *Tunnel
-	receiver Receiver
-	batch    *udp.Batch
-	scratch  *esp.Scratch
+	t       *Tunnel
+	batch   *udp.Batch
+	scratch *esp.Scratch
 
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
@@ -43,33 +42,45 @@ type inboundWorker struct {
 	out deliverer
 }
 
-// newInboundWorker makes the worker of receiver r, which writes to the queue of
-// that number, modulo how many there are.
-func newInboundWorker(t *Tunnel, r Receiver, queue int) *inboundWorker {
+// newInboundWorker makes one that writes to the queue of that number, modulo
+// how many there are.
+func newInboundWorker(t *Tunnel, queue int) *inboundWorker {
 	return &inboundWorker{
-		t:        t,
-		receiver: r,
-		batch:    udp.NewBatch(receiveMessages),
-		scratch:  esp.NewScratch(),
-		sealed:   make([]esp.Packet, 0, openBatch),
-		out:      newDeliverer(t, queue),
+		t:       t,
+		batch:   udp.NewBatch(receiveMessages),
+		scratch: esp.NewScratch(),
+		sealed:  make([]esp.Packet, 0, openBatch),
+		out:     newDeliverer(t, queue),
 	}
 }
 
-// run carries batches until the socket is closed.
-func (w *inboundWorker) run() error {
+// run carries what arrives on one socket until it is closed.
+func (w *inboundWorker) run(r Receiver) error {
 	for {
-		n, err := w.receiver.Receive(w.batch)
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			return fmt.Errorf("tunnel: cannot receive from the socket: %w", err)
-		}
-		if err := w.carry(w.batch.Messages[:n]); err != nil {
+		if _, err := w.take(r, true); err != nil {
 			return err
 		}
 	}
+}
+
+// take carries one batch from the socket and tells whether there was one. Its
+// error is final.
+func (w *inboundWorker) take(r Receiver, wait bool) (some bool, err error) {
+	n := 0
+	if wait {
+		n, err = r.Receive(w.batch)
+	} else {
+		n, err = r.TryReceive(w.batch)
+	}
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return false, err
+	case err != nil:
+		return false, fmt.Errorf("tunnel: cannot receive from the socket: %w", err)
+	case n == 0:
+		return false, nil
+	}
+	return true, w.carry(w.batch.Messages[:n])
 }
 
 // carry takes messages through to the device.

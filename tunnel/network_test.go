@@ -50,9 +50,17 @@ func newWires() (a, b *wire) {
 	return a, b
 }
 
-func (w *wire) Receivers() []Receiver { return []Receiver{w} }
-func (w *wire) NewSender() Sender     { return w }
-func (w *wire) Close() error          { w.once.Do(func() { close(w.closed) }); return nil }
+func (w *wire) Control() []Receiver { return nil }
+func (w *wire) NewSender() Sender   { return w }
+func (w *wire) Close() error        { w.once.Do(func() { close(w.closed) }); return nil }
+
+// Receivers gives everything to the first worker.
+func (w *wire) Receivers(worker int) []Receiver {
+	if worker > 0 {
+		return nil
+	}
+	return []Receiver{w}
+}
 
 func (w *wire) PathMTU(_, _ netip.Addr) (int, error) {
 	w.mu.Lock()
@@ -75,18 +83,29 @@ func (w *wire) Receive(b *udp.Batch) (int, error) {
 	case <-w.closed:
 		return 0, net.ErrClosed
 	}
-	n := 1
-	for n < len(b.Messages) {
+	return 1 + w.drain(b.Messages[1:]), nil
+}
+
+func (w *wire) TryReceive(b *udp.Batch) (int, error) {
+	select {
+	case <-w.closed:
+		return 0, net.ErrClosed
+	default:
+		return w.drain(b.Messages), nil
+	}
+}
+
+func (w *wire) drain(messages []udp.Message) (n int) {
+	for n < len(messages) {
 		select {
 		case m := <-w.inbox:
-			b.Messages[n] = m
+			messages[n] = m
 			n++
-			continue
 		default:
+			return n
 		}
-		break
 	}
-	return n, nil
+	return n
 }
 
 func (w *wire) arrive(m udp.Message) {

@@ -39,9 +39,9 @@ type outboundWorker struct {
 
 // source is where packets come from. It belongs to one worker.
 type source interface {
-	// carry waits for packets and takes them through to the sockets. Its error
-	// is final.
-	carry(w *outboundWorker) error
+	// carry takes packets through to the sockets, and tells whether there were
+	// any; with wait it waits for some. Its error is final.
+	carry(w *outboundWorker, wait bool) (some bool, err error)
 	// write gives one packet back to the kernel: b[HeaderRoom:].
 	write(b []byte)
 }
@@ -79,7 +79,7 @@ func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 // run carries packets until the device or the sockets are closed.
 func (w *outboundWorker) run() error {
 	for {
-		if err := w.source.carry(w); err != nil {
+		if _, err := w.source.carry(w, true); err != nil {
 			return err
 		}
 	}

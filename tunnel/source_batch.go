@@ -27,16 +27,17 @@ func newBatchSource(device tun.BatchDevice) *batchSource {
 	return s
 }
 
-func (s *batchSource) carry(w *outboundWorker) error {
+// carry implements source; such a device always waits.
+func (s *batchSource) carry(w *outboundWorker, _ bool) (some bool, err error) {
 	n, err := s.device.Read(s.bufs, s.sizes, tun.HeaderRoom)
 	if err != nil {
-		return readError(err)
+		return false, readError(err)
 	}
 	w.begin()
 	for i := range n {
 		w.one(s.bufs[i][tun.HeaderRoom : tun.HeaderRoom+s.sizes[i]])
 	}
-	return w.end()
+	return n > 0, w.end()
 }
 
 // write implements source. An error concerns this one packet, which its

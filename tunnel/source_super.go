@@ -26,10 +26,22 @@ func newSuperSource(device tun.SuperDevice, queue int) *superSource {
 	}
 }
 
-func (s *superSource) carry(w *outboundWorker) error {
-	n, o, err := s.reader.Read(s.arena[:tun.MaxPacket], true)
+// Descriptor implements pollable, if the reader does.
+func (s *superSource) Descriptor() int {
+	if p, ok := s.reader.(pollable); ok {
+		return p.Descriptor()
+	}
+	return -1
+}
+
+// carry implements source.
+func (s *superSource) carry(w *outboundWorker, wait bool) (some bool, err error) {
+	n, o, err := s.reader.Read(s.arena[:tun.MaxPacket], wait)
 	if err != nil {
-		return readError(err)
+		return false, readError(err)
+	}
+	if n == 0 {
+		return false, nil
 	}
 	w.begin()
 	at := 0
@@ -44,7 +56,7 @@ func (s *superSource) carry(w *outboundWorker) error {
 			break // the next call meets it again
 		}
 	}
-	return w.end()
+	return true, w.end()
 }
 
 // write implements source. An error concerns this one packet, which its

@@ -9,8 +9,12 @@ import (
 // Transport is what the data path needs of the outer side. UDP makes one of
 // the real sockets.
 type Transport interface {
-	// Receivers returns the sockets; each is read by one goroutine.
-	Receivers() []Receiver
+	// Receivers returns the sockets of a worker, of which 0 is the first; each is
+	// read by one goroutine.
+	Receivers(worker int) []Receiver
+	// Control returns the sockets of no worker. They are for IKE, but ESP may
+	// come there, too.
+	Control() []Receiver
 	// NewSender makes a Sender for one goroutine.
 	NewSender() Sender
 	// SendKeepalive sends the one-byte NAT keepalive (RFC 3948 §2.3).
@@ -24,6 +28,7 @@ type Transport interface {
 // Receiver reads one socket, as udp.Receiver does.
 type Receiver interface {
 	Receive(b *udp.Batch) (n int, err error)
+	TryReceive(b *udp.Batch) (n int, err error)
 }
 
 // Sender sends runs, as udp.Sender does.
@@ -38,10 +43,12 @@ type sockets struct{ *udp.Conns }
 
 func (s sockets) NewSender() Sender { return s.Conns.NewSender() }
 
-func (s sockets) Receivers() []Receiver {
-	conns := s.Conns.Receivers()
-	out := make([]Receiver, len(conns))
-	for i, r := range conns {
+func (s sockets) Receivers(worker int) []Receiver { return receivers(s.WorkerReceivers(worker)) }
+func (s sockets) Control() []Receiver             { return receivers(s.ControlReceivers()) }
+
+func receivers(of []*udp.Receiver) []Receiver {
+	out := make([]Receiver, len(of))
+	for i, r := range of {
 		out[i] = r
 	}
 	return out

@@ -106,25 +106,23 @@ func (t *Tunnel) now() time.Duration { return time.Since(t.start) + 1 }
 // both from the start and closes them before it returns. The error is nil when
 // ctx ended it.
 func (t *Tunnel) Run(ctx context.Context) error {
+	crew, err := t.newCrew()
+	if err != nil {
+		return errors.Join(err, t.cfg.Device.Close(), t.cfg.Transport.Close())
+	}
+	defer crew.close()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		<-running.Done()
-		return errors.Join(t.cfg.Device.Close(), t.cfg.Transport.Close())
+		err := errors.Join(t.cfg.Device.Close(), t.cfg.Transport.Close())
+		crew.wake()
+		return err
 	})
 	group.Go(func() error { return t.sendKeepalives(running) })
-	workers := t.cfg.Device.Queues()
-	if t.cfg.Workers > 0 {
-		workers = min(workers, t.cfg.Workers)
+	for _, run := range crew.runs {
+		group.Go(onThread(run))
 	}
-	for queue := range workers {
-		w := newOutboundWorker(t, queue)
-		group.Go(onThread(w.run))
-	}
-	for i, r := range t.cfg.Transport.Receivers() {
-		w := newInboundWorker(t, r, i)
-		group.Go(onThread(w.run))
-	}
-	err := group.Wait()
+	err = group.Wait()
 	if ctx.Err() != nil && closed(err) {
 		return nil
 	}

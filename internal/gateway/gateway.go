@@ -125,7 +125,7 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.device, err = tun.Open(deviceConfig(cfg, g.mtu, g.workers)); err != nil {
 		return err
 	}
-	spareProcessors(g.device.Queues() + len(g.conns.Receivers()))
+	spareProcessors(g.device.Queues() + len(g.conns.ControlReceivers()))
 	return g.openTunnel(cfg, outerMTU)
 }
 

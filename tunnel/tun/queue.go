@@ -92,6 +92,10 @@ func (r *reader) Read(b []byte, wait bool) (n int, o Offload, err error) {
 	}
 }
 
+// Descriptor is what can be polled for something to read. Whoever does is to be
+// woken by other means when the device is closed.
+func (r *reader) Descriptor() int { return r.q.fd }
+
 // wait returns when there may be something to read, or the end to notice.
 func (r *reader) wait() {
 	r.poll[0].Revents, r.poll[1].Revents = 0, 0

@@ -12,14 +12,27 @@ import (
 // keepalive is the NAT keepalive of RFC 3948 §2.3.
 var keepalive = []byte{0xff}
 
-// Receivers returns one Receiver per socket. Every one of them wants a
-// goroutine that reads it.
+// Receivers returns one Receiver per socket. Every one of them wants to be
+// read.
 func (c *Conns) Receivers() []*Receiver {
-	receivers := make([]*Receiver, len(c.sockets))
-	for i, s := range c.sockets {
-		receivers[i] = &Receiver{socket: s}
+	return c.receivers(func(*socket) bool { return true })
+}
+
+// WorkerReceivers are those that data worker n is to read: 0 is the first.
+func (c *Conns) WorkerReceivers(n int) []*Receiver {
+	return c.receivers(func(s *socket) bool { return s.worker == n })
+}
+
+// ControlReceivers are those of no worker: IKE comes there.
+func (c *Conns) ControlReceivers() []*Receiver { return c.WorkerReceivers(noWorker) }
+
+func (c *Conns) receivers(want func(*socket) bool) (list []*Receiver) {
+	for _, s := range c.sockets {
+		if want(s) {
+			list = append(list, &Receiver{socket: s})
+		}
 	}
-	return receivers
+	return list
 }
 
 // SendIKE sends one IKE message, behind the non-ESP marker when local is on

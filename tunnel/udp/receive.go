@@ -121,6 +121,10 @@ func (r *Receiver) TryReceive(b *Batch) (n int, err error) {
 	return r.receive(b, false)
 }
 
+// Descriptor is what can be polled for something to receive. Whoever does is to
+// be woken by other means when the sockets are closed.
+func (r *Receiver) Descriptor() int { return r.socket.fd }
+
 // SetTimeout bounds how long a later Receive waits; zero means for ever.
 func (r *Receiver) SetTimeout(d time.Duration) error {
 	return r.socket.setTimeout(d)

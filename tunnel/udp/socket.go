@@ -22,6 +22,9 @@ const (
 	sendPatience = 100 * time.Millisecond
 )
 
+// noWorker is the worker of sockets that carry IKE.
+const noWorker = -1
+
 // mmsghdr is struct mmsghdr of recvmmsg(2).
 type mmsghdr struct {
 	unix.Msghdr
@@ -42,6 +45,7 @@ type socket struct {
 	wildcard bool // bound to the unspecified address
 	nat      bool // on the NAT port
 	raw      bool // ESP without UDP
+	worker   int  // whose it is; noWorker for IKE
 	gso      atomic.Bool
 	gro      bool
 
@@ -59,6 +63,9 @@ func openSocket(local netip.AddrPort, nat bool, cfg *Config) (*socket, error) {
 		return nil, fmt.Errorf("udp: cannot make a socket for %v: %w", local, err)
 	}
 	s := &socket{fd: fd, local: local, wildcard: local.Addr().IsUnspecified(), nat: nat}
+	if !nat {
+		s.worker = noWorker
+	}
 	if err := s.configure(cfg); err != nil {
 		unix.Close(fd)
 		return nil, err

@@ -1,0 +1,186 @@
+package tunnel
+
+import (
+	"time"
+)
+
+// lookAround is how many rounds a busy worker goes before it looks whether
+// something else has become ready, too.
+const lookAround = 4
+
+// worker serves a TUN queue and the sockets that go with it, both directions on
+// one thread: what one of them has to do is done at once, without another
+// thread to be woken, and only when all are dry does it wait, for all together.
+// It belongs to one goroutine.
+type worker struct {
+	out   *outboundWorker // nil: sockets only
+	tun   input
+	in    *inboundWorker
+	ports []port
+	set   *pollSet
+}
+
+// input is what a worker knows of something that it reads.
+type input struct {
+	place int  // in the set
+	hot   bool // had something when last asked
+}
+
+type port struct {
+	input
+	receiver Receiver
+}
+
+// newWorker makes the worker of what can be waited for together; nil if
+// something cannot. out may be nil.
+func newWorker(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) (*worker, error) {
+	w := &worker{out: out, set: &pollSet{}}
+	event, err := newEvent()
+	if err != nil {
+		return nil, err
+	}
+	w.set.add(event)
+	together := out == nil || w.watch(&w.tun, out.source)
+	for _, r := range receivers {
+		p := port{receiver: r}
+		together = together && w.watch(&p.input, r)
+		w.ports = append(w.ports, p)
+	}
+	if !together {
+		w.set.close()
+		return nil, nil
+	}
+	if len(receivers) > 0 {
+		w.in = newInboundWorker(t, queue)
+	}
+	return w, nil
+}
+
+// watch adds what in stands for to what the worker waits for, if it can.
+func (w *worker) watch(in *input, what any) bool {
+	d, ok := descriptor(what)
+	if ok {
+		*in = input{place: w.set.add(d), hot: true}
+	}
+	return ok
+}
+
+func descriptor(of any) (int, bool) {
+	p, ok := of.(pollable)
+	if !ok {
+		return -1, false
+	}
+	d := p.Descriptor()
+	return d, d >= 0
+}
+
+// run carries packets until the device or the sockets are closed.
+func (w *worker) run() error {
+	for round := 1; ; round++ {
+		busy, err := w.round()
+		if err != nil {
+			return err
+		}
+		switch {
+		case !busy:
+			w.wait(-1)
+		case round%lookAround == 0:
+			w.wait(0)
+		}
+	}
+}
+
+// round asks everything that had something the last time, and tells whether
+// anything still has.
+func (w *worker) round() (busy bool, err error) {
+	for i := range w.ports {
+		p := &w.ports[i]
+		if !p.hot {
+			continue
+		}
+		if p.hot, err = w.in.take(p.receiver, false); err != nil {
+			return false, err
+		}
+		busy = busy || p.hot
+	}
+	if w.tun.hot {
+		if w.tun.hot, err = w.out.source.carry(w.out, false); err != nil {
+			return false, err
+		}
+		busy = busy || w.tun.hot
+	}
+	return busy, nil
+}
+
+// wait finds out who has something, and waits for that as long as limit.
+func (w *worker) wait(limit time.Duration) {
+	w.set.wait(limit)
+	w.tun.hot = w.out != nil && (w.tun.hot || w.set.ready(w.tun.place))
+	for i := range w.ports {
+		p := &w.ports[i]
+		p.hot = p.hot || w.set.ready(p.place)
+	}
+}
+
+// crew is the workers of a running Tunnel.
+type crew struct {
+	runs []func() error
+	sets []*pollSet
+}
+
+// newCrew makes the workers: one for each queue, and one for the sockets that
+// belong to none. Where the device or the sockets cannot be waited for
+// together, each has a goroutine of its own.
+func (t *Tunnel) newCrew() (*crew, error) {
+	c := &crew{}
+	queues := t.cfg.Device.Queues()
+	if t.cfg.Workers > 0 {
+		queues = min(queues, t.cfg.Workers)
+	}
+	for n := range queues {
+		if err := c.add(t, newOutboundWorker(t, n), n, t.cfg.Transport.Receivers(n)); err != nil {
+			c.close()
+			return nil, err
+		}
+	}
+	if err := c.add(t, nil, 0, t.cfg.Transport.Control()); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *crew) add(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) error {
+	if out == nil && len(receivers) == 0 {
+		return nil
+	}
+	w, err := newWorker(t, out, queue, receivers)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		c.runs, c.sets = append(c.runs, w.run), append(c.sets, w.set)
+		return nil
+	}
+	if out != nil {
+		c.runs = append(c.runs, out.run)
+	}
+	for _, r := range receivers {
+		in := newInboundWorker(t, queue)
+		c.runs = append(c.runs, func() error { return in.run(r) })
+	}
+	return nil
+}
+
+// wake lets everybody see that the device and the sockets were closed.
+func (c *crew) wake() {
+	for _, s := range c.sets {
+		s.wake()
+	}
+}
+
+func (c *crew) close() {
+	for _, s := range c.sets {
+		s.close()
+	}
+}
