@@ -197,6 +197,9 @@ type IKE struct {
 	Lifetime  time.Duration
 	Reauth    time.Duration // 0: never
 	DPD       time.Duration // 0: off
+	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
+	// 0: none is.
+	FragmentSize int
 }
 
 // ESP is the security association that carries the traffic.
@@ -247,7 +250,7 @@ func builtinConnection() Connection {
 		Type:  RouteBased,
 		Start: StartAlways,
 		Mode:  ModeDefault,
-		IKE:   IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second},
+		IKE:   IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

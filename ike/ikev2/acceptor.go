@@ -70,8 +70,8 @@ type half struct {
 	since   time.Time
 	private transform.PrivateKey
 	peerKE  []byte
-	auth    sa.Datagram       // the IKE_AUTH that waits for the shared secret
-	refused []byte            // our answer to it, if it was not granted
+	waiting []sa.Datagram     // what came of IKE_AUTH and waits for the shared secret
+	refused [][]byte          // our answer to it, if it was not granted
 	asked   [sha256.Size]byte // of the IKE_AUTH that was refused
 }
 
@@ -91,7 +91,7 @@ const (
 type HalfOpen struct {
 	association association
 	since       time.Time
-	auth        sa.Datagram
+	auth        *message
 }
 
 // HalfOpen marks the type as one that sa.Handover carries.
@@ -196,7 +196,8 @@ func (a *Acceptor) over(h *half) {
 		h.private.Erase()
 		h.private = nil
 	}
-	h.auth = sa.Datagram{}
+	h.waiting = nil
+	h.assembly.clear()
 }
 
 // datagram sorts what nobody else wants.
@@ -247,8 +248,8 @@ func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
 
 // agreed derives the keys and judges the IKE_AUTH that waited for them.
 func (a *Acceptor) agreed(h *half, r keyExchanged) {
-	d := h.auth
-	h.auth = sa.Datagram{}
+	waiting := h.waiting
+	h.waiting = nil
 	if r.err == nil {
 		r.err = h.deriveKeys(keymat.SKEYSEED(h.prf, h.nonceI, h.nonceR, r.shared))
 		keymat.Erase(r.shared)
@@ -256,13 +257,15 @@ func (a *Acceptor) agreed(h *half, r keyExchanged) {
 	if r.err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
-		a.failed(d, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
+		a.failed(waiting[0], &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
 		return
 	}
 	h.private.Erase()
 	h.private, h.peerKE = nil, nil
 	h.stage = stageKeyed
-	if outer, err := wire.ParseMessage(d.Raw); err == nil {
-		a.judge(h, outer, d)
+	for _, d := range waiting {
+		if outer, err := wire.ParseMessage(d.Raw); err == nil && h.stage == stageKeyed {
+			a.judge(h, outer, d)
+		}
 	}
 }

@@ -16,25 +16,50 @@ import (
 // authRequest makes the shared secret with the first IKE_AUTH that arrives, and
 // judges the message then. Until now the half-open IKE SA cost one key share.
 func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
-	if len(d.Raw) > maxAuthLen {
+	if total(h.waiting)+len(d.Raw) > maxAuthLen || len(h.waiting) >= maxFragments {
 		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_AUTH request of %d octets, at most %d are taken", len(d.Raw), maxAuthLen))
 		return
 	}
 	switch h.stage {
+	case stageAgreeing:
+		// The other fragments come while the first waits. What is a stranger's
+		// does not decrypt later.
+		h.waiting = append(h.waiting, d)
 	case stageAnswered:
-		if _, ok := outer.Encrypted(); !ok {
+		if !encrypted(outer) {
 			a.dropped(d, sa.ReasonInvalidSyntax, errNotEncrypted.Error())
 			return
 		}
-		h.stage, h.auth = stageAgreeing, d
+		h.stage, h.waiting = stageAgreeing, []sa.Datagram{d}
 		job := &keyExchange{group: h.suite.Group.ID, private: h.private, peer: h.peerKE}
 		a.do(a.desk.start(h, job, func(r keyExchanged) { a.agreed(h, r) }))
 	case stageKeyed:
 		a.judge(h, outer, d)
 	case stageOver:
 		if h.refused != nil && h.asked == sha256.Sum256(d.Raw) {
-			a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: h.refused})
+			a.send(h.refused, path{d.Local, d.Remote})
 		}
+	}
+}
+
+// encrypted reports whether a message is protected, or looks so.
+func encrypted(m *wire.Message) bool {
+	_, whole := m.Encrypted()
+	_, part := m.EncryptedFragment()
+	return whole || part
+}
+
+func total(ds []sa.Datagram) (n int) {
+	for _, d := range ds {
+		n += len(d.Raw)
+	}
+	return n
+}
+
+// send transmits the datagrams of one message.
+func (a *Acceptor) send(datagrams [][]byte, by path) {
+	for _, raw := range datagrams {
+		a.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: raw})
 	}
 }
 
@@ -42,8 +67,15 @@ func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
 // belongs to. A message that does not decrypt changes nothing: the true one may
 // still come.
 func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
-	msg, authentic, err := h.open(outer, d)
-	if !authentic {
+	msg, authentic, err := h.open(outer, d, a.now)
+	switch {
+	case err == errPartial:
+		if h.assembly.held > maxAuthLen {
+			h.assembly.clear()
+			a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_AUTH request of more than %d octets in fragments", maxAuthLen))
+		}
+		return
+	case !authentic:
 		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
 		return
 	}
@@ -51,15 +83,15 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 		err = checkPayloads(msg)
 	}
 	if err != nil {
-		a.refuse(h, d, err)
+		a.refuse(h, msg, err)
 		return
 	}
 	chosen, refused := a.choose(h, msg, d)
 	if refused != nil {
-		a.refuse(h, d, refused)
+		a.refuse(h, msg, refused)
 		return
 	}
-	give := &HalfOpen{association: h.association, since: h.since, auth: d}
+	give := &HalfOpen{association: h.association, since: h.since, auth: msg}
 	a.over(h)
 	// The keys are the machine's now.
 	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
@@ -68,23 +100,28 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 }
 
 // refuse answers IKE_AUTH with an error and keeps the answer for repeats.
-func (a *Acceptor) refuse(h *half, d sa.Datagram, err error) {
+func (a *Acceptor) refuse(h *half, msg *message, err error) {
+	d := sa.Datagram{Raw: msg.raw, Local: msg.local, Remote: msg.remote}
 	disposed := dispose(err, true, false)
 	if disposed.failure != nil {
 		a.failed(d, disposed.failure)
 	}
 	header := h.header(wire.ExchangeIKEAuth, true, 1)
 	ps := []wire.Payload{disposed.reply}
-	raw, err := h.seal(header, ps, a.random.source)
+	draft, err := draftOf(header, ps)
+	if err == nil {
+		h.refused, err = h.seal(draft, a.random.source)
+	}
 	a.over(h)
 	h.erase()
 	if err != nil {
+		h.refused = nil
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.refused, h.asked = raw, sha256.Sum256(d.Raw)
-	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
-	a.emit(trace("", true, header, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
+	h.asked = sha256.Sum256(d.Raw)
+	a.send(h.refused, path{d.Local, d.Remote})
+	a.emit(trace("", true, header, wire.Summary(ps), len(h.refused[0]), d.Local, d.Remote, 0))
 }
 
 // choose finds the connection by addresses and then identities. With a single
@@ -140,15 +177,17 @@ func wantedAs(c *sa.Settings, msg *message, d sa.Datagram) bool {
 
 // adopt takes a half-open IKE SA on and judges its IKE_AUTH.
 func (m *Machine) adopt(h *HalfOpen) {
-	outer, _ := wire.ParseMessage(h.auth.Raw) // the acceptor parsed it
 	m.stopLingering()
 	s := m.add(&ikeSA{association: h.association, state: adopted})
 	s.createdAt = h.since
-	s.local, s.remote = h.auth.Local, h.auth.Remote
+	s.local, s.remote = h.auth.local, h.auth.remote
+	if s.fragmentSize > 0 && m.settings.FragmentSize > 0 {
+		s.fragmentSize = m.settings.FragmentSize
+	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
 	s.window.expectID = 1
 	if s.quiet = !m.strangers.allow(m.now); !s.quiet {
 		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
 	}
-	s.receive(outer, h.auth)
+	s.take(h.auth, nil)
 }

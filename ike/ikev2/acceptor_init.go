@@ -28,8 +28,8 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_SA_INIT request of %d octets, at most %d are taken", len(d.Raw), maxInitLen))
 		return
 	}
-	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
-	a.emit(trace("", false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
+	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, size: len(d.Raw), local: d.Local, remote: d.Remote}
+	a.emit(traceReceived("", msg))
 	if err := checkPayloads(msg); err != nil {
 		a.badInit(msg, d, err)
 		return
@@ -93,9 +93,9 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	a.bySPI[h.spiR] = h
 	a.cfg.Gate.Opened(a.now, d.Remote)
 	a.do(sa.RegisterSPI{SPI: h.spiR})
-	claim := a.claims(d)
+	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
 	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed()}, func(r keyExchanged) {
-		a.answerInit(h, answerProposal(suite, chosen, offered, nil), claim, r)
+		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, r)
 	}))
 }
 
@@ -171,8 +171,9 @@ func sameProposals(a, b []transform.Proposal) bool {
 	})
 }
 
-// answerInit sends the answer when the key share is there.
-func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, claim bool, r keyExchanged) {
+// answerInit sends the answer when the key share is there; more are its last
+// payloads.
+func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more []wire.Payload, r keyExchanged) {
 	if r.err != nil {
 		a.emit(sa.Failed{Remote: h.remote, Failure: internal(r.err)})
 		a.over(h)
@@ -181,7 +182,7 @@ func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, claim
 	}
 	h.private = r.private
 	ps := []wire.Payload{proposal, &wire.KeyExchange{Group: h.suite.Group.ID, Data: r.public}, &wire.Nonce{Data: h.nonceR}}
-	ps = append(ps, natNotifies(h.spiI, h.spiR, h.local, h.remote, claim)...)
+	ps = append(ps, more...)
 	header := h.header(wire.ExchangeIKESAInit, true, 0)
 	raw, err := (&wire.Message{Header: header, Payloads: ps}).Append(nil)
 	if err != nil {

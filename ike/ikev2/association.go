@@ -2,8 +2,8 @@ package ikev2
 
 import (
 	"fmt"
-	"io"
 	"net/netip"
+	"time"
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
@@ -25,6 +25,11 @@ type association struct {
 	// initRequest and initResponse are the IKE_SA_INIT messages as they were on
 	// the wire, which AUTH covers (RFC 7296 §2.15). Gone after IKE_AUTH.
 	initRequest, initResponse []byte
+
+	// fragmentSize is how long an IP datagram of ours may be (RFC 7383); 0 where
+	// the two ends did not agree to cut messages.
+	fragmentSize int
+	assembly     assembly
 
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector
@@ -90,42 +95,30 @@ func (a *association) header(ex wire.ExchangeType, response bool, id uint32) wir
 	return h
 }
 
-// seal makes an encrypted message of payloads (RFC 7296 §3.14).
-func (a *association) seal(h wire.Header, payloads []wire.Payload, random io.Reader) ([]byte, error) {
-	plain, err := wire.AppendPayloads(nil, payloads)
-	if err != nil {
-		return nil, err
-	}
-	prefix, err := wire.AppendEncrypted(nil, h, wire.FirstType(payloads), len(plain)+a.outgoing.Overhead(len(plain)))
-	if err != nil {
-		return nil, err
-	}
-	return a.outgoing.Seal(prefix, prefix, plain, random)
-}
-
 // open authenticates and decrypts a datagram whose outside is already parsed.
 // An error without authentic is about bytes that anyone may have sent; the
-// message that comes with an authentic error has no payloads.
-func (a *association) open(outer *wire.Message, d sa.Datagram) (msg *message, authentic bool, err error) {
+// message that comes with an authentic error has no payloads. errPartial says
+// that there is no message yet.
+func (a *association) open(outer *wire.Message, d sa.Datagram, now time.Time) (msg *message, authentic bool, err error) {
+	if len(outer.Payloads) > 1 {
+		return nil, false, fmt.Errorf("ikev2: payloads outside of the encryption: %s", outer.Summary())
+	}
+	if f, ok := outer.EncryptedFragment(); ok {
+		return a.collect(outer, f, d, now)
+	}
 	sk, ok := outer.Encrypted()
 	if !ok {
 		return nil, false, errNotEncrypted
 	}
-	if len(outer.Payloads) != 1 {
-		return nil, false, fmt.Errorf("ikev2: payloads outside of the encryption: %s", outer.Summary())
-	}
 	plain, err := a.incoming.Open(d.Raw, sk.Offset)
-	msg = &message{Header: outer.Header, raw: d.Raw, local: d.Local, remote: d.Remote}
+	msg = &message{Header: outer.Header, raw: d.Raw, size: len(d.Raw), first: sk.First, plain: plain, local: d.Local, remote: d.Remote}
 	if err == transform.ErrPadding {
 		return msg, true, &syntaxError{err.Error()}
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	if msg.Payloads, err = wire.ParsePayloads(sk.First, plain); err != nil {
-		return msg, true, &syntaxError{err.Error()}
-	}
-	return msg, true, nil
+	return msg, true, msg.parse()
 }
 
 // info describes the IKE SA for reports.

@@ -35,11 +35,43 @@ func (m *Machine) ForgeRaw(ex wire.ExchangeType, first wire.PayloadType, plain [
 // but these payloads.
 func (m *Machine) ForgeAnswer(ex wire.ExchangeType, payloads ...wire.Payload) []byte {
 	s := m.current()
-	raw, err := s.seal(s.header(ex, true, s.window.expectID), payloads, m.random.source)
+	draft, err := draftOf(s.header(ex, true, s.window.expectID), payloads)
+	if err != nil {
+		panic(err)
+	}
+	raw, err := s.seal(draft, m.random.source)
+	if err != nil {
+		panic(err)
+	}
+	return raw[0]
+}
+
+// ForgeFragment is one fragment of the machine's next request.
+func (m *Machine) ForgeFragment(ex wire.ExchangeType, number, total uint16, plain []byte) []byte {
+	s := m.current()
+	h := s.header(ex, false, s.window.nextID)
+	prefix, err := wire.AppendEncryptedFragment(nil, h, wire.PayloadVendorID, number, total, len(plain)+s.outgoing.Overhead(len(plain)))
+	if err != nil {
+		panic(err)
+	}
+	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.source)
 	if err != nil {
 		panic(err)
 	}
 	return raw
+}
+
+// HeldFragments is how many fragments of messages that are not complete the
+// machine holds.
+func (m *Machine) HeldFragments() (n int) {
+	for _, s := range m.sas {
+		for _, p := range s.assembly.parts {
+			if p != nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // LoseChildren makes the machine forget its Child SAs.

@@ -167,6 +167,7 @@ func (s *ikeSA) yield() {
 // successor makes the IKE SA that replaces s (RFC 7296 §2.18).
 func (s *ikeSA) successor(a association, suite transform.Suite, shared []byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
+	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
 		return nil, err
 	}

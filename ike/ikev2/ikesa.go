@@ -44,6 +44,8 @@ type ikeSA struct {
 	asked path
 	// what the messages that window may repeat consist of, for traces
 	requestSummary, answerSummary string
+	// asking and answering are the same messages, for when they must be cut anew
+	asking, answering draft
 
 	current  exchange // ours: being prepared, on its way, or being finished
 	children []*child
@@ -118,34 +120,48 @@ func (s *ikeSA) turn(c cause) {
 func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
 	h := s.header(x.kind(), false, s.window.nextID)
 	payloads = s.m.altered(h, payloads)
-	raw, err := s.seal(h, payloads, s.m.random.source)
+	datagrams, err := s.prepare(&s.asking, h, payloads)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
 	s.current = x
-	s.launch(h, raw, payloads)
+	s.launch(h, datagrams, payloads)
 }
 
-// launch sends raw as our next request.
-func (s *ikeSA) launch(h wire.Header, raw []byte, payloads []wire.Payload) {
-	s.window.open(s.m.now, raw, s.m.random.fraction())
+// prepare encrypts a message and keeps its draft where it may have to be cut
+// anew.
+func (s *ikeSA) prepare(keep *draft, h wire.Header, payloads []wire.Payload) ([][]byte, error) {
+	m, err := draftOf(h, payloads)
+	if err != nil {
+		return nil, err
+	}
+	*keep = draft{}
+	if s.fragmentSize > 0 {
+		*keep = m
+	}
+	return s.seal(m, s.m.random.source)
+}
+
+// launch sends our next request.
+func (s *ikeSA) launch(h wire.Header, datagrams [][]byte, payloads []wire.Payload) {
+	s.window.open(s.m.now, datagrams, s.m.random.fraction())
 	s.requestSummary = wire.Summary(payloads)
-	s.transmit(h, raw, s.requestSummary, 0, s.path())
+	s.transmit(h, datagrams, s.requestSummary, 0, s.path())
 }
 
 // answer sends the response to the request that was accepted last.
 func (s *ikeSA) answer(ex wire.ExchangeType, payloads []wire.Payload) {
 	h := s.header(ex, true, s.window.expectID)
 	payloads = s.m.altered(h, payloads)
-	raw, err := s.seal(h, payloads, s.m.random.source)
+	datagrams, err := s.prepare(&s.answering, h, payloads)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
-	s.window.answered(raw)
+	s.window.answered(datagrams)
 	s.answerSummary = wire.Summary(payloads)
-	s.transmit(h, raw, s.answerSummary, 0, s.asked)
+	s.transmit(h, datagrams, s.answerSummary, 0, s.asked)
 }
 
 // altered is what is sent in place of payloads.
@@ -165,9 +181,17 @@ type path struct{ local, remote netip.AddrPort }
 // path is where our requests go.
 func (s *ikeSA) path() path { return path{s.local, s.remote} }
 
-func (s *ikeSA) transmit(h wire.Header, raw []byte, summary string, repeat int, by path) {
-	s.m.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: raw})
-	s.m.emit(trace(s.m.settings.Name, true, h, summary, len(raw), by.local, by.remote, repeat))
+func (s *ikeSA) transmit(h wire.Header, datagrams [][]byte, summary string, repeat int, by path) {
+	size := 0
+	for _, raw := range datagrams {
+		s.m.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: raw})
+		size += len(raw)
+	}
+	t := trace(s.m.settings.Name, true, h, summary, size, by.local, by.remote, repeat)
+	if len(datagrams) > 1 {
+		t.Fragments = len(datagrams)
+	}
+	s.m.emit(t)
 }
 
 // ending is how an IKE SA or a Child SA ends.

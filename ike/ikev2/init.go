@@ -95,6 +95,7 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	offer := transform.PreferGroup(s.m.settings.IKEProposals, x.group)
 	ps = append(ps, toWire(offer, nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
 	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
+	ps = append(ps, extensions(s.m.settings)...)
 	h := s.header(wire.ExchangeIKESAInit, false, 0)
 	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
 	if err != nil {
@@ -103,7 +104,8 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	}
 	s.initRequest = raw
 	s.window.replace()
-	s.launch(h, raw, ps)
+	s.asking = draft{}
+	s.launch(h, [][]byte{raw}, ps)
 }
 
 // receiveInit takes an answer to IKE_SA_INIT. Nothing protects it, so what
@@ -117,8 +119,8 @@ func (s *ikeSA) receiveInit(outer *wire.Message, d sa.Datagram) {
 	if !ok || outer.Exchange != wire.ExchangeIKESAInit || !outer.Flags.Response() || outer.MessageID != 0 {
 		return
 	}
-	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, local: d.Local, remote: d.Remote}
-	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
+	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, size: len(d.Raw), local: d.Local, remote: d.Remote}
+	s.m.emit(traceReceived(s.m.settings.Name, msg))
 	if err := s.takeInit(x, msg); err != nil {
 		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
 	}
@@ -154,6 +156,7 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	s.turn(causeInitAnswer)
 	s.spiR, s.nonceR, s.initResponse = msg.ResponderSPI, nonce.Data, msg.raw
 	s.nat = detectNAT(msg, s.spiI, s.spiR)
+	s.agreeExtensions(s.m.settings, msg)
 	s.m.work(s, &keyExchange{group: x.group, private: x.private, peer: ke.Data}, func(r keyExchanged) { s.agreed(x, r) })
 	return nil
 }

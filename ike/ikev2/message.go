@@ -11,9 +11,25 @@ import (
 // encrypted, or its encryption held.
 type message struct {
 	wire.Header
-	Payloads      []wire.Payload
+	Payloads []wire.Payload
+	// raw is what a repeat of the message is known by: the datagram, or that of
+	// its first fragment (RFC 7383 §2.6.1).
 	raw           []byte
+	size          int // octets of all its datagrams
+	fragments     int // how many datagrams; 0: it was not cut
 	local, remote netip.AddrPort
+
+	// first and plain are the payloads as they were laid out.
+	first wire.PayloadType
+	plain []byte
+}
+
+// parse reads the payloads of a message that was decrypted.
+func (m *message) parse() (err error) {
+	if m.Payloads, err = wire.ParsePayloads(m.first, m.plain); err != nil {
+		return &syntaxError{err.Error()}
+	}
+	return nil
 }
 
 func (m *message) isResponse() bool { return m.Flags.Response() }
@@ -64,6 +80,13 @@ func (m *message) errorNotify() *wire.Notify {
 // notify makes a Notify payload about the IKE SA or the exchange.
 func notify(t wire.NotifyType, data []byte) *wire.Notify {
 	return &wire.Notify{NotifyType: t, Data: data}
+}
+
+// traceReceived reports a message that was received.
+func traceReceived(connection string, m *message) sa.MessageTrace {
+	t := trace(connection, false, m.Header, wire.Summary(m.Payloads), m.size, m.local, m.remote, 0)
+	t.Fragments = m.fragments
+	return t
 }
 
 // trace reports a message that was sent or received.

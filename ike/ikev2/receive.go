@@ -26,12 +26,15 @@ func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
 	if s.state == lingering || !s.window.expects(outer.MessageID) || s.current == nil || s.current.kind() != outer.Exchange {
 		return // late or repeated
 	}
-	msg, authentic, err := s.open(outer, d)
-	if !authentic {
+	msg, authentic, err := s.open(outer, d, s.m.now)
+	switch {
+	case err == errPartial:
+		return
+	case !authentic:
 		s.hint(outer, d, err)
 		return
 	}
-	s.witness(msg, d)
+	s.witness(msg)
 	if err == nil {
 		err = checkPayloads(msg)
 	}
@@ -62,6 +65,9 @@ func (s *ikeSA) hint(outer *wire.Message, d sa.Datagram, err error) {
 
 func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 	arrival, answer := s.window.judge(outer.MessageID, d.Raw)
+	if arrival == arrivalStray && s.cutAnew(outer, d) {
+		arrival, answer = arrivalRepeat, s.window.answer
+	}
 	switch {
 	case arrival == arrivalRepeat:
 		// A NAT may have moved the peer since it asked first. A copy moves only
@@ -71,14 +77,24 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 	case arrival != arrivalNew || !s.takes(outer.Exchange):
 		return
 	}
-	msg, authentic, err := s.open(outer, d)
-	if !authentic {
+	msg, authentic, err := s.open(outer, d, s.m.now)
+	switch {
+	case err == errPartial:
+		return
+	case !authentic:
 		s.hint(outer, d, err)
 		return
 	}
-	s.window.accept(d.Raw)
-	s.asked = path{d.Local, d.Remote}
-	s.witness(msg, d)
+	s.take(msg, err)
+}
+
+// take accepts the peer's next request, which is authentic, and performs it; err
+// is what is wrong with it so far.
+func (s *ikeSA) take(msg *message, err error) {
+	s.window.accept(msg.raw)
+	s.shrink(len(msg.raw), msg.fragments, msg.remote.Addr())
+	s.asked = path{msg.local, msg.remote}
+	s.witness(msg)
 	if err == nil {
 		err = checkPayloads(msg)
 	}
@@ -137,11 +153,11 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 
 // witness notes that an authentic message came: the peer is alive, and where it
 // came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
-func (s *ikeSA) witness(msg *message, d sa.Datagram) {
+func (s *ikeSA) witness(msg *message) {
 	s.heardAt, s.spokeAt = s.m.now, s.m.now
-	s.m.emit(trace(s.m.settings.Name, false, msg.Header, wire.Summary(msg.Payloads), len(d.Raw), d.Local, d.Remote, 0))
+	s.m.emit(traceReceived(s.m.settings.Name, msg))
 	if s.state == adopted || s.nat.remote {
-		s.relocate(d.Local, d.Remote)
+		s.relocate(msg.local, msg.remote)
 	}
 }
 

@@ -36,6 +36,7 @@ func (s *ikeSA) deadlines(d *deadline) {
 	d.by(s.window.dueAt)
 	d.by(s.lingerUntil)
 	d.by(s.duplicateAt)
+	d.by(s.assembly.endAt)
 	if s.state < established || s.state >= deleting {
 		return
 	}
@@ -104,12 +105,16 @@ func (m *Machine) runTimers() {
 }
 
 func (s *ikeSA) runTimers() {
-	if raw, exhausted := s.window.repeat(s.m.now, s.m.random.fraction); exhausted {
+	if again, exhausted := s.window.repeat(s.m.now, s.m.random.fraction); exhausted {
 		s.exhausted()
 		return
-	} else if raw != nil {
-		h, _ := wire.ParseHeader(raw)
-		s.transmit(h, raw, s.requestSummary, s.window.attempt, s.path())
+	} else if again != nil {
+		again = s.recut()
+		h, _ := wire.ParseHeader(again[0])
+		s.transmit(h, again, s.requestSummary, s.window.attempt, s.path())
+	}
+	if s.m.due(s.assembly.endAt) {
+		s.assembly.clear()
 	}
 	if s.m.due(s.lingerUntil) {
 		s.lingered()

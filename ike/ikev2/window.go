@@ -15,19 +15,19 @@ type window struct {
 	// tries overrides the policy's for the request on its way; 0: it holds.
 	tries int
 
-	nextID  uint32 // of our next request
-	request []byte // ours on its way, nil when there is none
-	attempt int    // how often request was repeated
+	nextID  uint32   // of our next request
+	request [][]byte // ours on its way, its datagrams; nil when there is none
+	attempt int      // how often request was repeated
 	dueAt   time.Time
 
-	expectID uint32 // of the peer's next request
-	working  bool   // it has come and is not answered yet
-	asked    []byte // the peer's last request
-	answer   []byte // ours to it
+	expectID uint32   // of the peer's next request
+	working  bool     // it has come and is not answered yet
+	asked    []byte   // the peer's last request, or its first fragment
+	answer   [][]byte // ours to it
 }
 
 // open starts the schedule of our next request.
-func (w *window) open(now time.Time, request []byte, jitter float64) {
+func (w *window) open(now time.Time, request [][]byte, jitter float64) {
 	w.request, w.attempt, w.tries = request, 0, 0
 	w.dueAt = now.Add(w.policy.Wait(0, jitter))
 }
@@ -47,7 +47,7 @@ func (w *window) replace() { w.request, w.dueAt = nil, time.Time{} }
 
 // repeat gives the request to be sent again at now, or tells that the tries are
 // used up.
-func (w *window) repeat(now time.Time, jitter func() float64) (again []byte, exhausted bool) {
+func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, exhausted bool) {
 	if w.request == nil || now.Before(w.dueAt) {
 		return nil, false
 	}
@@ -73,9 +73,9 @@ const (
 	arrivalStray                 // outside of the window
 )
 
-// judge tells what the peer's request raw with message ID id is. The answer to
-// repeat comes with arrivalRepeat.
-func (w *window) judge(id uint32, raw []byte) (arrival, []byte) {
+// judge tells what the datagram raw of the peer's request with message ID id
+// is. The answer to repeat comes with arrivalRepeat.
+func (w *window) judge(id uint32, raw []byte) (arrival, [][]byte) {
 	switch {
 	case id == w.expectID && w.working:
 		return arrivalBusy, nil
@@ -91,7 +91,7 @@ func (w *window) judge(id uint32, raw []byte) (arrival, []byte) {
 func (w *window) accept(raw []byte) { w.working, w.asked, w.answer = true, raw, nil }
 
 // answered keeps the answer to the request that was accepted last.
-func (w *window) answered(answer []byte) {
+func (w *window) answered(answer [][]byte) {
 	w.working, w.answer = false, answer
 	w.expectID++
 }

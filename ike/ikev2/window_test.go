@@ -11,7 +11,7 @@ func TestRetransmission(t *testing.T) {
 	start := time.Unix(0, 0)
 	w := window{policy: sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 3 * time.Second, Jitter: 0.5, Tries: 4}}
 	none := func() float64 { return 0 }
-	w.open(start, []byte("request"), 0)
+	w.open(start, [][]byte{[]byte("request")}, 0)
 	for _, c := range []struct {
 		after     time.Duration
 		again     bool
@@ -37,7 +37,7 @@ func TestRetransmission(t *testing.T) {
 
 func TestWindowOfRequests(t *testing.T) {
 	var w window
-	judge := func(id uint32, raw string, want arrival) []byte {
+	judge := func(id uint32, raw string, want arrival) [][]byte {
 		t.Helper()
 		got, answer := w.judge(id, []byte(raw))
 		if got != want {
@@ -49,15 +49,15 @@ func TestWindowOfRequests(t *testing.T) {
 	judge(1, "b", arrivalStray)
 	w.accept([]byte("a"))
 	judge(0, "a", arrivalBusy)
-	w.answered([]byte("A"))
-	if got := judge(0, "a", arrivalRepeat); string(got) != "A" {
+	w.answered([][]byte{[]byte("A")})
+	if got := judge(0, "a", arrivalRepeat); string(got[0]) != "A" {
 		t.Errorf("the repeated answer is %q", got)
 	}
 	judge(0, "x", arrivalStray) // only the very same request
 	judge(1, "b", arrivalNew)
 	w.accept([]byte("b"))
 	judge(0, "a", arrivalStray)
-	w.answered([]byte("B"))
+	w.answered([][]byte{[]byte("B")})
 	judge(0, "a", arrivalStray)
 	judge(1, "b", arrivalRepeat)
 }
@@ -67,7 +67,7 @@ func TestWindowOfAnswers(t *testing.T) {
 	if w.expects(0) {
 		t.Error("an answer is expected and nothing was asked")
 	}
-	w.open(time.Unix(0, 0), []byte("a"), 0)
+	w.open(time.Unix(0, 0), [][]byte{[]byte("a")}, 0)
 	if !w.expects(0) || w.expects(1) {
 		t.Error("the answer to request 0 is expected")
 	}

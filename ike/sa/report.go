@@ -88,7 +88,8 @@ type MessageTrace struct {
 	Exchange      string
 	Response      bool
 	MessageID     uint32
-	Bytes         int
+	Bytes         int    // of all its datagrams
+	Fragments     int    // how many datagrams it was cut into (RFC 7383); 0: it was not
 	Summary       string // payloads, without secrets
 	Retransmit    int    // 0: the first time
 }

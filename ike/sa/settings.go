@@ -52,6 +52,9 @@ type Settings struct {
 	ForceEncapsulation bool
 	// BareESP leaves UDP away where there is no NAT.
 	BareESP bool
+	// FragmentSize is how long an IP datagram with IKE may be before the message
+	// is cut into several (RFC 7383). 0: messages are never cut.
+	FragmentSize int
 	// RespondOnly never initiates an IKE SA; InitiateOnly never answers one.
 	RespondOnly, InitiateOnly bool
 }

@@ -18,8 +18,8 @@ import "encoding/binary"
 //	~                    Integrity Checksum Data                    ~
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 
-// fragmentFieldsLen is the length of the two fields before the IV.
-const fragmentFieldsLen = 4
+// FragmentFieldsLen is the length of the two fields between the generic header and the IV.
+const FragmentFieldsLen = 4
 
 // EncryptedFragment is an SKF payload as it was received. It is always the last payload of its message.
 type EncryptedFragment struct {
@@ -68,11 +68,11 @@ func AppendEncryptedFragment(dst []byte, h Header, first PayloadType, number, to
 	if number != 1 {
 		first = PayloadNone
 	}
-	dst, err := appendSealedHeader(dst, h, PayloadSKF, fragmentFieldsLen+sealedLen)
+	dst, err := appendSealedHeader(dst, h, PayloadSKF, FragmentFieldsLen+sealedLen)
 	if err != nil {
 		return nil, err
 	}
-	dst = appendGenericHeader(dst, first, fragmentFieldsLen+sealedLen)
+	dst = appendGenericHeader(dst, first, FragmentFieldsLen+sealedLen)
 	dst = binary.BigEndian.AppendUint16(dst, number)
 	return binary.BigEndian.AppendUint16(dst, total), nil
 }

@@ -189,6 +189,9 @@ func trace(r sa.MessageTrace) control.Event {
 		content = "{ " + r.Summary + " }"
 	}
 	message := fmt.Sprintf("%s %s %s %d %s %v %s", arrow, r.Exchange, kind, r.MessageID, preposition, r.Remote, content)
+	if r.Fragments > 0 {
+		message += fmt.Sprintf(", %d fragments", r.Fragments)
+	}
 	if r.Retransmit > 0 {
 		message += fmt.Sprintf(", retransmission %d", r.Retransmit)
 	}

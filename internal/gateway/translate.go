@@ -80,6 +80,7 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		Children:       childrenOf(c),
 		IKELifetime:    c.IKE.Lifetime,
 		DPD:            c.IKE.DPD,
+		FragmentSize:   c.IKE.FragmentSize,
 
 		Reauthentication: c.IKE.Reauth,
 		ChildLifetime:    sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes, Packets: uint64(c.ESP.LifetimePackets)},

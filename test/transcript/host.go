@@ -273,8 +273,12 @@ func describe(r sa.Report) string {
 }
 
 func describeTrace(r sa.MessageTrace) string {
+	cut := ""
+	if r.Fragments > 0 {
+		cut = fmt.Sprintf(" in %d fragments", r.Fragments)
+	}
 	if !r.Sent {
-		return fmt.Sprintf("  reads: %s", r.Summary)
+		return fmt.Sprintf("  reads%s: %s", cut, r.Summary)
 	}
 	kind, again := "request", ""
 	if r.Response {
@@ -283,7 +287,7 @@ func describeTrace(r sa.MessageTrace) string {
 	if r.Retransmit > 0 {
 		again = " again"
 	}
-	return fmt.Sprintf("sends%s %s %s %d to port %d: %s", again, r.Exchange, kind, r.MessageID, r.Remote.Port(), r.Summary)
+	return fmt.Sprintf("sends%s %s %s %d to port %d%s: %s", again, r.Exchange, kind, r.MessageID, r.Remote.Port(), cut, r.Summary)
 }
 
 func describeFailure(f *sa.Failure) string {

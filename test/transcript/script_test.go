@@ -298,6 +298,10 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "fragment": // set a fragment OCTETS
+		n, err := strconv.Atoi(value)
+		s.FragmentSize = n
+		return err
 	case "force":
 		s.ForceEncapsulation = value == "yes"
 	case "bare":

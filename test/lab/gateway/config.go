@@ -48,6 +48,9 @@ connections:
 {{- if .IKELifetime}}
       lifetime: {{.IKELifetime}}
 {{- end}}
+{{- if .FragmentSize}}
+      fragment_size: {{.FragmentSize}}
+{{- end}}
       dpd: {{if .DPD}}{{.DPD}}{{else}}30s{{end}}
     esp:
 {{- if .ESP}}

@@ -28,6 +28,9 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 {{define "strongswan.conf" -}}
 charon {
   load_modular = yes
+{{- with .FragmentSize}}
+  fragment_size = {{.}}
+{{- end}}
   plugins {
 {{- range .Plugins}}
     {{.}} {
@@ -146,9 +149,10 @@ func children(end link.End) []selectors {
 // write makes the directory of one daemon.
 func (d *Daemon) write(ends []link.End) error {
 	settings := struct {
-		Plugins     []string
-		Socket, Log string
-	}{strings.Fields(plugins), d.socket(), d.Log()}
+		Plugins      []string
+		Socket, Log  string
+		FragmentSize int
+	}{strings.Fields(plugins), d.socket(), d.Log(), ends[0].FragmentSize}
 	for name, data := range map[string]any{"strongswan.conf": settings, "swanctl.conf": ends} {
 		var b strings.Builder
 		if err := templates.ExecuteTemplate(&b, name, data); err != nil {

@@ -1,0 +1,39 @@
+package ikev2
+
+import (
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// What the two ends tell each other in IKE_SA_INIT that they can do beyond
+// RFC 7296. Each is used only where both said it.
+
+// extensions announces what the connection allows.
+func extensions(c *sa.Settings) []wire.Payload {
+	var ps []wire.Payload
+	if c.FragmentSize > 0 {
+		ps = append(ps, notify(wire.NotifyIKEv2FragmentationSupported, nil))
+	}
+	return ps
+}
+
+// agreeExtensions notes which of ours the peer announced, too.
+func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
+	if msg.notify(wire.NotifyIKEv2FragmentationSupported) != nil {
+		a.fragmentSize = c.FragmentSize
+	}
+}
+
+// extensions is the part of the answer to IKE_SA_INIT about what both ends can
+// do. The connection is not known yet, so what one of the candidates allows is
+// agreed to.
+func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
+	var common sa.Settings
+	for _, c := range a.candidates(sa.Datagram{Local: h.local, Remote: h.remote}) {
+		common.FragmentSize = max(common.FragmentSize, c.FragmentSize)
+	}
+	h.agreeExtensions(&common, msg)
+	var agreed sa.Settings
+	agreed.FragmentSize = h.fragmentSize
+	return extensions(&agreed)
+}

@@ -1,0 +1,120 @@
+package ikev2_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"causeway/ike/auth"
+	"causeway/ike/ikev2"
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// cutting is two hosts that cut messages, of which a has a long identity.
+func cutting(t *testing.T) *transcript.World {
+	t.Helper()
+	a, b := transcript.Pair()
+	long := auth.Identity{Type: wire.IDKeyID, Data: strings.Repeat("x", 2000)}
+	a.LocalIdentity, b.RemoteIdentity = long, long
+	a.FragmentSize, b.FragmentSize = ikev2.DefaultFragmentSize, ikev2.DefaultFragmentSize
+	return transcript.New(a, b, func(line string) { t.Log(line[:min(len(line), 200)]) })
+}
+
+// ipLen is how long the IP datagram of a packet is.
+func ipLen(p *transcript.Packet) int { return 20 + 8 + 4 + len(p.Bytes) }
+
+// A path that loses everything longer than 600 octets: the request is cut anew,
+// and the answer then comes in pieces of the same size (RFC 7383 §2.5.2).
+func TestNarrowPathIsFound(t *testing.T) {
+	w := cutting(t)
+	w.B.Settings.LocalIdentity, w.A.Settings.RemoteIdentity = w.A.Settings.LocalIdentity, w.A.Settings.LocalIdentity
+	narrow := func() {
+		w.Network = slices.DeleteFunc(w.Network, func(p *transcript.Packet) bool { return ipLen(p) > 600 })
+		w.DeliverAll()
+	}
+	w.A.Up()
+	for range 40 {
+		for len(w.Network) > 0 {
+			narrow()
+		}
+		w.Advance(250*time.Millisecond, false)
+	}
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// CVE-2016-1287 (Cisco ASA): the lengths of fragments were added up wrongly.
+func TestCVE_2016_1287_FragmentsOfMoreThanAMessage(t *testing.T) {
+	w := cutting(t)
+	w.A.Up()
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+	for n := uint16(1); n <= 100; n++ {
+		w.B.Receive(sa.Datagram{Raw: w.A.Machine.ForgeFragment(wire.ExchangeInformational, n, 100, make([]byte, 1000)),
+			Local: netip.MustParseAddrPort("192.0.2.2:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
+	}
+	// The peer is authentic and breaks the protocol: that ends the IKE SA, and
+	// nothing else.
+	if up(w.B) {
+		t.Error("100,000 octets in fragments of one message were taken")
+	}
+}
+
+// CVE-2026-12413 (libreswan): a fragment with many payloads outside of it.
+func TestCVE_2026_12413_PayloadsBesideAFragment(t *testing.T) {
+	w := cutting(t)
+	w.A.Up()
+	w.Deliver(0)
+	w.Deliver(0)
+	fragment := w.Network[0].Bytes
+	outer, err := wire.ParseMessage(fragment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 20, wire.MaxPayloads - 1, wire.MaxPayloads, 500} {
+		raw := append([]byte(nil), fragment[:wire.HeaderLen]...)
+		raw[16] = 200 // the type of an unknown payload
+		for i := range n {
+			next := byte(200)
+			if i == n-1 {
+				next = byte(wire.PayloadSKF)
+			}
+			raw = append(raw, next, 0, 0, 4)
+		}
+		raw = append(raw, fragment[wire.HeaderLen:]...)
+		raw[24], raw[25], raw[26], raw[27] = 0, 0, byte(len(raw)>>8), byte(len(raw))
+		w.B.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.2:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
+	}
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Errorf("after strange copies of %v: %v", outer.Header, err)
+	}
+}
+
+// Fragments of a message that never becomes complete are forgotten after a
+// while, and the message can still come.
+func TestPartialMessagesAreForgotten(t *testing.T) {
+	w := cutting(t)
+	w.A.Up()
+	w.DeliverAll()
+	d := sa.Datagram{Raw: w.A.Machine.ForgeFragment(wire.ExchangeInformational, 2, 3, make([]byte, 100)),
+		Local: netip.MustParseAddrPort("192.0.2.2:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")}
+	w.B.Receive(d)
+	if n := w.B.Machine.HeldFragments(); n != 1 {
+		t.Fatalf("b holds %d fragments", n)
+	}
+	w.Advance(2*time.Minute, true)
+	if n := w.B.Machine.HeldFragments(); n != 0 {
+		t.Errorf("b holds %d fragments after two minutes", n)
+	}
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+}
