@@ -41,6 +41,7 @@ var arrowsOf = map[string]arrows{
 	"tunnel/tun/tuntest":   {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},
 	"tunnel": {[]string{"esp", "esp/selector", "routing", "tunnel/udp", "tunnel/tun"},
 		"the data path works with the control plane stopped: never ike"},
+	"routing/meter":  {nil, "rates and bytes: the caller knows what they belong to"},
 	"routing/kernel": {nil, "makes the kernel as wanted; does not decide what is wanted"},
 
 	"internal/control": {nil, "its types are the API: internal/gateway fills them"},

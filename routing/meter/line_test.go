@@ -1,0 +1,260 @@
+package meter
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestGuarantees overloads a line by sites with different guarantees: each has
+// its own and an equal part of what is left, and together they have the line.
+func TestGuarantees(t *testing.T) {
+	for _, rate := range []uint64{10 * mbit, 100 * mbit, 200 * mbit} {
+		t.Run(fmt.Sprint(rate/mbit, " Mbit/s"), func(t *testing.T) {
+			s := newSimulation(t, rate)
+			guarantees := []uint64{rate / 2, rate / 4, rate / 10, 0, 0}
+			for _, g := range guarantees {
+				s.site(Share{Guarantee: g, Weight: 1}, 2*rate)
+			}
+			s.run(time.Second)
+			got := s.measured(2 * time.Second)
+			within(t, "total", sum(got), float64(rate), 0.02)
+			left := rate - rate/2 - rate/4 - rate/10
+			for i, g := range guarantees {
+				within(t, fmt.Sprint("site ", i), got[i], float64(g)+float64(left)/5, 0.03)
+			}
+		})
+	}
+}
+
+// TestWeights shares a line in proportion to weights that lie far apart, also
+// between packets of different sizes.
+func TestWeights(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	weights := []int{1, 2, 10, 87, 900}
+	for i, w := range weights {
+		s.site(Share{Weight: w}, 150*mbit).size = []int{1500, 100, 700, 1500, 64}[i]
+	}
+	s.run(time.Second)
+	got := s.measured(3 * time.Second)
+	within(t, "total", sum(got), 100*mbit, 0.02)
+	for i, w := range weights {
+		within(t, fmt.Sprint("weight ", w), got[i], 100*mbit/1000*float64(w), 0.05)
+	}
+}
+
+// TestFairness holds Jain's index of equal weights above 0.98, when the senders
+// are not equal: in rate, in size and in how much comes together.
+func TestFairness(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	for i := range 10 {
+		x := s.site(Share{}, uint64(15+30*i)*mbit)
+		x.size, x.batch = 200+130*i, 1+4*i
+	}
+	s.run(time.Second)
+	got := s.measured(2 * time.Second)
+	if j := jain(got); j < 0.98 {
+		t.Errorf("Jain's index is %.4f: %.3g", j, got)
+	}
+	within(t, "total", sum(got), 100*mbit, 0.02)
+}
+
+// TestLending: what a guaranteed site does not use is lent within 200 ms, and
+// given back within 200 ms.
+func TestLending(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	owner := s.site(Share{Guarantee: 80 * mbit}, 120*mbit)
+	s.site(Share{}, 120*mbit)
+	s.run(time.Second)
+	within(t, "owner", s.measured(time.Second)[0], 90*mbit, 0.03)
+	owner.rate = 0
+	s.run(200 * time.Millisecond)
+	within(t, "borrower", s.measured(time.Second)[1], 100*mbit, 0.02)
+	owner.rate, owner.next = 120*mbit, s.now
+	s.run(200 * time.Millisecond)
+	within(t, "owner again", s.measured(time.Second)[0], 90*mbit, 0.03)
+}
+
+// TestIdleSite pings through a site that is otherwise idle while others
+// overload the line.
+func TestIdleSite(t *testing.T) {
+	for _, guarantee := range []uint64{0, 10 * mbit} {
+		s := newSimulation(t, 100*mbit)
+		for range 4 {
+			s.site(Share{Guarantee: 20 * mbit}, 200*mbit).batch = 40
+		}
+		ping := s.site(Share{Guarantee: guarantee}, 64*8*128)
+		ping.size, ping.wantDelays = 128, true
+		s.run(2 * time.Second)
+		worst := time.Duration(0)
+		for _, d := range ping.delays {
+			worst = max(worst, d)
+		}
+		if worst > 2*time.Millisecond || len(ping.delays) < 100 || ping.drops > 0 {
+			t.Errorf("guarantee %d: of %d pings %d were lost and one waited %v", guarantee, len(ping.delays), ping.drops, worst)
+		}
+	}
+}
+
+// TestCeiling holds a site at its ceiling though the line is idle, without
+// making others wait, and borrows up to it only.
+func TestCeiling(t *testing.T) {
+	for _, rate := range []uint64{0, 100 * mbit} {
+		s := newSimulation(t, rate)
+		low := s.site(Share{Ceiling: 10 * mbit}, 50*mbit)
+		low.batch = 10
+		other := s.site(Share{}, 30*mbit)
+		other.wantDelays = true
+		s.run(time.Second)
+		got := s.measured(2 * time.Second)
+		within(t, "at the ceiling", got[0], 10*mbit, 0.02)
+		within(t, "below", got[1], 30*mbit, 0.001)
+		for _, d := range other.delays {
+			if d > time.Millisecond {
+				t.Fatalf("rate %d: a packet of the other site waited %v", rate, d)
+			}
+		}
+		if limited := low.class.Limited(s.now); limited < 2900*time.Millisecond || limited > 3*time.Second {
+			t.Errorf("the site was at its ceiling for %v of 3 s", limited)
+		}
+		if limited := other.class.Limited(s.now); limited > 10*time.Millisecond {
+			t.Errorf("the other was at its ceiling for %v", limited)
+		}
+	}
+}
+
+// TestControl: control traffic of an overloaded site does not wait, cannot
+// starve others, and goes first where it exceeds its allowance.
+func TestControl(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	for range 4 {
+		s.site(Share{}, 100*mbit)
+	}
+	hello := s.site(Share{}, 64*mbit/1000)
+	hello.class, hello.size, hello.control, hello.wantDelays = s.sites[0].class, 100, true, true
+	s.run(time.Second)
+	if hello.drops > 0 {
+		t.Errorf("%d control packets were lost", hello.drops)
+	}
+	for _, d := range hello.delays {
+		if d > 0 {
+			t.Fatalf("a control packet waited for %v", d)
+		}
+	}
+
+	s = newSimulation(t, 100*mbit)
+	for range 4 {
+		s.site(Share{}, 100*mbit)
+	}
+	s.sites[0].control = true
+	s.run(time.Second)
+	got := s.measured(2 * time.Second)
+	within(t, "total", sum(got), 100*mbit, 0.02)
+	if got[0] > (25+4)*mbit || got[1] < 23*mbit {
+		t.Errorf("who calls everything control gets %.3g, another %.3g", got[0], got[1])
+	}
+}
+
+// TestLateReleases wakes up the releaser late, as a busy machine does: nothing
+// is lost of the rate.
+func TestLateReleases(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	random := seeded(7)
+	s.late = func() time.Duration { return time.Duration(random.Int64N(int64(3 * time.Millisecond))) }
+	for range 3 {
+		s.site(Share{Guarantee: 20 * mbit}, 80*mbit)
+	}
+	s.run(time.Second)
+	got := s.measured(2 * time.Second)
+	within(t, "total", sum(got), 100*mbit, 0.02)
+	if j := jain(got); j < 0.99 {
+		t.Errorf("Jain's index is %.4f", j)
+	}
+}
+
+// TestMarks: where packets know ECN, CoDel marks them and drops none that
+// there is room for; the others it drops.
+func TestMarks(t *testing.T) {
+	s := newSimulation(t, 10*mbit)
+	x := s.site(Share{}, 101*mbit/10)
+	x.ect = true
+	s.run(3 * time.Second)
+	if x.marks == 0 || x.drops > 0 {
+		t.Errorf("with ECN: %d marks, %d drops", x.marks, x.drops)
+	}
+	s = newSimulation(t, 10*mbit)
+	x = s.site(Share{}, 101*mbit/10)
+	s.run(3 * time.Second)
+	if x.marks > 0 || x.drops == 0 {
+		t.Errorf("without ECN: %d marks, %d drops", x.marks, x.drops)
+	}
+}
+
+// TestSet changes rates while packets wait.
+func TestSet(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	a, b := s.site(Share{}, 200*mbit), s.site(Share{}, 200*mbit)
+	s.run(time.Second)
+	s.line.Set(50 * mbit)
+	a.class.Set(Share{Guarantee: 30 * mbit})
+	b.class.Set(Share{Ceiling: 10 * mbit})
+	s.run(200 * time.Millisecond)
+	got := s.measured(time.Second)
+	within(t, "guaranteed", got[0], 40*mbit, 0.03)
+	within(t, "at the ceiling", got[1], 10*mbit, 0.03)
+	s.line.Set(0)
+	b.class.Set(Share{})
+	s.run(200 * time.Millisecond)
+	got = s.measured(time.Second)
+	within(t, "unlimited", got[0], 200*mbit, 0.001)
+	within(t, "unlimited", got[1], 200*mbit, 0.001)
+}
+
+// TestClose takes a class away while its packets wait.
+func TestClose(t *testing.T) {
+	s := newSimulation(t, 100*mbit)
+	a, b := s.site(Share{}, 200*mbit), s.site(Share{}, 200*mbit)
+	s.run(time.Second)
+	a.class.Close()
+	a.class.Close()
+	a.rate = 0
+	if a.class.Enqueue(s.now, &Packet{Data: []byte{1}, Cost: 1}) {
+		t.Error("a closed class takes packets")
+	}
+	within(t, "the other", s.measured(time.Second)[1], 100*mbit, 0.02)
+	b.rate = 0
+	s.run(time.Second)
+	s.line.Settle(nil)
+	if s.line.pool.lent != 0 || s.due != never {
+		t.Errorf("%d chunks are still lent, and Dequeue is due at %v", s.line.pool.lent, s.due)
+	}
+}
+
+// TestBounds fills the queues of very many sites: memory stays bounded, and
+// each can still hold something.
+func TestBounds(t *testing.T) {
+	line := NewLine(64e3)
+	classes := make([]*Class, 3000)
+	for i := range classes {
+		classes[i] = line.NewClass(Share{}, nil)
+	}
+	held := make([]int, len(classes))
+	data := make([]byte, 60000)
+	for range 3 {
+		for i, c := range classes {
+			if c.Enqueue(1, &Packet{Data: data, Cost: 10000}) {
+				held[i]++
+			}
+		}
+	}
+	total := 0
+	for _, n := range held {
+		total += n
+	}
+	if line.pool.lent > maxChunks || total > maxChunks {
+		t.Errorf("%d chunks hold %d packets", line.pool.lent, total)
+	}
+	if total < maxChunks/2 {
+		t.Errorf("only %d packets were held", total)
+	}
+}
