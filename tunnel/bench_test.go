@@ -62,6 +62,7 @@ func (s *sink) Write(bufs [][]byte, offset int) (int, error) {
 
 func (s *sink) Receivers(int) []Receiver                { return nil }
 func (s *sink) Control() []Receiver                     { return nil }
+func (s *sink) PathErrors() []PathErrorReader           { return nil }
 func (s *sink) NewSender() Sender                       { return s }
 func (s *sink) SendKeepalive(_, _ netip.AddrPort) error { return nil }
 func (s *sink) PathMTU(_, _ netip.Addr) (int, error)    { return 0, nil }

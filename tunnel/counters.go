@@ -22,6 +22,7 @@ const (
 	DropKeepalive                  // in: NAT keepalive (RFC 3948 §2.3)
 	DropSend                       // out: the sockets could not send it
 	DropDevice                     // in: the TUN device did not take it
+	DropForgedICMP                 // in: ICMP about a packet that we did not send lately (RFC 4301 §8.2.1)
 	DropTransit                    // out: from one connection's site to another's, which they do not allow
 	dropReasons
 )
@@ -30,6 +31,7 @@ var dropNames = [dropReasons]string{
 	"replay", "authentication", "selector", "meter", "no_route", "no_sa",
 	"malformed", "too_big", "unknown_spi", "exhausted", "ecn", "dummy",
 	"keepalive", "send", "device", "transit",
+	"forged_icmp",
 }
 
 func (d Drop) String() string {

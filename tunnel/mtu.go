@@ -30,6 +30,14 @@ const (
 // tunnels leave of 1500.
 var plateaus = [...]int{32000, 17914, 8900, 4352, 2002, 1492, 1480, 1450, 1420, 1400, 1360, 1280, 1006, 576}
 
+// leastMTU is what every path to remote carries.
+func leastMTU(remote netip.AddrPort) int {
+	if remote.Addr().Is6() {
+		return minMTU6
+	}
+	return minMTU4
+}
+
 // encapsulation is the length of the outer headers in front of ESP to remote.
 func encapsulation(remote netip.AddrPort) int {
 	n := ipv4HeaderLen
@@ -58,8 +66,8 @@ func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity)
 }
 
 // pathMTU is the outer path MTU of a connection while it is lower than the
-// configured one: learnt from the local kernel's EMSGSIZE. ICMP from outside, which
-// could come from anybody, is heard by the kernel's path MTU discovery only.
+// configured one: learnt from the local kernel's EMSGSIZE, and from ICMP that
+// proves to be about packets of ours (pathError).
 type pathMTU struct {
 	outer atomic.Int32 // 0: as configured
 	until atomic.Int64 // Tunnel.now after which outer is forgotten

@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"causeway/esp/selector"
 	"causeway/tunnel/tun"
 	"causeway/tunnel/udp"
 )
@@ -150,21 +148,7 @@ func joined(t *testing.T, c offloadCase) (a, b *host) {
 	})
 	a.open(t, c, 1)
 	b.open(t, c, 2)
-	p := &pair{a: a.gateway, b: b.gateway}
-	p.child(t, selector.Any(), selector.Any(), nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
-	for _, h := range []*host{a, b} {
-		go func() { ended <- h.Run(ctx) }()
-	}
-	t.Cleanup(func() {
-		cancel()
-		for range 2 {
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		}
-	})
+	carryBoth(t, a, b)
 	return a, b
 }
 

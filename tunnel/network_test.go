@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type wire struct {
 	inbox  chan udp.Message
 	peer   *wire
+	icmp   chan udp.PathError
 	closed chan struct{}
 	once   sync.Once
 
@@ -44,9 +45,8 @@ type sentRun struct {
 }
 
 func newWires() (a, b *wire) {
-	a = &wire{inbox: make(chan udp.Message, 64), closed: make(chan struct{})}
-	b = &wire{inbox: make(chan udp.Message, 64), closed: make(chan struct{}), peer: a}
-	a.peer = b
+	a, b = newWire(), newWire()
+	a.peer, b.peer = b, a
 	return a, b
 }
 
@@ -60,6 +60,21 @@ func (w *wire) Receivers(worker int) []Receiver {
 		return nil
 	}
 	return []Receiver{w}
+}
+
+func newWire() *wire {
+	return &wire{inbox: make(chan udp.Message, 64), icmp: make(chan udp.PathError, 64), closed: make(chan struct{})}
+}
+
+func (w *wire) PathErrors() []PathErrorReader { return []PathErrorReader{w} }
+
+func (w *wire) Read() (udp.PathError, error) {
+	select {
+	case e := <-w.icmp:
+		return e, nil
+	case <-w.closed:
+		return udp.PathError{}, net.ErrClosed
+	}
 }
 
 func (w *wire) PathMTU(_, _ netip.Addr) (int, error) {

@@ -21,6 +21,8 @@ type Transport interface {
 	SendKeepalive(local, remote netip.AddrPort) error
 	// PathMTU is what the kernel believes the outer path MTU to be.
 	PathMTU(local, remote netip.Addr) (int, error)
+	// PathErrors returns the readers of ICMP; each is read by one goroutine.
+	PathErrors() []PathErrorReader
 	// Close wakes every Receive with net.ErrClosed.
 	Close() error
 }
@@ -29,6 +31,12 @@ type Transport interface {
 type Receiver interface {
 	Receive(b *udp.Batch) (n int, err error)
 	TryReceive(b *udp.Batch) (n int, err error)
+}
+
+// PathErrorReader reads what ICMP says of packets too big, as
+// udp.PathErrorReader does.
+type PathErrorReader interface {
+	Read() (udp.PathError, error)
 }
 
 // Sender sends runs, as udp.Sender does.
@@ -42,6 +50,15 @@ func UDP(c *udp.Conns) Transport { return sockets{c} }
 type sockets struct{ *udp.Conns }
 
 func (s sockets) NewSender() Sender { return s.Conns.NewSender() }
+
+func (s sockets) PathErrors() []PathErrorReader {
+	readers := s.Conns.PathErrors()
+	out := make([]PathErrorReader, len(readers))
+	for i, r := range readers {
+		out[i] = r
+	}
+	return out
+}
 
 func (s sockets) Receivers(worker int) []Receiver { return receivers(s.WorkerReceivers(worker)) }
 func (s sockets) Control() []Receiver             { return receivers(s.ControlReceivers()) }

@@ -119,6 +119,9 @@ func (t *Tunnel) Run(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return t.sendKeepalives(running) })
+	for _, r := range t.cfg.Transport.PathErrors() {
+		group.Go(func() error { return t.hearPathErrors(r) })
+	}
 	for _, run := range crew.runs {
 		group.Go(onThread(run))
 	}

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
+
+// alwaysFits is a payload that no path cuts (RFC 791 §3.2).
+const alwaysFits = 576 - ipv4HeaderLen - udpHeaderLen
 
 // keepalive is the NAT keepalive of RFC 3948 §2.3.
 var keepalive = []byte{0xff}
@@ -69,16 +73,14 @@ func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort) error {
 	if sock.closed.Load() {
 		return net.ErrClosed
 	}
-	run := Run{Payload: b, Local: local, Remote: remote}
-	errno := c.sender.sendOne(sock, &run)
-	if errno == unix.EMSGSIZE && sock.nat {
+	if len(b) > alwaysFits && sock.nat {
 		// On the NAT port the socket sets DF for ESP. ESP sent meanwhile by
 		// others may get fragmented, which does no harm for this moment.
-		if err := sock.dontFragment(false); err == nil {
-			errno = c.sender.sendOne(sock, &run)
-			_ = sock.dontFragment(true)
-		}
+		_ = sock.dontFragment(false)
+		defer sock.dontFragment(true)
 	}
+	run := Run{Payload: b, Local: local, Remote: remote}
+	errno := c.sender.sendOne(sock, &run)
 	if errno != 0 {
 		sock.count(errno)
 		return fmt.Errorf("udp: cannot send from %v to %v: %w", local, remote, errno)
@@ -213,6 +215,11 @@ func (c *Conns) Close() error {
 	var errs []error
 	for _, s := range c.sockets {
 		errs = append(errs, s.close())
+	}
+	for _, r := range c.icmp {
+		if err := r.socket.Close(); !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -15,6 +15,7 @@ import (
 // no addresses are given, one on the IKE port and one on the NAT port.
 type Conns struct {
 	sockets    []*socket
+	icmp       []*PathErrorReader
 	addresses  []netip.Addr // as configured
 	natPort    uint16
 	unroutable atomic.Uint64 // sends for which there is no socket
@@ -51,6 +52,10 @@ func Listen(cfg Config) (*Conns, error) {
 	}
 	if len(c.sockets) == 0 {
 		return nil, errors.New("udp: this kernel has neither IPv4 nor IPv6")
+	}
+	if err := c.openPathErrors(); err != nil {
+		c.Close()
+		return nil, err
 	}
 	return c, nil
 }

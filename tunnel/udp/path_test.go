@@ -57,6 +57,9 @@ func joined(t *testing.T, near, far netip.Prefix) *pair {
 		PeerNamespace: netlink.NsFd(farNS),
 	}))
 	up("cudp-near", near)
+	lo, err := netlink.LinkByName("lo")
+	must(err)
+	must(netlink.LinkSetUp(lo))
 	p := &pair{pathMTU: 1500, maxPayload: 1500 - 20 - 8}
 	if near.Addr().Is6() {
 		p.maxPayload -= 20

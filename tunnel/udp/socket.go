@@ -133,23 +133,24 @@ func (s *socket) configureCommon(options []option, cfg *Config) error {
 	return nil
 }
 
-// dontFragment sets the DF policy. ESP goes out with DF (IP_PMTUDISC_DO): a
+// dontFragment sets the DF policy. ESP goes out with DF (IP_PMTUDISC_PROBE): a
 // fragment of an ESP packet costs the receiver reassembly and breaks
-// UDP_SEGMENT, so the inner MTU has to follow the path. With DO the kernel
-// keeps the path MTU it learnt from ICMP and refuses what exceeds it with
-// EMSGSIZE at once, where IP_PMTUDISC_PROBE would go on sending into the hole.
+// UDP_SEGMENT, so the inner MTU has to follow the path. With PROBE the kernel
+// refuses what exceeds the interface's MTU, and no more: with IP_PMTUDISC_DO it
+// would believe any ICMP message that names our addresses and ports, where we
+// first compare what it quotes with what was sent (PathError).
 // IKE messages may be large and may be fragmented (IP_PMTUDISC_DONT).
 func (s *socket) dontFragment(df bool) error {
 	if s.local.Addr().Is6() {
 		policy := unix.IPV6_PMTUDISC_DONT
 		if df {
-			policy = unix.IPV6_PMTUDISC_DO
+			policy = unix.IPV6_PMTUDISC_PROBE
 		}
 		return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, policy)
 	}
 	policy := unix.IP_PMTUDISC_DONT
 	if df {
-		policy = unix.IP_PMTUDISC_DO
+		policy = unix.IP_PMTUDISC_PROBE
 	}
 	return unix.SetsockoptInt(s.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, policy)
 }
