@@ -60,6 +60,13 @@ type Interface struct {
 	Addresses []netip.Prefix // the host bits are the interface's own address
 	MTU       int            // 0: computed from the outer MTU and the overhead
 	Routes    bool           // install kernel routes to remote networks
+	// FailClosed: unreachable routes stand behind the routes.
+	FailClosed    bool
+	RouteTable    int // 0: the main table
+	RouteMetric   int // 0: the kernel's default
+	RouteProtocol int
+	SourceRules   bool   // policy rules from local networks to RouteTable
+	Namespace     string // empty: the program's own network namespace
 }
 
 // Bandwidth is what the gateway may use, in bits a second; 0 is unlimited.
@@ -108,6 +115,10 @@ type Connection struct {
 	Mode   Mode
 	IKE    IKE
 	ESP    ESP
+	// Direct is a private line to the same networks, preferred while healthy.
+	Direct Direct
+	// Probe asks through the tunnel whether the site answers.
+	Probe Probe
 	// Metric orders connections with the same remote network: the lowest that
 	// is up carries.
 	Metric int
@@ -223,6 +234,21 @@ const (
 	EncapsulationNever Encapsulation = "never"
 )
 
+// Direct is a way past the tunnel. Without an Interface there is none.
+type Direct struct {
+	Interface string
+	NextHop   netip.Addr // zero: the interface leads straight to the networks
+	Probe     Probe      // Target is set if Interface is
+}
+
+// Probe is an ICMP echo request, again and again. Without a Target there is
+// none.
+type Probe struct {
+	Target            netip.Addr
+	Interval, Timeout time.Duration // Timeout 0: the interval
+	Lost, Recovered   int           // in a row, to change the verdict
+}
+
 // Share is one connection's part of the gateway's bandwidth, in bits a second.
 type Share struct {
 	Guarantee uint64 // 0: none
@@ -236,7 +262,7 @@ func builtinGateway() Config {
 	return Config{
 		Gateway: Gateway{
 			Listen:    Listen{IKEPort: 500, NATPort: 4500},
-			Interface: Interface{Name: "cw0", Routes: true},
+			Interface: Interface{Name: "cw0", Routes: true, FailClosed: true, RouteProtocol: 197},
 			DataPath:  DataPathAuto,
 		},
 		Control: Control{Socket: "/run/causeway/control.sock"},
@@ -257,7 +283,11 @@ func builtinConnection() Connection {
 			ReplayWindow:  8192,
 			Encapsulation: EncapsulationAuto,
 		},
+		Direct:    Direct{Probe: builtinProbe},
+		Probe:     builtinProbe,
 		Metric:    100,
 		Bandwidth: Share{Weight: 1},
 	}
 }
+
+var builtinProbe = Probe{Interval: 200 * time.Millisecond, Lost: 3, Recovered: 10}

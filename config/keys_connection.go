@@ -29,6 +29,10 @@ var connectionKeys = section[Connection]{
 		func(c *Connection) *IKE { return &c.IKE }),
 	nested(Key{Name: "esp", Doc: "The Child SA: the security association that carries traffic."}, espKeys,
 		func(c *Connection) *ESP { return &c.ESP }),
+	nested(Key{Name: "direct", Doc: "A private line to the remote networks, such as ExpressRoute: it carries their packets while its probes are answered, and the tunnel when they are not."}, directKeys,
+		func(c *Connection) *Direct { return &c.Direct }),
+	nested(Key{Name: "probe", Doc: "Asks through the tunnel whether the site answers; while it does not, another connection with the same networks goes first."}, probeKeys,
+		func(c *Connection) *Probe { return &c.Probe }),
 	value(Key{Name: "metric", Doc: "Which of several connections with the same remote network carries its packets: the lowest that is up. " +
 		"Connections with equal metrics share the flows.", Default: "100", Example: "200"},
 		whole[int](1, 65535, "a number from 1 to 65535"), func(c *Connection) *int { return &c.Metric }),

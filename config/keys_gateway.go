@@ -76,6 +76,21 @@ var interfaceKeys = section[Interface]{
 		func(i *Interface) *int { return &i.MTU }),
 	value(Key{Name: "routes", Doc: "Whether to install kernel routes to the remote networks.", Default: "true", Example: "false"},
 		truth, func(i *Interface) *bool { return &i.Routes }),
+	value(Key{Name: "fail_closed", Doc: "Whether an unreachable route stands behind each route: should this program crash, nothing for a remote network takes another way in the clear.",
+		Default: "true", Example: "false"},
+		truth, func(i *Interface) *bool { return &i.FailClosed }),
+	value(Key{Name: "route_table", Doc: "The kernel's routing table for the routes; `main` needs no rules.", Default: "main", Example: "4500"},
+		either("main", whole[int](1, 1<<31-1, "the number of a table from 1 to 2147483647")), func(i *Interface) *int { return &i.RouteTable }),
+	value(Key{Name: "route_metric", Doc: "The metric of the routes; `auto` is the kernel's default.", Default: "auto", Example: "50"},
+		either("auto", whole[int](1, 1_000_000, "a number from 1 to 1000000")), func(i *Interface) *int { return &i.RouteMetric }),
+	value(Key{Name: "route_protocol", Doc: "The routing protocol number that marks the routes as this gateway's. Gateways in one network namespace need different ones.",
+		Default: "197", Example: "198"},
+		whole[int](5, 255, "a number from 5 to 255"), func(i *Interface) *int { return &i.RouteProtocol }),
+	value(Key{Name: "source_rules", Doc: "Whether policy rules lead packets from `local.networks` to `route_table`, and no others: routing by source.", Default: "false", Example: "true"},
+		truth, func(i *Interface) *bool { return &i.SourceRules }),
+	value(Key{Name: "namespace", Doc: "The network namespace (`ip netns`) that the device, its addresses and its routes are in. The sockets stay where the program runs.",
+		Otherwise: "the program's own", Example: "inside"},
+		namespaceName, func(i *Interface) *string { return &i.Namespace }),
 }
 
 var bandwidthKeys = section[Bandwidth]{

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,15 @@ func TestDocumentedDefaultsHold(t *testing.T) {
 	}
 }
 
+// companions are keys that mean nothing without others.
+var companions = map[string][]string{
+	"connections.NAME.direct.interface":    {"connections.NAME.direct.next_hop"},
+	"connections.NAME.direct.next_hop":     {"connections.NAME.direct.interface"},
+	"connections.NAME.direct.probe.target": {"connections.NAME.direct.interface", "connections.NAME.direct.next_hop"},
+	"connections.NAME.probe.target":        {"gateway.interface.addresses"},
+	"gateway.interface.source_rules":       {"gateway.interface.route_table"},
+}
+
 // TestDocumentedExamplesLoad sets each key to its example, and finds that it
 // does something: nothing that is read is forgotten.
 func TestDocumentedExamplesLoad(t *testing.T) {
@@ -117,6 +127,9 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 				return ""
 			}
 			if p == "connections.NAME.local.networks" && path == "connections.NAME.type" {
+				return k.Example
+			}
+			if slices.Contains(companions[path], p) {
 				return k.Example
 			}
 			return required(p, k)

@@ -153,6 +153,7 @@ var (
 	gatewayName = word("a name of at most 64 letters, digits, and . _ -", `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	// The kernel's IFNAMSIZ holds 15 bytes and the end.
 	interfaceName = word("an interface name of at most 15 letters, digits, and . _ -", `^[A-Za-z0-9_-][A-Za-z0-9._-]{0,14}$`)
+	namespaceName = word("the name of a network namespace", `^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$`)
 	identity      = word("an identity: an address, a DNS name, an e-mail address or a distinguished name", `^\S(.{0,510}\S)?$`)
 	proposal      = word("a proposal in strongSwan's keywords, such as aes256gcm16-prfsha384-ecp384", `^[A-Za-z0-9_-]{1,255}$`)
 	filePath      = word("the path of a file, absolute or relative to this file", `^.+$`)

@@ -36,6 +36,13 @@ var listenAddr = kind[netip.Addr]{
 	},
 }
 
+// plainAddr is one address.
+var plainAddr = kind[netip.Addr]{
+	shape: shape{Type: "string", Allowed: "an IPv4 or IPv6 address"},
+	text:  true,
+	parse: parseAddr,
+}
+
 // interfaceAddr is an address with its prefix length: host bits are wanted.
 var interfaceAddr = kind[netip.Prefix]{
 	shape: shape{Type: "string", Allowed: "an address with a prefix length, such as 169.254.21.2/30", Pattern: `^[0-9A-Fa-f:.]+/[0-9]{1,3}$`},

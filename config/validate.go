@@ -98,6 +98,9 @@ func (d *decoder) gateway(c *Config) {
 	if n := len(c.Control.Socket); n > socketPathMax {
 		d.at(Error, "control.socket", "is %d bytes long with the directory of this file: a socket's path can have %d", n, socketPathMax)
 	}
+	if g.Interface.SourceRules && g.Interface.RouteTable == 0 {
+		d.at(Error, "gateway.interface.source_rules", "needs gateway.interface.route_table: rules that lead to the main table change nothing")
+	}
 	if !loopback(c.Control.HTTP) {
 		d.at(Warning, "control.http", "%s can be reached from other machines, and asks for no password: use 127.0.0.1 or [::1] unless a firewall is in front of it", c.Control.HTTP)
 	}
@@ -156,6 +159,7 @@ func (d *decoder) connection(config *Config, c *Connection) {
 	d.selectors(c)
 	d.auth(c)
 	d.share(&config.Gateway, c)
+	d.paths(&config.Gateway, c)
 	d.limits(c)
 	if c.Local.Identity == "" {
 		c.Local.Identity = config.Gateway.Identity

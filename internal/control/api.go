@@ -67,6 +67,17 @@ type Connection struct {
 	LocalNetworks  []string `json:"local_networks,omitempty"`
 	RemoteNetworks []string `json:"remote_networks,omitempty"`
 	Remote         string   `json:"remote,omitempty"`
+	// Paths are those that probes watch: a private line, the tunnel.
+	Paths []Path `json:"paths,omitempty"`
+}
+
+// Path is one way to a connection's networks, and what its probes say of it.
+type Path struct {
+	Kind      string    `json:"kind"`  // direct (a private line), tunnel
+	State     string    `json:"state"` // up, down
+	Since     time.Time `json:"since"`
+	Interface string    `json:"interface,omitempty"`
+	Target    string    `json:"target"`
 }
 
 // Carrying tells whether the connection carries traffic now.

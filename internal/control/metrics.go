@@ -15,7 +15,7 @@ type collector struct {
 	info, uptime, gatewayDrops                *prometheus.Desc
 	wanted, up, state, attempts               *prometheus.Desc
 	established, lastError                    *prometheus.Desc
-	packets, bytes, drops, children           *prometheus.Desc
+	packets, bytes, drops, children, path     *prometheus.Desc
 	messagesIn, datagramsIn, bytesIn          *prometheus.Desc
 	datagramsOut, bytesOut, lost, gsoFallback *prometheus.Desc
 }
@@ -40,6 +40,7 @@ func NewCollector(b Backend) prometheus.Collector {
 		bytes:        desc("connection_bytes_total", "Bytes of inner packets carried; rekeys do not reset it.", "connection", "direction"),
 		drops:        desc("connection_dropped_packets_total", "Packets dropped, by reason.", "connection", "reason"),
 		children:     desc("connection_children", "Child SA pairs that are there now.", "connection"),
+		path:         desc("path_up", "1 when the probes of the path (direct, tunnel) are answered.", "connection", "path"),
 		messagesIn:   desc("udp_received_messages_total", "Messages received on the outer sockets; datagrams that the kernel merged are one."),
 		datagramsIn:  desc("udp_received_datagrams_total", "Datagrams received on the outer sockets. As many as messages: the kernel merges nothing, as with peers that send no UDP checksum."),
 		bytesIn:      desc("udp_received_bytes_total", "UDP payload received on the outer sockets."),
@@ -54,7 +55,7 @@ func NewCollector(b Backend) prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.info, c.uptime, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
-		c.packets, c.bytes, c.drops, c.children, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
+		c.packets, c.bytes, c.drops, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
 	} {
 		ch <- d
 	}
@@ -118,6 +119,9 @@ func (c *collector) connection(m metrics, conn Connection) {
 	m.count(c.packets, conn.PacketsOut, conn.Name, "out")
 	m.count(c.bytes, conn.BytesIn, conn.Name, "in")
 	m.count(c.bytes, conn.BytesOut, conn.Name, "out")
+	for _, p := range conn.Paths {
+		m.gauge(c.path, truth(p.State == "up"), conn.Name, p.Kind)
+	}
 	for reason, n := range conn.Drops {
 		m.count(c.drops, n, conn.Name, reason)
 	}

@@ -50,6 +50,7 @@ type Gateway struct {
 	engine       *ike.Engine
 	kernel       *kernel.Kernel
 	routes       *routeKeeper
+	paths        *paths
 	stream       *control.Stream
 	tally        *control.Tally
 
@@ -111,10 +112,11 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.mtu, err = deviceMTU(cfg, outerMTU); err != nil {
 		return err
 	}
-	if g.kernel, err = kernel.Open(0); err != nil {
+	if g.kernel, err = kernel.Open(kernelOptions(cfg)); err != nil {
 		return err
 	}
 	g.routes = newRouteKeeper(g.kernel)
+	g.paths = newPaths(g.openPath, g.pathChanged)
 	if err := g.kernel.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
 		return err
 	}
@@ -122,7 +124,10 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.workers == 0 {
 		g.workers = runtime.GOMAXPROCS(0)
 	}
-	if g.device, err = tun.Open(deviceConfig(cfg, g.mtu, g.workers)); err != nil {
+	if err = g.kernel.Within(func() (err error) {
+		g.device, err = tun.Open(deviceConfig(cfg, g.mtu, g.workers))
+		return err
+	}); err != nil {
 		return err
 	}
 	spareProcessors(g.device.Queues() + len(g.conns.ControlReceivers()))
@@ -163,6 +168,11 @@ func (g *Gateway) close() {
 	if g.kernel != nil {
 		g.kernel.Close()
 	}
+}
+
+func kernelOptions(cfg *config.Config) kernel.Options {
+	i := &cfg.Gateway.Interface
+	return kernel.Options{Protocol: uint8(i.RouteProtocol), Namespace: i.Namespace}
 }
 
 // ownAddresses are the sources of ICMP errors: the interface's own addresses.

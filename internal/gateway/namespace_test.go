@@ -175,7 +175,14 @@ func routes(t *testing.T) []string {
 	}
 	out := []string{}
 	for _, r := range all {
-		out = append(out, r.Dst.String())
+		if r.Type == unix.RTN_UNICAST {
+			out = append(out, r.Dst.String())
+		}
+	}
+	for _, r := range all { // stand-ins: behind another route, or alone
+		if r.Type == unix.RTN_UNREACHABLE && !slices.Contains(out, r.Dst.String()) {
+			out = append(out, "unreachable "+r.Dst.String())
+		}
 	}
 	slices.Sort(out)
 	return out
@@ -355,7 +362,7 @@ func TestInsideRefusedRoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := start(t, gatewayText)
-	wantRoutes(t, []string{"10.2.0.0/16"})
+	wantRoutes(t, []string{"10.2.0.0/16", "unreachable 10.3.0.0/16"})
 	g.end(t)
 	untouched(t)
 	left, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: unix.RTPROT_STATIC}, netlink.RT_FILTER_PROTOCOL)

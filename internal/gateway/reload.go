@@ -80,6 +80,7 @@ func (g *Gateway) reload(ctx context.Context) (done string, err error) {
 // stands for those below it, too.
 var changeable = []string{
 	"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
+	"gateway.interface.fail_closed", "gateway.interface.route_table", "gateway.interface.route_metric", "gateway.interface.source_rules",
 	"gateway.bandwidth", "log.level",
 }
 
@@ -148,6 +149,10 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}
 	g.tunnel.SetRoutes(table)
+	g.paths.set(cfg.Connections)
+	for _, c := range cfg.Connections {
+		g.tunnel.SetAvoided(c.Name, !g.paths.tunnelUp(c.Name))
+	}
 	deleting, cancel := context.WithTimeout(ctx, shutdownTime)
 	defer cancel()
 	g.engine.Set(deleting, wanted)

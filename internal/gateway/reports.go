@@ -25,6 +25,8 @@ const (
 	kindChildClosed      = "child_closed"
 	kindFailed           = "failed"
 	kindEndpointChanged  = "endpoint_changed"
+	kindPathUp           = "path_up"
+	kindPathDown         = "path_down"
 	kindMessage          = "message"
 	kindMessageDropped   = "message_dropped"
 	kindUnknown          = "unknown"

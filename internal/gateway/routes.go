@@ -1,8 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,9 +30,14 @@ type routeKeeper struct {
 	// older one never overtakes a newer.
 	mu    sync.Mutex
 	table routeTable
+	// applied is what was set last, without an error; nil: look again. Most
+	// changes of connections change no route.
+	applied *kernel.Desired
 	// told is the text of the error that was logged last, so that one that
 	// stays is logged once.
 	told string
+	// disturbance is pending while somebody else changed something.
+	disturbance *time.Timer
 }
 
 func newRouteKeeper(t routeTable) *routeKeeper {
@@ -48,12 +56,50 @@ func (k *routeKeeper) kick() {
 func (k *routeKeeper) set(wanted func() kernel.Desired) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.table.Set(wanted())
+	d := wanted()
+	if k.applied != nil && reflect.DeepEqual(*k.applied, d) {
+		return nil
+	}
+	k.applied = nil
+	err := k.table.Set(d)
+	if err == nil {
+		k.applied = &d
+	}
+	return err
+}
+
+// suspect makes the next set look at the kernel's state again.
+func (k *routeKeeper) suspect() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.applied = nil
+}
+
+// settleTime is how long changes of others are gathered: a routing daemon makes
+// many at once.
+const settleTime = time.Second
+
+// disturbed is told that somebody else changed routes or interfaces.
+func (k *routeKeeper) disturbed() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.disturbance != nil {
+		return
+	}
+	k.disturbance = time.AfterFunc(settleTime, func() {
+		k.mu.Lock()
+		k.disturbance, k.applied = nil, nil
+		k.mu.Unlock()
+		k.kick()
+	})
 }
 
 func (k *routeKeeper) clear() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.disturbance != nil {
+		k.disturbance.Stop()
+	}
 	return k.table.Clear()
 }
 
@@ -83,6 +129,7 @@ func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told fun
 		select {
 		case <-k.kicked:
 		case <-tick.C:
+			k.suspect()
 		case <-ctx.Done():
 			return
 		}
@@ -92,9 +139,14 @@ func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told fun
 	}
 }
 
-// keepRoutes brings the routes up to date whenever a connection changed, until
-// ctx ends.
+// keepRoutes brings the routes up to date whenever a connection, a path or
+// somebody else changed something, until ctx ends.
 func (g *Gateway) keepRoutes(ctx context.Context) {
+	if stop, err := g.kernel.Watch(g.routes.disturbed); err != nil {
+		g.log.Warn("changes of the routes by others are noticed only twice a minute", zap.Error(err))
+	} else {
+		defer stop()
+	}
 	g.routes.keep(ctx, g.reconcile, func(err error) {
 		if err != nil {
 			g.log.Error("not all routes are in place", zap.Error(err))
@@ -108,7 +160,7 @@ func (g *Gateway) keepRoutes(ctx context.Context) {
 // error is a *routesError.
 func (g *Gateway) reconcile() error {
 	err := g.routes.set(func() kernel.Desired {
-		return desired(g.config.Load(), g.engine.Status(), g.device.Name(), g.mtu)
+		return desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.device.Name(), g.mtu)
 	})
 	if err != nil {
 		return &routesError{err}
@@ -117,30 +169,56 @@ func (g *Gateway) reconcile() error {
 }
 
 // desired is the state of the interface and the routes for a configuration and
-// what its connections are at now.
-func desired(cfg *config.Config, connections []ike.ConnectionStatus, device string, mtu int) kernel.Desired {
-	d := kernel.Desired{Interface: device, Addresses: cfg.Gateway.Interface.Addresses, MTU: mtu, Up: true}
-	if !cfg.Gateway.Interface.Routes {
+// what its connections and private lines are at now.
+func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp func(connection string) bool, device string, mtu int) kernel.Desired {
+	i := &cfg.Gateway.Interface
+	d := kernel.Desired{
+		Interface: device, Addresses: i.Addresses, MTU: mtu, Up: true,
+		Table: i.RouteTable, FailClosed: i.FailClosed,
+	}
+	if !i.Routes {
 		return d
 	}
-	carrying := map[string]ike.ConnectionStatus{}
+	status := map[string]ike.ConnectionStatus{}
 	for _, s := range connections {
-		if routed(s) {
-			carrying[s.Name] = s
-		}
+		status[s.Name] = s
 	}
-	for _, c := range cfg.Connections {
-		s, ok := carrying[c.Name]
-		if !ok {
+	// Of two routes to one network the first holds.
+	var lines, tunnels []kernel.Route
+	for _, c := range byMetric(cfg.Connections) {
+		via := kernel.Via{Interface: c.Direct.Interface, NextHop: c.Direct.NextHop}
+		direct := c.Direct.Interface != "" && directUp(c.Name)
+		if target := c.Direct.Probe.Target; c.Direct.Interface != "" && target != c.Direct.NextHop {
+			// The probe takes the line whatever the verdict.
+			lines = append(lines, kernel.Route{Prefix: netip.PrefixFrom(target, target.BitLen()), Metric: i.RouteMetric, Via: via})
+		}
+		s, known := status[c.Name]
+		tunnel := known && routed(s)
+		for _, p := range c.Remote.Networks {
+			switch {
+			case direct && (!via.NextHop.IsValid() || via.NextHop.Is4() == p.Addr().Is4()):
+				lines = append(lines, kernel.Route{Prefix: p, Metric: i.RouteMetric, Via: via})
+			case tunnel:
+				tunnels = append(tunnels, kernel.Route{Prefix: p, Metric: i.RouteMetric})
+			}
+		}
+		if !tunnel && !direct {
 			continue
 		}
-		for _, p := range c.Remote.Networks {
-			d.Routes = append(d.Routes, kernel.Route{Prefix: p})
-		}
 		d.LocalNetworks = append(d.LocalNetworks, c.Local.Networks...)
-		d.Peers = append(d.Peers, peersOf(s, literalAddresses(c.Remote))...)
+		if i.Namespace == "" { // else the peers are reached from another namespace
+			d.Peers = append(d.Peers, peersOf(s, literalAddresses(c.Remote))...)
+		}
+	}
+	d.Routes = append(lines, tunnels...)
+	if i.SourceRules {
+		d.Rules = d.LocalNetworks
 	}
 	return d
+}
+
+func byMetric(connections []config.Connection) []config.Connection {
+	return slices.SortedStableFunc(slices.Values(connections), func(a, b config.Connection) int { return cmp.Compare(a.Metric, b.Metric) })
 }
 
 // routed tells whether a connection's networks lead into the tunnel: while it

@@ -32,6 +32,8 @@ connections:
     auth: {psk: "long-enough-secret-43"}
 `
 
+func noLine(string) bool { return false }
+
 func prefixes(d kernel.Desired) string {
 	var out []string
 	for _, r := range d.Routes {
@@ -59,7 +61,7 @@ func TestDesiredRoutes(t *testing.T) {
 			"10.2.0.0/16 10.3.0.0/16 10.4.0.0/16"},
 		{"one that is gone from the configuration", []ike.ConnectionStatus{{Name: "old", Wanted: true}}, ""},
 	} {
-		d := desired(cfg, c.is, "cw0", 1438)
+		d := desired(cfg, c.is, noLine, "cw0", 1438)
 		if got := prefixes(d); got != c.want {
 			t.Errorf("%s: routes %q, want %q", c.what, got, c.want)
 		}
@@ -68,7 +70,7 @@ func TestDesiredRoutes(t *testing.T) {
 		}
 	}
 	cfg.Gateway.Interface.Routes = false
-	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), "cw0", 1438); len(d.Routes) != 0 || !d.Up {
+	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, "cw0", 1438); len(d.Routes) != 0 || !d.Up {
 		t.Errorf("interface.routes off: %+v", d)
 	}
 }
@@ -78,7 +80,7 @@ func TestDesiredRoutes(t *testing.T) {
 func TestPeersStayOutside(t *testing.T) {
 	up := ike.ConnectionStatus{Name: "a", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.7:4500")}}}
 	byName := ike.ConnectionStatus{Name: "b", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.8:4500")}}}
-	d := desired(parse(t, twoSites), []ike.ConnectionStatus{up, byName}, "cw0", 1438)
+	d := desired(parse(t, twoSites), []ike.ConnectionStatus{up, byName}, noLine, "cw0", 1438)
 	var got []string
 	for _, p := range d.Peers {
 		got = append(got, p.String())
@@ -165,4 +167,84 @@ func TestRoutesErrorReachesTheUser(t *testing.T) {
 	if !errors.As(err, &p) || p.Reason != control.ReasonRoutes || !strings.Contains(p.Message, "10.2.0.0/16") || p.Hint == "" {
 		t.Errorf("problem %+v", p)
 	}
+}
+
+const lineAndTwoTunnels = `gateway:
+  interface: {route_table: 4711, source_rules: true, route_metric: 50}
+connections:
+  standby:
+    local: {networks: [10.1.0.0/16]}
+    remote: {address: 203.0.113.6, networks: [10.2.0.0/16, "fd02::/16"]}
+    auth: {psk: "long-enough-secret-43"}
+    metric: 200
+  primary:
+    local: {networks: [10.1.0.0/16]}
+    remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}
+    auth: {psk: "long-enough-secret-42"}
+    direct: {interface: eth1, next_hop: 192.168.9.2, probe: {target: 10.2.0.1}}
+`
+
+// TestDirectRoutes: a private line takes its networks while it works, and its
+// target always.
+func TestDirectRoutes(t *testing.T) {
+	cfg := parse(t, lineAndTwoTunnels)
+	wanted := []ike.ConnectionStatus{{Name: "primary", Wanted: true}, {Name: "standby", Wanted: true}}
+	show := func(d kernel.Desired) []string {
+		var out []string
+		for _, r := range d.Routes {
+			out = append(out, fmt.Sprintf("%v %s %d", r.Prefix, r.Via.Interface, r.Metric))
+		}
+		return out
+	}
+	up := desired(cfg, wanted, func(c string) bool { return c == "primary" }, "cw0", 1438)
+	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16 eth1 50", "10.2.0.0/16  50", "fd02::/16  50"}, show(up)); d != "" {
+		t.Errorf("line up (-want +got):\n%s", d)
+	}
+	down := desired(cfg, wanted, noLine, "cw0", 1438)
+	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16  50", "10.2.0.0/16  50", "fd02::/16  50"}, show(down)); d != "" {
+		t.Errorf("line down (-want +got):\n%s", d)
+	}
+	unwanted := desired(cfg, []ike.ConnectionStatus{{Name: "primary"}}, func(string) bool { return true }, "cw0", 1438)
+	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16 eth1 50"}, show(unwanted)); d != "" {
+		t.Errorf("line without a tunnel (-want +got):\n%s", d)
+	}
+	if up.Table != 4711 || !up.FailClosed || len(up.Rules) == 0 || up.Rules[0].String() != "10.1.0.0/16" {
+		t.Errorf("%+v", up)
+	}
+	cfg.Gateway.Interface.Namespace = "inside"
+	if d := desired(cfg, wanted, noLine, "cw0", 1438); len(d.Peers) != 0 {
+		t.Errorf("peers of another namespace are routed here: %v", d.Peers)
+	}
+}
+
+// TestUnchangedRoutesAreLeftAlone: the kernel is asked again only when
+// something changed, or may have.
+func TestUnchangedRoutesAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &table{}
+		k := newRouteKeeper(fake)
+		set := func(mtu, want int) {
+			t.Helper()
+			k.set(func() kernel.Desired { return kernel.Desired{MTU: mtu} })
+			if fake.sets != want {
+				t.Errorf("set %d times, want %d", fake.sets, want)
+			}
+		}
+		set(1400, 1)
+		set(1400, 1)
+		set(1300, 2)
+		k.suspect()
+		set(1300, 3)
+		k.disturbed()
+		k.disturbed()
+		time.Sleep(2 * settleTime)
+		synctest.Wait()
+		if len(k.kicked) != 1 {
+			t.Error("what others changed is not looked at")
+		}
+		set(1300, 4)
+		fake.err = errors.New("no")
+		set(1200, 5)
+		set(1200, 6) // what failed is tried again
+	})
 }

@@ -72,6 +72,7 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	defer cancel()
 	g.engine.Close(carrier.while(ending))
 	server.Close(ending)
+	g.paths.close()
 	stopRouting()
 	<-routed
 	err = errors.Join(err, g.routes.clear())

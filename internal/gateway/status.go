@@ -46,7 +46,7 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 		Name: c.Name, Wanted: "down", State: string(c.State), Attempt: c.Attempt,
 		Children: []control.Child{}, NextAttempt: moment(c.NextAttempt),
 		LocalNetworks: texts(conf.Local.Networks), RemoteNetworks: texts(conf.Remote.Networks),
-		Remote: remoteOf(conf.Remote),
+		Remote: remoteOf(conf.Remote), Paths: g.paths.status(c.Name),
 	}
 	if c.Wanted {
 		out.Wanted = "up"

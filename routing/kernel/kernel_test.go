@@ -38,7 +38,7 @@ func inLab(t *testing.T, test func(l *lab)) {
 		t.Fatal(err)
 	}
 	defer ns.Close()
-	k, err := Open(0)
+	k, err := Open(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (l *lab) route(dst, gw string, metric int) {
 // shown lists our routes as text, in order.
 func (l *lab) shown() (lines []string) {
 	l.Helper()
-	ours, err := l.k.ours()
+	ours, _, err := l.k.routes()
 	l.must(err)
 	for _, r := range ours {
 		link, err := l.h.LinkByIndex(r.route.LinkIndex)
@@ -137,10 +137,10 @@ func (l *lab) shown() (lines []string) {
 // that the kernel adds to the lab's interfaces in its own time.
 func (l *lab) others() (lines []string) {
 	l.Helper()
-	all, err := l.k.mainTable()
+	_, all, err := l.k.routes()
 	l.must(err)
 	for _, r := range all {
-		if r.route.Protocol != Protocol && !r.prefix.Addr().IsLinkLocalUnicast() {
+		if !r.prefix.Addr().IsLinkLocalUnicast() {
 			lines = append(lines, r.route.String())
 		}
 	}
@@ -351,7 +351,7 @@ func TestLeftovers(t *testing.T) {
 		l.must(l.k.Set(d))
 
 		// Held by a program: the routes go, the interface stays.
-		later, err := Open(0)
+		later, err := Open(Options{})
 		l.must(err)
 		defer later.Close()
 		l.must(later.RemoveLeftovers(tunName))
@@ -437,7 +437,7 @@ func TestRefused(t *testing.T) {
 			}
 		}
 	})
-	if _, err := Open(unix.RTPROT_STATIC); err == nil {
+	if _, err := Open(Options{Protocol: unix.RTPROT_STATIC}); err == nil {
 		t.Error("the administrator's protocol number was accepted")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RemoveLeftovers removes what a crashed run left: our routes, and the TUN
+// RemoveLeftovers removes what a crashed run left: our routes and rules, and the TUN
 // interface name where it outlived its program (a persistent one that no
 // program has open and that was not prepared for a certain user). Call it
 // before the interface is opened. An interface of another kind is left alone;
@@ -16,7 +16,7 @@ import (
 func (k *Kernel) RemoveLeftovers(name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	errs := []error{k.removeRoutes()}
+	errs := []error{k.removeRules(), k.removeRoutes()}
 	link, err := k.handle.LinkByName(name)
 	var gone netlink.LinkNotFoundError
 	switch {

@@ -5,44 +5,43 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/gaissmai/bart"
 	"github.com/vishvananda/netlink"
-	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
 
 // exceptions are host routes for the peers whose outer address lies inside one
-// of the desired routes and would be reached through the tunnel itself. Where
-// no way outside can be found, the routes that cover the peer are taken out of
-// d and the error says so.
-func (k *Kernel) exceptions(link netlink.Link, d *Desired) (want []installed, errs []error) {
-	var all []installed
-	for i, peer := range d.Peers {
+// of the desired routes and would be reached through the tunnel itself. host
+// are the other routes of the host. Where no way outside can be found, the
+// routes that cover the peer are taken out of d and the error says so.
+func (k *Kernel) exceptions(host []installed, link netlink.Link, d *Desired) (want []installed, errs []error) {
+	var covered bart.Lite
+	for _, r := range d.Routes {
+		covered.Insert(r.Prefix)
+	}
+	seen := make(map[netip.Addr]bool, len(d.Peers))
+	for _, peer := range d.Peers {
 		peer = peer.Unmap().WithZone("")
-		if slices.Contains(d.Peers[:i], peer) || !slices.ContainsFunc(d.Routes, covers(peer)) {
+		if seen[peer] || !covered.Contains(peer) {
 			continue
 		}
-		if all == nil {
-			var err error
-			if all, err = k.mainTable(); err != nil {
-				return nil, append(errs, err)
-			}
-		}
-		best := k.wayOutside(all, link, peer)
+		seen[peer] = true
+		best := wayOutside(host, link, peer)
 		wins := func(r Route) bool {
 			return covers(peer)(r) && (best == nil || r.Prefix.Bits() >= best.prefix.Bits())
 		}
 		if !slices.ContainsFunc(d.Routes, wins) {
 			continue // the host's own route is the more specific one
 		}
-		host := netip.PrefixFrom(peer, peer.BitLen())
-		same := func(r Route) bool { return r.Prefix == host }
+		only := netip.PrefixFrom(peer, peer.BitLen())
+		same := func(r Route) bool { return r.Prefix == only }
 		if best == nil || slices.ContainsFunc(d.Routes, same) {
 			errs = append(errs, fmt.Errorf("kernel: no route to %v through interface %s: it would lead the tunnel's own packets to peer %v into the tunnel, and the host has no other way to that address that could be kept",
 				prefixes(d.Routes, wins), d.Interface, peer))
 			d.Routes = slices.DeleteFunc(slices.Clone(d.Routes), wins)
 			continue
 		}
-		want = append(want, k.exception(host, best))
+		want = append(want, k.exception(only, best, d))
 	}
 	return want, errs
 }
@@ -61,11 +60,11 @@ func prefixes(routes []Route, which func(Route) bool) (found []netip.Prefix) {
 	return found
 }
 
-// wayOutside is the host's best route to the peer but for ours.
-func (k *Kernel) wayOutside(all []installed, link netlink.Link, peer netip.Addr) (best *installed) {
-	for i := range all {
-		r := &all[i]
-		if r.route.Protocol == k.protocol || r.route.LinkIndex == link.Attrs().Index ||
+// wayOutside is the host's best route to the peer.
+func wayOutside(host []installed, link netlink.Link, peer netip.Addr) (best *installed) {
+	for i := range host {
+		r := &host[i]
+		if r.route.LinkIndex == link.Attrs().Index ||
 			r.route.Type != unix.RTN_UNICAST || !r.prefix.Contains(peer) {
 			continue
 		}
@@ -78,20 +77,11 @@ func (k *Kernel) wayOutside(all []installed, link netlink.Link, peer netip.Addr)
 }
 
 // exception is the host route that takes the way of another route.
-func (k *Kernel) exception(host netip.Prefix, way *installed) installed {
-	id := keyOf(host, 0)
-	return installed{id, netlink.Route{
-		Dst:       netipx.PrefixIPNet(host),
-		LinkIndex: way.route.LinkIndex,
-		Gw:        way.route.Gw,
-		Via:       way.route.Via,
-		MultiPath: way.route.MultiPath,
-		Src:       way.route.Src,
-		Scope:     way.route.Scope,
-		Flags:     way.route.Flags & int(netlink.FLAG_ONLINK),
-		Protocol:  k.protocol,
-		Table:     unix.RT_TABLE_MAIN,
-		Type:      unix.RTN_UNICAST,
-		Priority:  id.metric,
-	}}
+func (k *Kernel) exception(host netip.Prefix, way *installed, d *Desired) installed {
+	id := keyOf(host, 0, d.Table)
+	route := k.toPrefix(id)
+	route.LinkIndex, route.Gw, route.Via, route.MultiPath = way.route.LinkIndex, way.route.Gw, way.route.Via, way.route.MultiPath
+	route.Src, route.Scope = way.route.Src, way.route.Scope
+	route.Flags = way.route.Flags & int(netlink.FLAG_ONLINK)
+	return installed{id, route, fmt.Sprintf("keep the way to peer %v outside interface %s", host.Addr(), d.Interface)}
 }

@@ -10,44 +10,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ipv6Metric is what the kernel makes of metric 0 for an IPv6 route.
-const ipv6Metric = 1024
+const (
+	// ipv6Metric is what the kernel makes of metric 0 for an IPv6 route.
+	ipv6Metric = 1024
+	// standInMetric puts unreachable routes behind every other.
+	standInMetric = 2_000_000_000
+)
 
-// key is what the kernel tells routes of one table apart by.
+// key is what the kernel tells routes apart by.
 type key struct {
 	prefix netip.Prefix
 	metric int
+	table  int
 }
 
-func (r Route) key() key { return keyOf(r.Prefix, r.Metric) }
-
-func keyOf(p netip.Prefix, metric int) key {
+func keyOf(p netip.Prefix, metric, table int) key {
 	if metric == 0 && p.Addr().Is6() {
 		metric = ipv6Metric
 	}
-	return key{p, metric}
+	return key{p, metric, table}
 }
 
 // installed is a route in kernel terms and in ours.
 type installed struct {
 	key
 	route netlink.Route
+	what  string // it is for, in an error's words
 }
 
 // setRoutes adds, replaces and removes routes. Peers' exceptions come before
 // the routes they are exceptions from, and leave after them.
 func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
-	ours, err := k.ours()
+	ours, host, err := k.routes()
 	if err != nil {
 		return err
 	}
-	want, errs := k.exceptions(link, d)
+	want, errs := k.exceptions(host, link, d)
 	sources, err := k.sources(d)
 	if err != nil {
 		errs = append(errs, err)
 	}
 	for _, r := range d.Routes {
-		want = append(want, k.through(link, r, sources))
+		route, err := k.through(link, r, d, sources)
+		if err != nil {
+			errs = append(errs, err)
+		} else {
+			want = append(want, route)
+		}
+		if d.FailClosed {
+			want = append(want, k.standIn(r.Prefix, d.Table))
+		}
 	}
 	wanted := make(map[key]bool, len(want))
 	for _, w := range want {
@@ -55,9 +67,9 @@ func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
 		have, ok := ours[w.key]
 		switch {
 		case !ok:
-			errs = append(errs, k.add(w, d.Interface))
+			errs = append(errs, k.add(w))
 		case !sameRoute(have.route, w.route):
-			errs = append(errs, k.change(k.handle.RouteReplace(&w.route), "%s", describe(w, d.Interface)))
+			errs = append(errs, k.change(k.handle.RouteReplace(&w.route), "%s", w.what))
 		}
 	}
 	for id, have := range ours {
@@ -69,16 +81,22 @@ func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
 }
 
 // through is the route r in kernel terms.
-func (k *Kernel) through(link netlink.Link, r Route, sources []netip.Addr) installed {
-	route := netlink.Route{
-		LinkIndex: link.Attrs().Index,
-		Dst:       netipx.PrefixIPNet(r.Prefix),
-		Protocol:  k.protocol,
-		Table:     unix.RT_TABLE_MAIN,
-		Type:      unix.RTN_UNICAST,
-		Priority:  r.key().metric,
+func (k *Kernel) through(link netlink.Link, r Route, d *Desired, sources []netip.Addr) (installed, error) {
+	id := keyOf(r.Prefix, r.Metric, d.Table)
+	route := k.toPrefix(id)
+	route.LinkIndex = link.Attrs().Index
+	what := fmt.Sprintf("add the route to %v through interface %s", r.Prefix, d.Interface)
+	if r.Via.Interface != "" {
+		what = fmt.Sprintf("add the route to %v through interface %s", r.Prefix, r.Via.Interface)
+		via, err := k.handle.LinkByName(r.Via.Interface)
+		if err != nil {
+			return installed{}, fmt.Errorf("kernel: cannot %s: %w", what, err)
+		}
+		route.LinkIndex = via.Attrs().Index
 	}
-	if r.Prefix.Addr().Is4() {
+	if r.Via.NextHop.IsValid() {
+		route.Gw = r.Via.NextHop.AsSlice()
+	} else if r.Prefix.Addr().Is4() {
 		route.Scope = netlink.SCOPE_LINK // as for every destination without a next hop
 	}
 	source := r.Source
@@ -90,20 +108,38 @@ func (k *Kernel) through(link netlink.Link, r Route, sources []netip.Addr) insta
 	if source.IsValid() {
 		route.Src = source.AsSlice()
 	}
-	return installed{r.key(), route}
+	return installed{id, route, what}, nil
+}
+
+// toPrefix is what all our routes have in common.
+func (k *Kernel) toPrefix(id key) netlink.Route {
+	return netlink.Route{
+		Dst: netipx.PrefixIPNet(id.prefix), Protocol: k.protocol, Table: id.table,
+		Type: unix.RTN_UNICAST, Priority: id.metric,
+	}
+}
+
+// standIn refuses packets to the prefix that no other route takes.
+func (k *Kernel) standIn(p netip.Prefix, table int) installed {
+	id := keyOf(p, standInMetric, table)
+	route := k.toPrefix(id)
+	route.Type = unix.RTN_UNREACHABLE
+	return installed{id, route, fmt.Sprintf("refuse packets to %v while no tunnel takes them", p)}
 }
 
 // add adds a route and never touches one of somebody else's.
-func (k *Kernel) add(w installed, name string) error {
+func (k *Kernel) add(w installed) error {
 	err := k.handle.RouteAdd(&w.route)
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		return k.change(err, "%s: the host has a route to %v of its own with the same metric; delete it, or give ours another metric",
-			describe(w, name), w.prefix)
+			w.what, w.prefix)
 	case errors.Is(err, unix.EINVAL) && w.route.Src != nil:
-		return k.change(err, "%s: is source address %v on this host?", describe(w, name), w.route.Src)
+		return k.change(err, "%s: is source address %v on this host?", w.what, w.route.Src)
+	case errors.Is(err, unix.ENETUNREACH) && w.route.Gw != nil:
+		return k.change(err, "%s: next hop %v is on no network of that interface", w.what, w.route.Gw)
 	}
-	return k.change(err, "%s", describe(w, name))
+	return k.change(err, "%s", w.what)
 }
 
 func (k *Kernel) remove(have installed) error {
@@ -114,16 +150,9 @@ func (k *Kernel) remove(have installed) error {
 	return k.change(err, "remove the route to %v", have.prefix)
 }
 
-func describe(w installed, name string) string {
-	if w.route.Gw != nil || len(w.route.MultiPath) > 0 {
-		return fmt.Sprintf("keep the way to peer %v outside interface %s", w.prefix.Addr(), name)
-	}
-	return fmt.Sprintf("add the route to %v through interface %s", w.prefix, name)
-}
-
 // removeRoutes removes all our routes.
 func (k *Kernel) removeRoutes() error {
-	ours, err := k.ours()
+	ours, _, err := k.routes()
 	errs := []error{err}
 	for _, have := range ours {
 		errs = append(errs, k.remove(have))
@@ -131,30 +160,16 @@ func (k *Kernel) removeRoutes() error {
 	return errors.Join(errs...)
 }
 
-// ours lists the routes of the main table that carry our protocol number.
-func (k *Kernel) ours() (map[key]installed, error) {
-	all, err := k.mainTable()
-	if err != nil {
-		return nil, err
-	}
-	ours := make(map[key]installed)
-	for _, r := range all {
-		if r.route.Protocol == k.protocol {
-			ours[r.key] = r
-		}
-	}
-	return ours, nil
-}
-
-// mainTable lists the routes of the main table.
-func (k *Kernel) mainTable() ([]installed, error) {
-	var all []installed
+// routes lists the routes of all tables that carry our protocol number, and
+// the other ones of the main table.
+func (k *Kernel) routes() (ours map[key]installed, host []installed, err error) {
+	ours = make(map[key]installed)
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		list, err := again(func() ([]netlink.Route, error) {
-			return k.handle.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+			return k.handle.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 		})
 		if err != nil {
-			return nil, fmt.Errorf("kernel: cannot list the routes: %w", err)
+			return nil, nil, fmt.Errorf("kernel: cannot list the routes: %w", err)
 		}
 		for _, r := range list {
 			p := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
@@ -167,14 +182,26 @@ func (k *Kernel) mainTable() ([]installed, error) {
 					continue
 				}
 			}
-			all = append(all, installed{keyOf(p, r.Priority), r})
+			found := installed{keyOf(p, r.Priority, r.Table), r, ""}
+			switch {
+			case r.Protocol == k.protocol:
+				ours[found.key] = found
+			case r.Table == unix.RT_TABLE_MAIN:
+				host = append(host, found)
+			}
 		}
 	}
-	return all, nil
+	return ours, host, nil
 }
 
 // sameRoute compares what we set.
 func sameRoute(a, b netlink.Route) bool {
+	if a.Type != b.Type {
+		return false
+	}
+	if a.Type == unix.RTN_UNREACHABLE {
+		return true // the kernel gives it an interface of its own choice
+	}
 	if a.LinkIndex != b.LinkIndex || !a.Src.Equal(b.Src) || !a.Gw.Equal(b.Gw) ||
 		len(a.MultiPath) != len(b.MultiPath) || (a.Via == nil) != (b.Via == nil) {
 		return false

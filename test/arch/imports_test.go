@@ -43,10 +43,11 @@ var arrowsOf = map[string]arrows{
 		"the data path works with the control plane stopped: never ike"},
 	"routing/meter":  {nil, "rates and bytes: the caller knows what they belong to"},
 	"routing/kernel": {nil, "makes the kernel as wanted; does not decide what is wanted"},
+	"routing/probe":  {nil, "counts answers; what follows from them is decided elsewhere"},
 
 	"internal/control": {nil, "its types are the API: internal/gateway fills them"},
 	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
-		"routing", "routing/kernel", "internal/control"}, "the only place where all meet"},
+		"routing", "routing/kernel", "routing/probe", "internal/control"}, "the only place where all meet"},
 	"cmd/causeway": {[]string{"config", "internal/control", "internal/gateway"}, "no logic"},
 }
 

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"causeway/routing/probe"
+)
+
+// scriptedLine answers while its path is up.
+type scriptedLine struct {
+	up      *bool
+	answers chan uint16
+}
+
+func (l *scriptedLine) Send(sequence uint16) error {
+	if *l.up {
+		l.answers <- sequence
+	}
+	return nil
+}
+func (l *scriptedLine) Answers() <-chan uint16 { return l.answers }
+func (l *scriptedLine) Close() error           { return nil }
+
+func TestPaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		up, opened := true, 0
+		var told []string
+		p := newPaths(func(pathID, *watched) probe.Line {
+			opened++
+			return &scriptedLine{&up, make(chan uint16, 8)}
+		}, func(id pathID, up bool, _ error) {
+			told = append(told, fmt.Sprint(id.connection, " ", id.kind, " ", up))
+		})
+		cfg := parse(t, lineAndTwoTunnels)
+		p.set(cfg.Connections)
+		if p.directUp("primary") || !p.tunnelUp("primary") || p.status("standby") != nil {
+			t.Error("a line that showed nothing yet is up, or a tunnel without probes is not")
+		}
+		wait := func() { time.Sleep(3 * time.Second); synctest.Wait() }
+		wait()
+		if !p.directUp("primary") {
+			t.Error("the line is down")
+		}
+		p.set(cfg.Connections) // nothing changed
+		if opened != 1 {
+			t.Errorf("%d lines were opened", opened)
+		}
+		changed := slices.Clone(cfg.Connections)
+		changed[1].Direct.Probe.Interval = 100 * time.Millisecond
+		p.set(changed)
+		if opened != 2 || !p.directUp("primary") {
+			t.Error("another interval took the line down")
+		}
+		up = false
+		wait()
+		if s := p.status("primary"); len(s) != 1 || s[0].State != "down" || s[0].Kind != "direct" || time.Since(s[0].Since) > 3*time.Second {
+			t.Errorf("status %+v", s)
+		}
+		changed[1].Direct.Interface = "eth2"
+		p.set(changed)
+		p.close()
+		if want := []string{"primary direct true", "primary direct false"}; !slices.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
+		}
+	})
+}
+
+func TestPathEvents(t *testing.T) {
+	id := pathID{"a", pathDirect}
+	for _, c := range []struct {
+		up         bool
+		why        error
+		kind, want string
+	}{
+		{true, nil, "path_up", "probes of the private line are answered again: it carries the traffic"},
+		{false, nil, "path_down", "probes of the private line are not answered: the traffic takes another way if there is one"},
+		{false, errors.New("no such interface"), "path_down", "the private line cannot be probed: no such interface"},
+	} {
+		if ev := pathEvent(id, c.up, c.why); ev.Type != c.kind || ev.Message != c.want || ev.Connection != "a" {
+			t.Errorf("%+v", ev)
+		}
+	}
+}

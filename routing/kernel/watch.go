@@ -1,0 +1,45 @@
+package kernel
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Watch calls changed whenever somebody else changed routes or the state of an
+// interface: what was set may be undone, or the way to a peer another one. stop
+// ends it and waits for the last call.
+func (k *Kernel) Watch(changed func()) (stop func(), err error) {
+	routes := make(chan netlink.RouteUpdate, 64)
+	links := make(chan netlink.LinkUpdate, 64)
+	done := make(chan struct{})
+	lost := func(error) { changed() } // more happened than the socket could hold
+	err = netlink.RouteSubscribeWithOptions(routes, done, netlink.RouteSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
+	if err == nil {
+		err = netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
+	}
+	if err != nil {
+		close(done)
+		return nil, fmt.Errorf("kernel: cannot watch the routes: %w", err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for r := range routes {
+			// What we add ourselves is no news; what somebody deletes of ours is.
+			if r.Protocol != k.protocol || r.Type == unix.RTM_DELROUTE {
+				changed()
+			}
+		}
+	})
+	running.Go(func() {
+		for range links {
+			changed()
+		}
+	})
+	return func() {
+		close(done)
+		running.Wait()
+	}, nil
+}

@@ -1,0 +1,228 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vishvananda/netns"
+	"pgregory.net/rapid"
+)
+
+var settings = Settings{Interval: 200 * time.Millisecond, Lost: 3, Recovered: 5}
+
+// fakeLine answers while up.
+type fakeLine struct {
+	up      bool
+	failure error
+	answers chan uint16
+	closed  bool
+}
+
+func (l *fakeLine) Send(sequence uint16) error {
+	if l.failure != nil {
+		return l.failure
+	}
+	if l.up {
+		l.answers <- sequence
+	}
+	return nil
+}
+func (l *fakeLine) Answers() <-chan uint16 { return l.answers }
+func (l *fakeLine) Close() error           { l.closed = true; return nil }
+
+// TestFailover: down within a second of the third lost request, up again only
+// after the line has shown itself for a while.
+func TestFailover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &fakeLine{up: true, answers: make(chan uint16, 8)}
+		var told []bool
+		var when []time.Time
+		ctx, cancel := context.WithCancel(context.Background())
+		start := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			Run(ctx, line, settings, false, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
+		}()
+		time.Sleep(2 * time.Second)
+		line.up = false
+		cut := time.Now()
+		time.Sleep(2 * time.Second)
+		line.up = true
+		back := time.Now()
+		time.Sleep(2 * time.Second)
+		cancel()
+		<-done
+		if !slices.Equal(told, []bool{true, false, true}) || !line.closed {
+			t.Fatalf("verdicts %v", told)
+		}
+		if d := when[0].Sub(start); d != 4*settings.Interval {
+			t.Errorf("up after %v", d)
+		}
+		if d := when[1].Sub(cut); d > 3*settings.Interval+settings.Interval {
+			t.Errorf("down %v after the cut", d)
+		}
+		if d := when[2].Sub(back); d < 4*settings.Interval || d > 6*settings.Interval {
+			t.Errorf("up %v after the repair", d)
+		}
+	})
+}
+
+func TestErrorsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line := &fakeLine{failure: errors.New("no such interface"), answers: make(chan uint16, 8)}
+		var why []string
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			Run(ctx, line, settings, false, func(up bool, err error) { why = append(why, err.Error()) })
+		}()
+		time.Sleep(2 * time.Second)
+		line.failure = errors.New("no route")
+		time.Sleep(2 * time.Second)
+		cancel()
+		<-done
+		if !slices.Equal(why, []string{"no such interface", "no route"}) {
+			t.Error(why)
+		}
+	})
+}
+
+// TestVerdict: whatever is answered, twice, late or out of nowhere, the verdict
+// follows from runs of answers and losses alone, and memory is bounded.
+func TestVerdict(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Settings{
+			Interval: time.Duration(rapid.IntRange(1, 50).Draw(t, "interval")) * time.Millisecond,
+			Timeout:  time.Duration(rapid.IntRange(0, 500).Draw(t, "timeout")) * time.Millisecond,
+			Lost:     rapid.IntRange(1, 4).Draw(t, "lost"), Recovered: rapid.IntRange(1, 4).Draw(t, "recovered"),
+		}
+		v := NewVerdict(s, false)
+		now := time.Unix(0, 0)
+		sent := uint16(0)
+		for range 300 {
+			before, answered := v.Up(), v.answered
+			switch rapid.IntRange(0, 2).Draw(t, "what") {
+			case 0:
+				now = now.Add(time.Duration(rapid.IntRange(0, 100).Draw(t, "advance")) * time.Millisecond)
+				if n, ok := v.Tick(now); ok {
+					if n != sent {
+						t.Fatalf("request %d after %d", n, sent)
+					}
+					sent++
+				}
+				if !before && v.Up() {
+					t.Fatal("silence made the path up")
+				}
+			case 1:
+				v.Answer(uint16(rapid.IntRange(0, int(sent)+3).Draw(t, "answer")))
+				if before && !v.Up() {
+					t.Fatal("an answer made the path down")
+				}
+				if !before && v.Up() && answered != s.Recovered-1 {
+					t.Fatalf("up after %d answers", answered+1)
+				}
+			case 2:
+				v.Failed(uint16(rapid.IntRange(0, int(sent)).Draw(t, "failed")))
+			}
+			if len(v.waiting) > mostOutstanding {
+				t.Fatalf("%d requests are waited for", len(v.waiting))
+			}
+			if !v.Deadline().After(now) && v.Deadline() != v.due && len(v.waiting) > 0 && v.waiting[0].deadline.After(now) {
+				t.Fatal("the deadline has passed and nothing is due")
+			}
+		}
+	})
+}
+
+func TestEcho(t *testing.T) {
+	for _, target := range []string{"10.2.0.1", "fd00::1"} {
+		address := netip.MustParseAddr(target)
+		e := NewEcho(address)
+		reply := e.AppendRequest(nil, 7)
+		reply[0] = echoReply4
+		if address.Is6() {
+			reply[0] = echoReply6
+		}
+		if n, ok := e.Answered(reply, address); !ok || n != 7 {
+			t.Errorf("%s: %d, %v", target, n, ok)
+		}
+		if _, ok := e.Answered(reply, netip.MustParseAddr("10.2.0.2")); ok {
+			t.Errorf("%s: somebody else answered", target)
+		}
+		if _, ok := NewEcho(address).Answered(reply, address); ok {
+			t.Errorf("%s: the answer to another token", target)
+		}
+		if _, ok := e.Answered(e.AppendRequest(nil, 7), address); ok {
+			t.Errorf("%s: a request is its own answer", target)
+		}
+		for n := range headerLen + tokenLen {
+			if _, ok := e.Answered(reply[:n], address); ok {
+				t.Errorf("%s: an answer of %d bytes", target, n)
+			}
+		}
+	}
+	if sum := checksum(NewEcho(netip.MustParseAddr("10.2.0.1")).AppendRequest(nil, 9)); sum != 0 {
+		t.Errorf("checksum %#x", sum)
+	}
+}
+
+func FuzzAnswered(f *testing.F) {
+	e := NewEcho(netip.MustParseAddr("10.2.0.1"))
+	f.Add(e.AppendRequest(nil, 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n, ok := e.Answered(b, e.target); ok && (len(b) < headerLen+tokenLen || n != uint16(b[6])<<8|uint16(b[7])) {
+			t.Errorf("%d of % x", n, b)
+		}
+	})
+}
+
+// TestSocket asks the loopback interface of a namespace of its own.
+func TestSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	runtime.LockOSThread() // never unlocked: the thread is of no more use
+	ns, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	here := func(do func() error) error { return do() }
+	for _, target := range []string{"127.0.0.1", "::1"} {
+		line := NewSocket(netip.MustParseAddr(target), "lo", here)
+		if err := line.Send(1); err == nil {
+			t.Errorf("%s: sent through an interface that is down", target)
+		}
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := line.Send(2); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case n := <-line.Answers():
+			if n != 2 {
+				t.Errorf("%s: answer to %d", target, n)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: no answer", target)
+		}
+		line.Close()
+		if out, err := exec.Command("ip", "link", "set", "lo", "down").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if err := NewSocket(netip.MustParseAddr("10.0.0.1"), "none0", here).Send(1); err == nil {
+		t.Error("an interface that is not there")
+	}
+}
