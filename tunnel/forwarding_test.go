@@ -142,3 +142,29 @@ func TestTransit(t *testing.T) {
 		})
 	}
 }
+
+// TestInject: a packet goes to the connection that it is meant for, not where
+// routes lead.
+func TestInject(t *testing.T) {
+	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
+		p.a.SetRoutes(routesTo(t, "elsewhere", "10.2.0.0/16"))
+		probe := pingPacket(t, "10.1.0.1", "10.2.0.1", []byte("abcdefgh"))
+		if err := p.a.Inject("peer", probe); err != ErrNoSA {
+			t.Errorf("without an SA: %v", err)
+		}
+		p.child(t, list(t, "10.1.0.0/16"), list(t, "10.2.0.0/16"), nil)
+		if err := p.a.Inject("peer", probe); err != nil {
+			t.Fatal(err)
+		}
+		wantPacket(t, p.b.next(t), probe)
+		if err := p.a.Inject("peer", pingPacket(t, "10.9.0.1", "10.2.0.1", nil)); err != ErrNoSA {
+			t.Errorf("outside the selectors: %v", err)
+		}
+		if err := p.a.Inject("unknown", probe); err == nil {
+			t.Error("an unknown connection took a packet")
+		}
+		if err := p.a.Inject("peer", probe[:20]); err == nil {
+			t.Error("a truncated packet was sent")
+		}
+	})
+}

@@ -64,6 +64,7 @@ type Tunnel struct {
 	sad          *sad
 	forwarding   atomic.Pointer[forwarding] // never nil
 	unattributed counters                   // of no connection
+	injector     injector
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"causeway/config"
 	"causeway/internal/control"
 	"causeway/routing/probe"
+	"causeway/tunnel"
 )
 
 // pathKind tells a connection's private line from its tunnel.
@@ -29,6 +32,7 @@ type pathID struct {
 // watched is one path with a prober. Its settings are constant.
 type watched struct {
 	line   config.Direct // of a private line
+	source netip.Addr    // of probes through a tunnel
 	probe  config.Probe
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -52,14 +56,19 @@ func newPaths(open func(pathID, *watched) probe.Line, changed func(pathID, bool,
 
 // set makes the watched paths those of the configuration. One whose settings
 // are the same goes on as it is.
-func (p *paths) set(connections []config.Connection) {
+func (p *paths) set(cfg *config.Config) {
 	wanted := map[pathID]*watched{}
-	for _, c := range connections {
+	source4, source6 := ownAddresses(cfg)
+	for _, c := range cfg.Connections {
 		if c.Direct.Interface != "" {
 			wanted[pathID{c.Name, pathDirect}] = &watched{line: c.Direct, probe: c.Direct.Probe}
 		}
 		if c.Probe.Target.IsValid() {
-			wanted[pathID{c.Name, pathTunnel}] = &watched{probe: c.Probe}
+			w := &watched{probe: c.Probe, source: source4}
+			if c.Probe.Target.Is6() {
+				w.source = source6
+			}
+			wanted[pathID{c.Name, pathTunnel}] = w
 		}
 	}
 	for _, w := range p.swap(wanted) {
@@ -76,7 +85,7 @@ func (p *paths) swap(wanted map[pathID]*watched) (ending []*watched) {
 	defer p.mu.Unlock()
 	for id, old := range p.all {
 		next := wanted[id]
-		if next != nil && next.line == old.line && next.probe == old.probe {
+		if next != nil && next.line == old.line && next.source == old.source && next.probe == old.probe {
 			wanted[id] = old
 			continue
 		}
@@ -163,17 +172,29 @@ func (p *paths) status(connection string) []control.Path {
 }
 
 // close ends every prober.
-func (p *paths) close() { p.set(nil) }
+func (p *paths) close() { p.set(&config.Config{}) }
 
 // openPath makes the line that a path's probes take.
-func (g *Gateway) openPath(_ pathID, w *watched) probe.Line {
-	return probe.NewSocket(w.probe.Target, w.line.Interface, g.kernel.Within)
+func (g *Gateway) openPath(id pathID, w *watched) probe.Line {
+	if id.kind == pathDirect {
+		return probe.NewSocket(w.probe.Target, w.line.Interface, g.kernel.Within)
+	}
+	return probe.NewInjected(w.probe.Target, w.source, g.device.Name(), g.kernel.Within, func(packet []byte) error {
+		err := g.tunnel.Inject(id.connection, packet)
+		if errors.Is(err, tunnel.ErrNoSA) {
+			return nil // the connection is down, which is told elsewhere; nobody answers
+		}
+		return err
+	})
 }
 
 // pathChanged moves the traffic to where a verdict says, and tells of it.
 func (g *Gateway) pathChanged(id pathID, up bool, why error) {
 	ev := pathEvent(id, up, why)
 	ev.At = time.Now()
+	if id.kind == pathTunnel {
+		g.tunnel.SetAvoided(id.connection, !up)
+	}
 	if err := g.reconcile(); g.routes.news(err) && err != nil {
 		g.log.Error("not all routes are in place", zap.Error(err))
 	}

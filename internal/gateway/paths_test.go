@@ -37,7 +37,7 @@ func TestPaths(t *testing.T) {
 			told = append(told, fmt.Sprint(id.connection, " ", id.kind, " ", up))
 		})
 		cfg := parse(t, lineAndTwoTunnels)
-		p.set(cfg.Connections)
+		p.set(cfg)
 		if p.directUp("primary") || !p.tunnelUp("primary") || p.status("standby") != nil {
 			t.Error("a line that showed nothing yet is up, or a tunnel without probes is not")
 		}
@@ -46,13 +46,14 @@ func TestPaths(t *testing.T) {
 		if !p.directUp("primary") {
 			t.Error("the line is down")
 		}
-		p.set(cfg.Connections) // nothing changed
+		p.set(cfg) // nothing changed
 		if opened != 1 {
 			t.Errorf("%d lines were opened", opened)
 		}
-		changed := slices.Clone(cfg.Connections)
-		changed[1].Direct.Probe.Interval = 100 * time.Millisecond
-		p.set(changed)
+		changed := *cfg
+		changed.Connections = slices.Clone(cfg.Connections)
+		changed.Connections[1].Direct.Probe.Interval = 100 * time.Millisecond
+		p.set(&changed)
 		if opened != 2 || !p.directUp("primary") {
 			t.Error("another interval took the line down")
 		}
@@ -61,8 +62,8 @@ func TestPaths(t *testing.T) {
 		if s := p.status("primary"); len(s) != 1 || s[0].State != "down" || s[0].Kind != "direct" || time.Since(s[0].Since) > 3*time.Second {
 			t.Errorf("status %+v", s)
 		}
-		changed[1].Direct.Interface = "eth2"
-		p.set(changed)
+		changed.Connections[1].Direct.Interface = "eth2"
+		p.set(&changed)
 		p.close()
 		if want := []string{"primary direct true", "primary direct false"}; !slices.Equal(told, want) {
 			t.Errorf("told %v, want %v", told, want)

@@ -149,7 +149,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}
 	g.tunnel.SetRoutes(table)
-	g.paths.set(cfg.Connections)
+	g.paths.set(cfg)
 	for _, c := range cfg.Connections {
 		g.tunnel.SetAvoided(c.Name, !g.paths.tunnelUp(c.Name))
 	}

@@ -48,6 +48,31 @@ func (e *Echo) AppendRequest(b []byte, sequence uint16) []byte {
 	return b
 }
 
+const (
+	protocolICMP, protocolICMPv6 = 1, 58
+	hopLimit                     = 64
+)
+
+// AppendPacket appends a request as a whole IP packet from source.
+func (e *Echo) AppendPacket(b []byte, source netip.Addr, sequence uint16) []byte {
+	start := len(b)
+	const messageLen = headerLen + tokenLen
+	if e.target.Is4() {
+		b = append(b, 0x45, 0, 0, 20+messageLen, 0, 0, 0, 0, hopLimit, protocolICMP, 0, 0)
+		b = append(append(b, source.AsSlice()...), e.target.AsSlice()...)
+		binary.BigEndian.PutUint16(b[start+10:], checksum(b[start:]))
+		return e.AppendRequest(b, sequence)
+	}
+	b = append(b, 0x60, 0, 0, 0, 0, messageLen, protocolICMPv6, hopLimit)
+	b = append(append(b, source.AsSlice()...), e.target.AsSlice()...)
+	b = e.AppendRequest(b, sequence)
+	// RFC 4443 §2.3: over the addresses, the length and the next header, too.
+	sum := uint32(^checksum(b[start+8:])) + messageLen + protocolICMPv6
+	sum = sum&0xffff + sum>>16
+	binary.BigEndian.PutUint16(b[start+42:], ^uint16(sum))
+	return b
+}
+
 // Answered tells which request the ICMP message from an address answers.
 func (e *Echo) Answered(message []byte, from netip.Addr) (sequence uint16, ok bool) {
 	kind := byte(echoReply4)

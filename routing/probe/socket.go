@@ -22,6 +22,11 @@ type Socket struct {
 	target  net.Addr
 	answers chan uint16
 
+	// inject sends the requests in the socket's place, as packets from source;
+	// nil: the socket does.
+	inject func(packet []byte) error
+	source netip.Addr
+
 	conn      net.PacketConn // nil: to be opened
 	receiving chan struct{}  // closed when conn's receiver ended
 	buffer    []byte
@@ -34,6 +39,14 @@ func NewSocket(target netip.Addr, device string, within func(func() error) error
 		echo: NewEcho(target), device: device, within: within,
 		target: &net.IPAddr{IP: target.AsSlice()}, answers: make(chan uint16, mostOutstanding),
 	}
+}
+
+// NewInjected makes a Socket that only hears the answers, on the device: inject
+// sends each request, a whole packet from the address source.
+func NewInjected(target, source netip.Addr, device string, within func(func() error) error, inject func(packet []byte) error) *Socket {
+	s := NewSocket(target, device, within)
+	s.source, s.inject = source, inject
+	return s
 }
 
 func (s *Socket) open() error {
@@ -71,6 +84,10 @@ func (s *Socket) Send(sequence uint16) error {
 		if err := s.open(); err != nil {
 			return err
 		}
+	}
+	if s.inject != nil {
+		s.buffer = s.echo.AppendPacket(s.buffer[:0], s.source, sequence)
+		return s.inject(s.buffer)
 	}
 	s.buffer = s.echo.AppendRequest(s.buffer[:0], sequence)
 	if _, err := s.conn.WriteTo(s.buffer, s.target); err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"github.com/vishvananda/netns"
 	"pgregory.net/rapid"
 )
@@ -173,6 +175,39 @@ func TestEcho(t *testing.T) {
 	}
 	if sum := checksum(NewEcho(netip.MustParseAddr("10.2.0.1")).AppendRequest(nil, 9)); sum != 0 {
 		t.Errorf("checksum %#x", sum)
+	}
+}
+
+// TestPackets has the packets read by gopacket, which checks the checksums.
+func TestPackets(t *testing.T) {
+	for _, c := range []struct {
+		source, target string
+		first          gopacket.LayerType
+	}{{"169.254.21.2", "10.2.0.1", layers.LayerTypeIPv4}, {"fd00:255::1", "fd02::1", layers.LayerTypeIPv6}} {
+		packet := NewEcho(netip.MustParseAddr(c.target)).AppendPacket([]byte{1, 2, 3}, netip.MustParseAddr(c.source), 7)[3:]
+		read := gopacket.NewPacket(packet, c.first, gopacket.Default)
+		if read.ErrorLayer() != nil {
+			t.Fatal(read.ErrorLayer().Error())
+		}
+		network := read.NetworkLayer().NetworkFlow()
+		if network.Src().String() != c.source || network.Dst().String() != c.target {
+			t.Errorf("%v", network)
+		}
+		if icmp, ok := read.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6); ok {
+			if err := icmp.SetNetworkLayerForChecksum(read.NetworkLayer()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err, mismatches := read.VerifyChecksums(); err != nil || len(mismatches) != 0 {
+			t.Errorf("%s: %v %v", c.target, err, mismatches)
+		}
+		icmp := packet[20:]
+		if c.first == layers.LayerTypeIPv6 {
+			icmp = packet[40:]
+		}
+		if n := int(icmp[6])<<8 | int(icmp[7]); n != 7 || len(icmp) != headerLen+tokenLen {
+			t.Errorf("request %d of %d bytes", n, len(icmp))
+		}
 	}
 }
 
