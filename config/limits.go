@@ -5,8 +5,6 @@ import "slices"
 // What the file can say and this version does not do. To lift a limit, take
 // its lines out; the key, its schema and its reference are already there.
 
-const noMeter = "traffic is not metered in this version: bandwidth has no effect"
-
 // limits are those of a connection.
 func (d *decoder) limits(c *Connection) {
 	if c.IKE.Version == 1 {
@@ -14,9 +12,6 @@ func (d *decoder) limits(c *Connection) {
 	}
 	if d.authenticatesByCertificate(c) {
 		d.fail(c, "auth.certificate", "certificates are not in this version: use psk, psk_file or psk_env")
-	}
-	if d.given(c, "bandwidth") {
-		d.warn(c, "bandwidth", noMeter)
 	}
 }
 
@@ -28,11 +23,4 @@ func (d *decoder) authenticatesByCertificate(c *Connection) bool {
 		own = d.methods("defaults.auth.")
 	}
 	return slices.Contains(own, "certificate")
-}
-
-// gatewayLimits are those of everything else.
-func (d *decoder) gatewayLimits() {
-	if d.has("gateway.bandwidth") {
-		d.at(Warning, "gateway.bandwidth", noMeter)
-	}
 }

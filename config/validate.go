@@ -16,7 +16,6 @@ const socketPathMax = 107
 // that depend on other settings.
 func (d *decoder) validate(doc *document) {
 	d.gateway(&doc.Config)
-	d.gatewayLimits()
 	for i := range doc.Connections {
 		d.connection(&doc.Config, &doc.Connections[i])
 	}

@@ -6,6 +6,13 @@ func (d *decoder) share(g *Gateway, c *Connection) {
 	if s.Guarantee > s.Ceiling && s.Ceiling > 0 {
 		d.fail(c, "bandwidth.guarantee", "%s is more than the connection's ceiling, %s", formatRate(s.Guarantee), formatRate(s.Ceiling))
 	}
+	if g.Bandwidth == (Bandwidth{}) {
+		for _, key := range []string{"bandwidth.guarantee", "bandwidth.weight"} {
+			if d.given(c, key) {
+				d.warn(c, key, "has no effect without gateway.bandwidth: of a line without limit nobody's part is less than he wants")
+			}
+		}
+	}
 	for _, limit := range []struct {
 		name string
 		rate uint64

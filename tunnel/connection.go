@@ -3,23 +3,16 @@ package tunnel
 import (
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"causeway/esp"
 	"causeway/esp/selector"
+	"causeway/routing/meter"
 )
-
-// Meter polices one direction of a connection. It is asked once per run of
-// packets, by several workers at once, and must neither block nor allocate.
-type Meter interface {
-	// Allow charges bytes, as ESP, at the time now, a monotonic reading, and
-	// reports whether they may pass.
-	Allow(now time.Duration, bytes int) bool
-}
 
 // ConnectionConfig is what the data path knows of a connection beyond its SAs.
 type ConnectionConfig struct {
-	Up, Down Meter // nil: not metered
+	// Share is its part of the bandwidth of each direction.
+	Share meter.Share
 	// Transit lets packets pass between this connection's sites and those of
 	// others that allow it, too.
 	Transit bool
@@ -33,6 +26,7 @@ type connection struct {
 	outbound atomic.Pointer[outboundList] // never nil
 	path     pathMTU
 	counters counters
+	up, down *meter.Class // what it has of the lines
 	lastIn   atomic.Int64 // Tunnel.now of the last authentic ESP packet, 0: none yet
 	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
 	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
@@ -42,8 +36,9 @@ type connection struct {
 	keepalive keepalive
 }
 
-func newConnection(name string, cfg ConnectionConfig) *connection {
+func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {
 	c := &connection{name: name}
+	c.up, c.down = t.up.NewClass(cfg.Share, c), t.down.NewClass(cfg.Share, c)
 	c.config.Store(&cfg)
 	c.outbound.Store(&outboundList{})
 	return c

@@ -29,13 +29,15 @@ func (t *Tunnel) AddConnection(name string, cfg ConnectionConfig) {
 	defer t.mu.Unlock()
 	old := t.forwarding.Load()
 	if c := old.connections[name]; c != nil {
+		c.up.Set(cfg.Share)
+		c.down.Set(cfg.Share)
 		if before := c.config.Swap(&cfg); before.Transit != cfg.Transit {
 			t.renew()
 		}
 		return
 	}
 	next := old.change()
-	next[name] = newConnection(name, cfg)
+	next[name] = t.newConnection(name, cfg)
 	t.forwarding.Store(newForwarding(old.routes, next))
 }
 
@@ -57,8 +59,17 @@ func (t *Tunnel) RemoveConnection(name string) {
 	next := old.change()
 	delete(next, name)
 	t.forwarding.Store(newForwarding(old.routes, next))
+	c.up.Close()
+	c.down.Close()
 	last := c.counters.snapshot()
 	t.retired.add(&last)
+}
+
+// SetBandwidth changes what all connections may carry together in each
+// direction, in bits a second of outer IP packets; 0 is unlimited.
+func (t *Tunnel) SetBandwidth(up, down uint64) {
+	t.up.Set(up)
+	t.down.Set(down)
 }
 
 // SetRoutes replaces the table that maps addresses behind the peers to
@@ -219,7 +230,9 @@ func (t *Tunnel) ConnectionCounters(name string) (Counters, bool) {
 	if c == nil {
 		return Counters{}, false
 	}
-	return c.counters.snapshot(), true
+	n := c.counters.snapshot()
+	n.LimitedIn, n.LimitedOut = c.down.Limited(t.now()), c.up.Limited(t.now())
+	return n, true
 }
 
 // TotalCounters is what all connections, past ones included, carried and

@@ -1,6 +1,9 @@
 package tunnel
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Drop is why a packet or datagram was not carried. Its String is the stable
 // code that metrics and the API show.
@@ -50,6 +53,9 @@ type Counters struct {
 	PacketsIn, BytesIn   uint64
 	PacketsOut, BytesOut uint64
 	Drops                Drops
+	// LimitedIn and LimitedOut are how long a connection used all that it may
+	// have, with packets waiting.
+	LimitedIn, LimitedOut time.Duration
 }
 
 func (c *Counters) add(o *Counters) {

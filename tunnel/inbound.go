@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"causeway/esp"
+	"causeway/routing/meter"
 	"causeway/tunnel/udp"
 )
 
@@ -121,6 +122,7 @@ func (w *inboundWorker) message(m *udp.Message) {
 }
 
 func (w *inboundWorker) ike(message []byte) {
+	w.t.down.Charge(w.now, len(message)+encapsulation(w.remote))
 	if w.t.cfg.OnIKE != nil {
 		w.t.cfg.OnIKE(message, w.local, w.remote)
 	}
@@ -204,10 +206,7 @@ func (w *inboundWorker) alive(sa *inboundSA) {
 // deliver passes the authentic packets of the queue on to the device.
 func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 	conn := sa.conn
-	if down := conn.config.Load().Down; down != nil && !down.Allow(w.now, outer) {
-		conn.counters.drop(DropMeter, packets)
-		return
-	}
+	pass := conn.down.Admit(w.now, outer+packets*encapsulation(w.remote), false)
 	taken, bytes := 0, 0
 	for i := range w.sealed {
 		p := &w.sealed[i]
@@ -219,12 +218,33 @@ func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 			conn.counters.drop(why, 1)
 			continue
 		}
+		if !pass && w.wait(conn, p) {
+			continue
+		}
 		taken++
 		bytes += w.packet.length
 		w.out.push(p, &w.packet)
 	}
 	conn.counters.packetsIn.Add(uint64(taken))
 	conn.counters.bytesIn.Add(uint64(bytes))
+}
+
+// wait lets an accepted packet wait for its turn on the line, or drops it; false
+// if it is urgent and may pass nevertheless. What of its flow came before goes
+// first.
+func (w *inboundWorker) wait(conn *connection, e *esp.Packet) bool {
+	p := &w.packet
+	cost := len(e.Bytes) + encapsulation(w.remote)
+	if urgent(p.tos) && conn.down.Admit(w.now, cost, true) {
+		return false
+	}
+	// The error is final; the flush that ends the batch meets it again.
+	_ = w.out.flush()
+	packet := meter.Packet{Data: e.Payload[:p.length], Cost: cost, Control: urgent(p.tos), ECT: p.tos&ecnMask != notECT}
+	if !conn.down.Enqueue(w.now, &packet) {
+		conn.counters.drop(DropMeter, 1)
+	}
+	return true
 }
 
 // accept checks an inner packet (RFC 4301 §5.2) and gives it what the outer

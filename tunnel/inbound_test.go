@@ -393,29 +393,6 @@ func TestLifetimes(t *testing.T) {
 	})
 }
 
-// meter lets a number of bytes pass.
-type meter struct{ left int }
-
-func (m *meter) Allow(_ time.Duration, bytes int) bool {
-	m.left -= bytes
-	return m.left >= 0
-}
-
-func TestMeter(t *testing.T) {
-	b := udpPacket(t, "10.1.0.1", "10.2.0.1", 100, ipOptions{})
-	inBubble(t, pairConfig{}, func(t *testing.T, p *pair) {
-		p.a.AddConnection("peer", ConnectionConfig{Up: &meter{400}})
-		p.b.AddConnection("peer", ConnectionConfig{Down: &meter{200}})
-		p.a.device.Inject(b)
-		wantPacket(t, p.b.next(t), b)
-		p.a.device.Inject(b)
-		p.b.dropped(t, DropMeter, 1)
-		p.a.device.Inject(b)
-		p.a.dropped(t, DropMeter, 1)
-		p.b.nothing(t)
-	})
-}
-
 func TestInboundLifetime(t *testing.T) {
 	var hard int
 	cfg := pairConfig{noChild: true, a: func(c *Config) {

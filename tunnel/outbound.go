@@ -58,6 +58,18 @@ type outboundPacket struct {
 
 // newOutboundWorker makes the worker of one queue of the device.
 func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
+	w := newSourceless(t)
+	switch device := t.cfg.Device.(type) {
+	case tun.SuperDevice:
+		w.source = newSuperSource(device, queue)
+	case tun.BatchDevice:
+		w.source = newBatchSource(device)
+	}
+	return w
+}
+
+// newSourceless makes an outboundWorker that is not given its packets by a source.
+func newSourceless(t *Tunnel) *outboundWorker {
 	w := &outboundWorker{
 		t:         t,
 		scratch:   esp.NewScratch(),
@@ -67,12 +79,6 @@ func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 		reply:     make([]byte, tun.HeaderRoom, tun.HeaderRoom+icmpMaxLen),
 	}
 	w.send.init(t)
-	switch device := t.cfg.Device.(type) {
-	case tun.SuperDevice:
-		w.source = newSuperSource(device, queue)
-	case tun.BatchDevice:
-		w.source = newBatchSource(device)
-	}
 	return w
 }
 

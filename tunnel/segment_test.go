@@ -5,17 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/gopacket/gopacket/layers"
 
 	"causeway/tunnel/tun"
 	"causeway/tunnel/tun/tuntest"
-	"causeway/tunnel/udp"
 )
 
 // superOf makes one packet of any size what the kernel would hand over with
@@ -270,21 +266,6 @@ func TestSuperpacketWithoutAPath(t *testing.T) {
 	})
 }
 
-func TestMeterDropsWholeRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, pairConfig{super: true, connection: ConnectionConfig{}}).run(t)
-		p.a.AddConnection("peer", ConnectionConfig{Up: &meter{50_000}})
-		o, super := superOf(t, bulk(t, 40_000)["TCP4"], 1000)
-		p.a.device.(*tuntest.Super).InjectSuper(o, super)
-		p.a.device.(*tuntest.Super).InjectSuper(o, super)
-		synctest.Wait()
-		got := p.a.TotalCounters()
-		if diff := cmp.Diff([]uint64{40, 40}, []uint64{got.PacketsOut, got.Drops[DropMeter]}); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
 // FuzzSegmenter takes arbitrary packets for superpackets: it refuses them or
 // makes packets of all their payload, none longer than it may be.
 func FuzzSegmenter(f *testing.F) {
@@ -321,68 +302,23 @@ func FuzzSegmenter(f *testing.F) {
 	})
 }
 
-// everySecond lets every second run pass, the first not.
-type everySecond struct{ asked int }
-
-func (m *everySecond) Allow(time.Duration, int) bool { m.asked++; return m.asked%2 == 0 }
-
-// TestRunsOfOneSuperpacket: more segments than fit a run are several, and one
-// that is dropped takes none of the others with it.
+// TestRunsOfOneSuperpacket: more segments than fit a run are several; and also
+// when they have to wait, each arrives as it would have been sent, in order.
 func TestRunsOfOneSuperpacket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, pairConfig{super: true}).run(t)
-		p.a.AddConnection("peer", ConnectionConfig{Up: &everySecond{}})
-		o, super := superOf(t, bulk(t, 40_000)["TCP6"], 100)
-		want, err := tuntest.Segments(o, super)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.a.device.(*tuntest.Super).InjectSuper(o, super)
-		synctest.Wait()
-		for i, w := range want {
-			if i/maxSuperRun%2 == 1 {
-				wantPacket(t, p.b.next(t), w)
-			}
-		}
-		p.b.nothing(t)
-		p.a.dropped(t, DropMeter, 2*maxSuperRun)
-	})
-}
-
-// TestOrderAroundASuperpacket: small packets read together with a superpacket
-// keep their place, whether it goes the short way or the long.
-func TestOrderAroundASuperpacket(t *testing.T) {
-	for name, last := range map[string]int{"one decision": 1300, "too big": 1500, "SYN": 1301} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t, nil)
-			s.sink.keep = true
-			small := udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{})
-			tcp := layers.TCP{ACK: true, SYN: name == "SYN"} // which no kernel has in a superpacket
-			o, super := superOf(t, tcpPacket(t, "10.1.0.1", "10.2.0.1", tcp, noise(2*last+700), ipOptions{df: true}), last)
+	for _, up := range []uint64{0, 20e6} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, pairConfig{super: true}).run(t)
+			p.a.SetBandwidth(up, 0)
+			o, super := superOf(t, bulk(t, 40_000)["TCP6"], 100)
 			want, err := tuntest.Segments(o, super)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if last > 1438 {
-				want = want[2:] // the others are answered with ICMP
+			p.a.device.(*tuntest.Super).InjectSuper(o, super)
+			for _, w := range want {
+				wantPacket(t, p.b.later(t), w)
 			}
-			want = slices.Concat([][]byte{small}, want, [][]byte{small})
-			s.out.begin()
-			s.out.take(bytes.Clone(small), &tun.Offload{})
-			s.out.take(super, &o)
-			s.out.take(bytes.Clone(small), &tun.Offload{})
-			if err := s.out.end(); err != nil {
-				t.Fatal(err)
-			}
-			s.sink.packets = nil
-			for _, run := range s.sink.runs {
-				if err := s.in.carry([]udp.Message{run}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if diff := cmp.Diff(want, s.sink.packets); diff != "" {
-				t.Error(diff)
-			}
+			p.b.nothing(t)
 		})
 	}
 }

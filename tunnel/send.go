@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"causeway/esp"
+	"causeway/routing/meter"
 	"causeway/tunnel/udp"
 )
 
@@ -33,6 +34,7 @@ type sendQueue struct {
 	slab   []byte
 	runs   []udp.Run
 	notes  []runNote // by run
+	paid   bool      // what comes has waited for its turn on the line
 }
 
 // runNote is what a run is accounted with once its result is known.
@@ -59,6 +61,12 @@ func (q *sendQueue) seal(s *esp.Scratch, now time.Duration, packets []outboundPa
 		outer += packets[i].sealed
 	}
 	note := runNote{sa: head.sa, packets: len(packets), bytes: inner}
+	if !q.mayPass(now, &note, outer, head.tos) {
+		for i := range packets {
+			q.wait(now, head.sa, packets[i].bytes, packets[i].sealed, head.tos)
+		}
+		return
+	}
 	sequence, ok := q.admit(now, &note, outer)
 	if !ok {
 		return
@@ -79,6 +87,13 @@ func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outbound
 	last := cut.lastLength(n)
 	note := runNote{sa: sa, packets: n, bytes: (n-1)*cut.length() + last}
 	outer := (n-1)*size + sa.out.SealedLen(last)
+	if !q.mayPass(now, &note, outer, tos) {
+		for range n {
+			b := cut.next()
+			q.wait(now, sa, b, sa.out.SealedLen(len(b)), tos)
+		}
+		return
+	}
 	sequence, ok := q.admit(now, &note, outer)
 	if !ok {
 		cut.skip(n)
@@ -91,14 +106,26 @@ func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outbound
 	q.queue(&note, start, outer, size, tos)
 }
 
-// admit asks for what a run needs: bandwidth, sequence numbers from the first
-// one returned on, and room in the slab for outer bytes. Without, it is dropped.
+// mayPass asks the line for a run of so many bytes of ESP.
+func (q *sendQueue) mayPass(now time.Duration, run *runNote, esp int, tos uint8) bool {
+	return q.paid || run.sa.conn.up.Admit(now, esp+run.packets*encapsulation(run.sa.remote), urgent(tos))
+}
+
+// wait lets a packet wait for its turn on the line, or drops it. What of its
+// flow was let through before goes first.
+func (q *sendQueue) wait(now time.Duration, sa *outboundSA, b []byte, esp int, tos uint8) {
+	// The error is net.ErrClosed; the flush that ends the batch meets it again.
+	_ = q.flush(now)
+	p := meter.Packet{Data: b, Cost: esp + encapsulation(sa.remote), Control: urgent(tos), ECT: tos&ecnMask != notECT}
+	if !sa.conn.up.Enqueue(now, &p) {
+		sa.conn.counters.drop(DropMeter, 1)
+	}
+}
+
+// admit asks for what a run needs: sequence numbers from the first one returned
+// on, and room in the slab for outer bytes. Without, it is dropped.
 func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence uint64, ok bool) {
 	conn := run.sa.conn
-	if up := conn.config.Load().Up; up != nil && !up.Allow(now, outer) {
-		conn.counters.drop(DropMeter, run.packets)
-		return 0, false
-	}
 	sequence, state, err := run.sa.out.Reserve(run.packets, run.bytes)
 	q.t.lifetime(conn, run.sa.spiIn, state, run.sa.hard)
 	if err != nil {

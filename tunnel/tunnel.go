@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"causeway/esp/selector"
+	"causeway/routing/meter"
 	"causeway/tunnel/tun"
 )
 
@@ -65,6 +66,9 @@ type Tunnel struct {
 	forwarding   atomic.Pointer[forwarding] // never nil
 	unattributed counters                   // of no connection
 	injector     injector
+	up, down     *meter.Line // what all connections share
+
+	upWakes, downWakes <-chan struct{} // packets wait for the lines
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair
@@ -94,7 +98,11 @@ func New(cfg Config) (*Tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tunnel{cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{}}
+	t := &Tunnel{
+		cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{},
+		up: meter.NewLine(0), down: meter.NewLine(0),
+	}
+	t.upWakes, t.downWakes = wakeOf(t.up), wakeOf(t.down)
 	t.forwarding.Store(&forwarding{})
 	return t, nil
 }
@@ -123,6 +131,9 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	for _, r := range t.cfg.Transport.PathErrors() {
 		group.Go(func() error { return t.hearPathErrors(r) })
 	}
+	up, down := newUpRelease(t), newDownRelease(t)
+	group.Go(func() error { return t.release(running, t.up, t.upWakes, up) })
+	group.Go(func() error { return t.release(running, t.down, t.downWakes, down) })
 	for _, run := range crew.runs {
 		group.Go(onThread(run))
 	}

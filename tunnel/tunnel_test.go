@@ -339,7 +339,7 @@ func TestPathMTUFloorsAndPlateaus(t *testing.T) {
 		t.Fatal(err)
 	}
 	path.lower(1, 400, 0)
-	sa := &outboundSA{conn: newConnection("c", ConnectionConfig{}), out: out, remote: netip.MustParseAddrPort("192.0.2.1:1"), mtu: 1438}
+	sa := &outboundSA{conn: &connection{}, out: out, remote: netip.MustParseAddrPort("192.0.2.1:1"), mtu: 1438}
 	sa.conn.path.lower(1, 600, 300)
 	if v4, v6 := sa.innerMTU(1, 4), sa.innerMTU(1, 6); v4 != minMTU4 || v6 != minMTU6 {
 		t.Errorf("floors: %d and %d", v4, v6)

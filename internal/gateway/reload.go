@@ -14,6 +14,7 @@ import (
 	"causeway/ike/sa"
 	"causeway/internal/control"
 	"causeway/routing"
+	"causeway/routing/meter"
 	"causeway/tunnel"
 )
 
@@ -144,8 +145,9 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	before := g.config.Swap(cfg)
+	g.tunnel.SetBandwidth(cfg.Gateway.Bandwidth.Up, cfg.Gateway.Bandwidth.Down)
 	for _, c := range cfg.Connections {
-		g.tunnel.AddConnection(c.Name, tunnel.ConnectionConfig{Transit: c.Transit})
+		g.tunnel.AddConnection(c.Name, connectionConfig(c))
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}
 	g.tunnel.SetRoutes(table)
@@ -158,6 +160,12 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	g.engine.Set(deleting, wanted)
 	g.forget(before, cfg)
 	return g.reconcile()
+}
+
+// connectionConfig is what the data path needs to know of a connection.
+func connectionConfig(c config.Connection) tunnel.ConnectionConfig {
+	share := meter.Share{Guarantee: c.Bandwidth.Guarantee, Ceiling: c.Bandwidth.Ceiling, Weight: c.Bandwidth.Weight}
+	return tunnel.ConnectionConfig{Transit: c.Transit, Share: share}
 }
 
 // forget removes from the data path the connections that cfg has no more.
