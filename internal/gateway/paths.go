@@ -35,6 +35,7 @@ type watched struct {
 	source netip.Addr    // of probes through a tunnel
 	probe  config.Probe
 	cancel context.CancelFunc
+	cut    chan struct{} // holds one: the link went down
 	done   chan struct{}
 	// ---- guarded by paths.mu
 	up    bool
@@ -107,12 +108,12 @@ func (p *paths) swap(wanted map[pathID]*watched) (ending []*watched) {
 
 func (p *paths) start(id pathID, w *watched) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel, w.done = cancel, make(chan struct{})
+	w.cancel, w.done, w.cut = cancel, make(chan struct{}), make(chan struct{}, 1)
 	line, up := p.open(id, w), w.up
 	go func() {
 		defer close(w.done)
 		settings := probe.Settings{Interval: w.probe.Interval, Timeout: w.probe.Timeout, Lost: w.probe.Lost, Recovered: w.probe.Recovered}
-		probe.Run(ctx, line, settings, up, func(up bool, why error) {
+		probe.Run(ctx, line, settings, up, w.cut, func(up bool, why error) {
 			if p.record(id, w, up) {
 				p.changed(id, up, why)
 			}
@@ -131,6 +132,21 @@ func (p *paths) record(id pathID, w *watched, up bool) bool {
 		w.up, w.since = up, time.Now()
 	}
 	return true
+}
+
+// linkDown is told that an interface carries nothing any more: its private
+// lines are down without waiting for a probe.
+func (p *paths) linkDown(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.all {
+		if w.line.Interface == name {
+			select {
+			case w.cut <- struct{}{}:
+			default:
+			}
+		}
+	}
 }
 
 // directUp tells whether the connection's private line works.

@@ -57,6 +57,17 @@ func TestPaths(t *testing.T) {
 		if opened != 2 || !p.directUp("primary") {
 			t.Error("another interval took the line down")
 		}
+		p.linkDown("eth9")
+		synctest.Wait()
+		if !p.directUp("primary") {
+			t.Error("another link took the line down")
+		}
+		p.linkDown("eth1")
+		synctest.Wait()
+		if p.directUp("primary") {
+			t.Error("the line is up without its link")
+		}
+		wait()
 		up = false
 		wait()
 		if s := p.status("primary"); len(s) != 1 || s[0].State != "down" || s[0].Kind != "direct" || time.Since(s[0].Since) > 3*time.Second {
@@ -65,7 +76,7 @@ func TestPaths(t *testing.T) {
 		changed.Connections[1].Direct.Interface = "eth2"
 		p.set(&changed)
 		p.close()
-		if want := []string{"primary direct true", "primary direct false"}; !slices.Equal(told, want) {
+		if want := []string{"primary direct true", "primary direct false", "primary direct true", "primary direct false"}; !slices.Equal(told, want) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})

@@ -142,7 +142,7 @@ func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told fun
 // keepRoutes brings the routes up to date whenever a connection, a path or
 // somebody else changed something, until ctx ends.
 func (g *Gateway) keepRoutes(ctx context.Context) {
-	if stop, err := g.kernel.Watch(g.routes.disturbed); err != nil {
+	if stop, err := g.kernel.Watch(g.routes.disturbed, g.paths.linkDown); err != nil {
 		g.log.Warn("changes of the routes by others are noticed only twice a minute", zap.Error(err))
 	} else {
 		defer stop()

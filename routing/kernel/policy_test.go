@@ -182,13 +182,13 @@ func TestNamespaceByName(t *testing.T) {
 func TestWatch(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.must(l.k.Set(desired()))
-		heard := make(chan struct{}, 1)
+		heard, down := make(chan struct{}, 1), make(chan string, 16)
 		stop, err := l.k.Watch(func() {
 			select {
 			case heard <- struct{}{}:
 			default:
 			}
-		})
+		}, func(name string) { down <- name })
 		l.must(err)
 		defer stop()
 		ours, _, err := l.k.routes()
@@ -205,6 +205,15 @@ func TestWatch(t *testing.T) {
 		l.must(l.k.Set(desired()))
 		if n := len(l.shown()); n != 3 {
 			l.Errorf("%d routes after the repair", n)
+		}
+		l.must(l.h.LinkSetDown(l.link("lan0p"))) // takes lan0's carrier
+		timeout := time.After(10 * time.Second)
+		for name := ""; name != "lan0"; {
+			select {
+			case name = <-down:
+			case <-timeout:
+				l.Fatal("that lan0 has no carrier was not heard of")
+			}
 		}
 	})
 }

@@ -9,9 +9,10 @@ import (
 )
 
 // Watch calls changed whenever somebody else changed routes or the state of an
-// interface: what was set may be undone, or the way to a peer another one. stop
+// interface: what was set may be undone, or the way to a peer another one. It
+// calls down with the name of an interface that carries nothing any more. stop
 // ends it and waits for the last call.
-func (k *Kernel) Watch(changed func()) (stop func(), err error) {
+func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err error) {
 	routes := make(chan netlink.RouteUpdate, 64)
 	links := make(chan netlink.LinkUpdate, 64)
 	done := make(chan struct{})
@@ -34,7 +35,10 @@ func (k *Kernel) Watch(changed func()) (stop func(), err error) {
 		}
 	})
 	running.Go(func() {
-		for range links {
+		for l := range links {
+			if l.Header.Type == unix.RTM_DELLINK || l.Attrs().RawFlags&unix.IFF_LOWER_UP == 0 {
+				down(l.Attrs().Name)
+			}
 			changed()
 		}
 	})

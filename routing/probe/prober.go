@@ -19,8 +19,9 @@ type Line interface {
 // Run probes until ctx ends, and closes the line. changed hears of every
 // change of the verdict; why is what kept the last request from being sent, or
 // nil. It also hears of each new such error while the path is down. A path
-// that was not known before begins as down: it has to show that it works.
-func Run(ctx context.Context, line Line, s Settings, up bool, changed func(up bool, why error)) {
+// that was not known before begins as down: it has to show that it works. A
+// value from cut makes it down at once: its link is known to carry nothing.
+func Run(ctx context.Context, line Line, s Settings, up bool, cut <-chan struct{}, changed func(up bool, why error)) {
 	defer line.Close()
 	v := NewVerdict(s, up)
 	timer := time.NewTimer(0)
@@ -34,6 +35,8 @@ func Run(ctx context.Context, line Line, s Settings, up bool, changed func(up bo
 			return
 		case sequence := <-line.Answers():
 			v.Answer(sequence)
+		case <-cut:
+			v.Cut()
 		case <-timer.C:
 			if sequence, send := v.Tick(time.Now()); send {
 				if why = line.Send(sequence); why != nil {

@@ -105,6 +105,12 @@ func (v *Verdict) Answer(sequence uint16) {
 	}
 }
 
+// Cut says that nothing can be answered now: the path is down, and requests on
+// their way count for nothing.
+func (v *Verdict) Cut() {
+	v.up, v.lost, v.answered, v.waiting = false, 0, 0, nil
+}
+
 func (v *Verdict) miss() {
 	v.answered = 0
 	if !v.up {

@@ -45,6 +45,7 @@ func (l *fakeLine) Close() error           { l.closed = true; return nil }
 func TestFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &fakeLine{up: true, answers: make(chan uint16, 8)}
+		cut := make(chan struct{}, 1)
 		var told []bool
 		var when []time.Time
 		ctx, cancel := context.WithCancel(context.Background())
@@ -52,24 +53,31 @@ func TestFailover(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, line, settings, false, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
+			Run(ctx, line, settings, false, cut, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
 		}()
 		time.Sleep(2 * time.Second)
 		line.up = false
-		cut := time.Now()
+		silent := time.Now()
 		time.Sleep(2 * time.Second)
 		line.up = true
 		back := time.Now()
-		time.Sleep(2 * time.Second)
+		time.Sleep(2*time.Second + time.Millisecond)
+		pulled := time.Now()
+		line.up = false
+		cut <- struct{}{}
+		synctest.Wait()
+		if d := time.Since(pulled); len(when) != 4 || d != 0 {
+			t.Errorf("a cut was noticed after %v", d)
+		}
 		cancel()
 		<-done
-		if !slices.Equal(told, []bool{true, false, true}) || !line.closed {
+		if !slices.Equal(told, []bool{true, false, true, false}) || !line.closed {
 			t.Fatalf("verdicts %v", told)
 		}
 		if d := when[0].Sub(start); d != 4*settings.Interval {
 			t.Errorf("up after %v", d)
 		}
-		if d := when[1].Sub(cut); d > 3*settings.Interval+settings.Interval {
+		if d := when[1].Sub(silent); d > 3*settings.Interval+settings.Interval {
 			t.Errorf("down %v after the cut", d)
 		}
 		if d := when[2].Sub(back); d < 4*settings.Interval || d > 6*settings.Interval {
@@ -81,12 +89,13 @@ func TestFailover(t *testing.T) {
 func TestErrorsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &fakeLine{failure: errors.New("no such interface"), answers: make(chan uint16, 8)}
+		cut := make(chan struct{}, 1)
 		var why []string
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, line, settings, false, func(up bool, err error) { why = append(why, err.Error()) })
+			Run(ctx, line, settings, false, cut, func(up bool, err error) { why = append(why, err.Error()) })
 		}()
 		time.Sleep(2 * time.Second)
 		line.failure = errors.New("no route")

@@ -13,7 +13,7 @@ import (
 	"causeway/test/lab/link"
 )
 
-var configuration = template.Must(template.New("").Funcs(template.FuncMap{"list": list, "start": start}).Parse(`
+var configuration = template.Must(template.New("").Funcs(template.FuncMap{"list": list, "start": start, "lines": lines}).Parse(`
 gateway:
   name: {{.Name}}
   listen:
@@ -57,8 +57,18 @@ connections:
       proposals: {{list .ESP}}
 {{- end}}
       lifetime: {{if .ESPLifetime}}{{.ESPLifetime}}{{else}}1h{{end}}
+{{- range lines .Keys}}
+    {{.}}
+{{- end}}
 {{- end}}
 `))
+
+func lines(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(text), "\n")
+}
 
 func start(end link.End) string {
 	switch {

@@ -47,6 +47,9 @@ func New(program string, space *world.Namespace, directory string, ends ...link.
 	return g, g.Configure(ends...)
 }
 
+// Space is where the gateway runs.
+func (g *Gateway) Space() *world.Namespace { return g.space }
+
 // Prepare is New with a configuration file that is there already.
 func Prepare(program string, space *world.Namespace, config, socket string) *Gateway {
 	return &Gateway{space: space, program: program, config: config, socket: socket, name: "causeway-" + space.Role}

@@ -29,6 +29,14 @@ type Connection struct {
 	Children  []Child           `json:"children"`
 	Drops     map[string]uint64 `json:"drops"`
 	LastError *Error            `json:"last_error"`
+	BytesOut  uint64            `json:"bytes_out"`
+	Paths     []Path            `json:"paths"`
+}
+
+// Path is what probes say of one way to a connection's networks.
+type Path struct {
+	Kind  string `json:"kind"`
+	State string `json:"state"`
 }
 
 // IKE is a connection's IKE SA.

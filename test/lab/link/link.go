@@ -48,6 +48,10 @@ type End struct {
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut; 0
 	// leaves the default.
 	FragmentSize int
+
+	// Keys are further lines of YAML for the connection, which only this
+	// project's gateway reads.
+	Keys string
 }
 
 // Connection is the connection's name.

@@ -1,0 +1,99 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/link"
+	"causeway/test/lab/world"
+)
+
+// TestPrivateLine has a private line between the gateways beside the tunnel, as
+// ExpressRoute is beside a site-to-site connection.
+func TestPrivateLine(t *testing.T) {
+	t.Parallel()
+	t.Run("link down", func(t *testing.T) {
+		// The kernel tells at once.
+		privateLine(t, 6, "ip link set line down", "ip link set line up")
+	})
+	t.Run("silent", func(t *testing.T) {
+		// Three probes of 200 ms each tell, and the last is waited for.
+		privateLine(t, 50, `nft add table inet cut
+nft add chain inet cut in '{ type filter hook prerouting priority raw; }'
+nft add rule inet cut in iifname line drop`, "nft delete table inet cut")
+	})
+}
+
+// privateLine cuts the line at B and mends it, under pings that may lose so
+// many in each direction by the cut, and none by the repair.
+func privateLine(t *testing.T, most int, cut, mend string) {
+	s := newScene(t)
+	s.must(s.GatewayA.Shell(s.ctx, fmt.Sprintf("ip link add line type veth peer name line netns %s", s.GatewayB.Name)))
+	for _, end := range []struct {
+		space *world.Namespace
+		own   string
+	}{{s.GatewayA, "192.168.9.1"}, {s.GatewayB, "192.168.9.2"}} {
+		s.must(end.space.Shell(s.ctx, "ip addr add "+end.own+"/30 dev line\nip link set line up"))
+	}
+	a, b := link.Pair()
+	a.LocalNetworks, a.RemoteNetworks = a.LocalNetworks[:1], a.RemoteNetworks[:1]
+	b.LocalNetworks, b.RemoteNetworks = b.LocalNetworks[:1], b.RemoteNetworks[:1]
+	a.Keys = "direct: {interface: line, next_hop: 192.168.9.2}"
+	b.Keys = "direct: {interface: line, next_hop: 192.168.9.1}"
+	right, left := s.causeway(s.GatewayB, b), s.causeway(s.GatewayA, a)
+	s.up(left)
+	s.up(right)
+	s.paths(left, "up", "line")
+	s.paths(right, "up", "line")
+
+	there := world.ClientIn(world.SiteB.Networks[0])
+	s.ping(s.ClientA, there, 25)
+	carried := s.status(left, link.Name).BytesOut
+	failing := s.stream(s.ClientA, there)
+	s.ping(s.ClientA, there, 25)
+	if n := s.status(left, link.Name).BytesOut; n != carried {
+		t.Errorf("the tunnel carried %d bytes although the line works", n-carried)
+	}
+	s.must(s.GatewayB.Shell(s.ctx, cut))
+	s.paths(left, "down", "cw0")
+	s.paths(right, "down", "cw0")
+	s.ping(s.ClientA, there, 50)
+	failing.finishMissing(most)
+	if n := s.status(left, link.Name).BytesOut; n == carried {
+		t.Error("the tunnel carried nothing although the line is cut")
+	}
+
+	back := s.stream(s.ClientA, there)
+	s.ping(s.ClientA, there, 10)
+	s.must(s.GatewayB.Shell(s.ctx, mend))
+	s.paths(left, "up", "line")
+	s.paths(right, "up", "line")
+	s.ping(s.ClientA, there, 50)
+	back.finish()
+}
+
+// paths waits until the gateway's private line has that state and the route to
+// the other site leads to that device.
+func (s *scene) paths(g *gateway.Gateway, state, device string) {
+	s.t.Helper()
+	s.eventually("the private line to be "+state, func() error {
+		c := s.status(g, link.Name)
+		if len(c.Paths) != 1 || c.Paths[0].State != state {
+			return fmt.Errorf("paths %+v", c.Paths)
+		}
+		return nil
+	})
+	space, to := s.GatewayA, world.ClientIn(world.SiteB.Networks[0])
+	if g.Space() == s.GatewayB {
+		space, to = s.GatewayB, world.ClientIn(world.SiteA.Networks[0])
+	}
+	s.eventually("the route to lead to "+device, func() error {
+		out, err := space.Run(s.ctx, "ip", "route", "get", to.String())
+		if err == nil && !strings.Contains(out, "dev "+device+" ") {
+			err = fmt.Errorf("%s", out)
+		}
+		return err
+	})
+}
