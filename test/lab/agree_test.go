@@ -120,6 +120,7 @@ var spelling = map[string]string{
 	"aes128ccm16": "AES_CCM_16-128", "aes192ccm16": "AES_CCM_16-192", "aes256ccm16": "AES_CCM_16-256",
 	"aes128ccm12": "AES_CCM_12-128", "aes192ccm12": "AES_CCM_12-192", "aes256ccm12": "AES_CCM_12-256",
 	"aes128ccm8": "AES_CCM_8-128", "aes192ccm8": "AES_CCM_8-192", "aes256ccm8": "AES_CCM_8-256",
+	"aes128gmac": "NULL_AES_GMAC-128", "aes192gmac": "NULL_AES_GMAC-192", "aes256gmac": "NULL_AES_GMAC-256",
 	"chacha20poly1305": "CHACHA20_POLY1305", "null": "NULL",
 	"aes128": "AES_CBC-128", "aes192": "AES_CBC-192", "aes256": "AES_CBC-256",
 	"sha1": "HMAC_SHA1_96", "sha256": "HMAC_SHA2_256_128", "sha384": "HMAC_SHA2_384_192", "sha512": "HMAC_SHA2_512_256",

@@ -45,7 +45,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := closeMachine(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func missing() string {
@@ -62,6 +67,12 @@ func missing() string {
 
 // require ends a test that this machine cannot run.
 func require(t *testing.T) {
+	t.Helper()
+	requireLack(t, lack)
+}
+
+// requireLack ends a test for what the machine lacks; empty: nothing.
+func requireLack(t *testing.T, lack string) {
 	t.Helper()
 	if lack == "" {
 		return

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,8 @@ import (
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
+	"causeway/test/lab/place"
+	"causeway/test/lab/roots"
 	"causeway/test/lab/strongswan"
 	"causeway/test/lab/world"
 )
@@ -27,6 +30,8 @@ type scene struct {
 	streams int
 	// patience bounds one wait.
 	patience time.Duration
+	// shared tells that other cases have this network after this one.
+	shared bool
 }
 
 var scenes atomic.Uint64
@@ -43,6 +48,11 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Parallel()
 	require(t)
+	return makeScene(t)
+}
+
+func makeScene(t *testing.T) *scene {
+	t.Helper()
 	// The name is short: the path of a unix socket has at most 107 bytes.
 	top, _, _ := strings.Cut(t.Name(), "/")
 	dir, err := os.MkdirTemp("", "cwlab-"+top+"-")
@@ -59,6 +69,7 @@ func newScene(t *testing.T) *scene {
 			}
 		}
 		if t.Failed() {
+			showLogs(t, dir)
 			t.Logf("logs, configurations and the capture are kept in %s", dir)
 			return
 		}
@@ -70,6 +81,49 @@ func newScene(t *testing.T) *scene {
 	_, err = s.Capture(ctx, "router")
 	s.must(err)
 	return s
+}
+
+// shownLines is how much of each log a failure shows.
+const shownLines = 25
+
+// showLogs shows how every process's log ends.
+func showLogs(t *testing.T, dir string) {
+	logs, _ := filepath.Glob(filepath.Join(dir, "*.log")) // the pattern is right
+	for _, log := range logs {
+		if text := world.Tail(log, shownLines); text != "" {
+			t.Logf("%s ends\n%s", filepath.Base(log), text)
+		}
+	}
+}
+
+// sub runs one case of a test as a subtest in the test's network. The gateways
+// and daemons that the case starts end with it.
+func (s *scene) sub(name string, body func(s *scene)) bool {
+	return s.t.Run(name, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(context.Background(), sceneTimeout)
+		defer cancel()
+		one := *s
+		one.t, one.ctx, one.shared = t, ctx, true
+		t.Cleanup(func() {
+			if t.Failed() {
+				showLogs(t, s.Dir)
+			}
+		})
+		body(&one)
+		s.streams = one.streams
+	})
+}
+
+// ends ends what a case of a shared scene has started, at the end of the case.
+func (s *scene) ends(stop func(context.Context) error) {
+	if !s.shared {
+		return // the network's end is its end
+	}
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+		defer cancel()
+		_ = stop(ctx) // the test may have ended it
+	})
 }
 
 func (s *scene) must(err error) {
@@ -98,7 +152,27 @@ func (s *scene) causeway(space *world.Namespace, ends ...link.End) *gateway.Gate
 	g, err := gateway.New(program, space, s.Dir, ends...)
 	s.must(err)
 	s.must(s.bounded(g.Start))
+	s.ends(g.Stop)
 	return g
+}
+
+// strongswanAt starts a strongSwan in any place.
+func (s *scene) strongswanAt(where place.Place, path strongswan.DataPath, ends ...link.End) *strongswan.Daemon {
+	s.t.Helper()
+	d, err := strongswan.At(where, path, ends...)
+	s.must(err)
+	s.must(s.bounded(d.Start))
+	s.ends(d.Stop)
+	return d
+}
+
+// in is a place with that root in a namespace.
+func (s *scene) in(root string, space *world.Namespace) place.Place {
+	s.t.Helper()
+	requireRoot(s.t, root)
+	where, err := roots.In(root, space, filepath.Join(s.Dir, root+"-"+space.Role))
+	s.must(err)
+	return where
 }
 
 // strongswan starts a strongSwan.

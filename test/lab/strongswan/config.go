@@ -1,10 +1,9 @@
 package strongswan
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
@@ -12,10 +11,19 @@ import (
 	"causeway/test/lab/link"
 )
 
-// plugins are loaded in this order: kernel-libipsec has to come before
-// kernel-netlink, which then serves routes and addresses only.
+// plugins are loaded in this order, and then those of a DataPath.
 const plugins = `openssl random nonce aes gcm ccm chapoly ctr sha1 sha2 hmac kdf x509 pubkey pem pkcs1 pkcs8
-revocation constraints curve25519 des cmac socket-default updown kernel-libipsec kernel-netlink vici`
+revocation constraints curve25519 des cmac socket-default updown `
+
+// DataPath is what carries a daemon's ESP, as the plugins for it.
+type DataPath string
+
+// The data paths. kernel-libipsec has to come before kernel-netlink, which then
+// serves routes and addresses only.
+const (
+	Userspace DataPath = "kernel-libipsec kernel-netlink vici"
+	Kernel    DataPath = "kernel-netlink vici"
+)
 
 // A connection that starts has no close_action: strongSwan would begin a new
 // IKE SA for each duplicate that the peer deletes, and keep both.
@@ -44,10 +52,11 @@ charon {
 {{- end}}
   }
   filelog {
-    log {
-      path = {{.Log}}
+    {{.Log}} {
       default = 1
       ike = 2
+      time_format = %T
+      time_add_ms = yes
       flush_line = yes
     }
   }
@@ -146,19 +155,19 @@ func children(end link.End) []selectors {
 	return list
 }
 
-// write makes the directory of one daemon.
-func (d *Daemon) write(ends []link.End) error {
+// write makes the files of one daemon.
+func (d *Daemon) write(path DataPath, ends []link.End) error {
 	settings := struct {
 		Plugins      []string
 		Socket, Log  string
 		FragmentSize int
-	}{strings.Fields(plugins), d.socket(), d.Log(), ends[0].FragmentSize}
+	}{strings.Fields(plugins + string(path)), d.file(socket), "stderr", ends[0].FragmentSize}
 	for name, data := range map[string]any{"strongswan.conf": settings, "swanctl.conf": ends} {
 		var b strings.Builder
 		if err := templates.ExecuteTemplate(&b, name, data); err != nil {
 			return fmt.Errorf("strongswan: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(b.String()), 0o600); err != nil {
+		if err := d.place.Write(context.Background(), name, []byte(b.String())); err != nil {
 			return fmt.Errorf("strongswan: %w", err)
 		}
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
 	"causeway/test/lab/link"
+	"causeway/test/lab/place"
+	"causeway/test/lab/roots"
 	"causeway/test/lab/vici"
 	"causeway/test/lab/world"
 )
@@ -16,12 +17,14 @@ import (
 // charon is where Debian puts the daemon.
 const charon = "/usr/lib/ipsec/charon"
 
-// Daemon is one charon and its directory. Not safe for concurrent use.
-type Daemon struct {
-	space *world.Namespace
-	dir   string
+// socket is the name of the daemon's control socket.
+const socket = "vici.sock"
 
-	process *world.Process
+// Daemon is one charon and its files. Not safe for concurrent use.
+type Daemon struct {
+	place place.Place
+
+	process place.Process
 }
 
 // Missing names what is not installed, or is empty.
@@ -34,23 +37,27 @@ func Missing() string {
 	return ""
 }
 
-// New prepares a daemon with these connections for the namespace; its files go below the directory of
-// the World.
+// New prepares a daemon of this machine's own Debian, with these connections, for
+// the namespace; its files go below the directory of the World.
 func New(space *world.Namespace, directory string, ends ...link.End) (*Daemon, error) {
-	d := &Daemon{space: space, dir: filepath.Join(directory, "strongswan-"+space.Role)}
-	if err := os.MkdirAll(filepath.Join(d.dir, "swanctl"), 0o700); err != nil {
+	where, err := roots.In("", space, filepath.Join(directory, "strongswan-"+space.Role))
+	if err != nil {
 		return nil, fmt.Errorf("strongswan: %w", err)
 	}
-	return d, d.write(ends)
+	return At(where, Userspace, ends...)
+}
+
+// At prepares a daemon for any place.
+func At(where place.Place, path DataPath, ends ...link.End) (*Daemon, error) {
+	d := &Daemon{place: where}
+	return d, d.write(path, ends)
 }
 
 // Start starts the daemon and loads its configuration, which with End.Start
-// begins the tunnel. A private /run lets several daemons live on one machine.
+// begins the tunnel.
 func (d *Daemon) Start(ctx context.Context) error {
-	_ = os.Remove(d.socket()) // a killed daemon leaves it
-	script := fmt.Sprintf("mount -t tmpfs run /run && STRONGSWAN_CONF=%s exec %s",
-		filepath.Join(d.dir, "strongswan.conf"), charon)
-	p, err := d.space.Start("charon-"+d.space.Role, "unshare", "-m", "sh", "-c", script)
+	p, err := d.place.Start("charon-"+d.place.Role(), "sh", "-c",
+		fmt.Sprintf("rm -f %s; STRONGSWAN_CONF=%s exec %s", d.file(socket), d.file("strongswan.conf"), charon))
 	if err != nil {
 		return err
 	}
@@ -59,7 +66,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 		if err := p.Running(); err != nil {
 			return err
 		}
-		conn, err := vici.Dial(ctx, d.socket())
+		conn, err := d.dial(ctx)
 		if err != nil {
 			return err
 		}
@@ -72,23 +79,29 @@ func (d *Daemon) Start(ctx context.Context) error {
 }
 
 func (d *Daemon) load(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "swanctl", "--load-all", "--noprompt",
-		"--file", filepath.Join(d.dir, "swanctl.conf"), "--uri", "unix://"+d.socket())
-	cmd.Env = append(os.Environ(),
-		"SWANCTL_DIR="+filepath.Join(d.dir, "swanctl"), "STRONGSWAN_CONF="+filepath.Join(d.dir, "strongswan.conf"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("strongswan: swanctl --load-all: %w: %s", err, out)
+	if _, err := d.place.Run(ctx, "env", "SWANCTL_DIR="+d.file("swanctl"), "STRONGSWAN_CONF="+d.file("strongswan.conf"),
+		"swanctl", "--load-all", "--noprompt", "--file", d.file("swanctl.conf"), "--uri", "unix://"+d.file(socket)); err != nil {
+		return fmt.Errorf("strongswan: %w", err)
 	}
 	return nil
 }
 
-// Log is the file that the daemon logs to.
-func (d *Daemon) Log() string { return filepath.Join(d.dir, "charon.log") }
+// file is one of the daemon's files, as it knows it.
+func (d *Daemon) file(name string) string { return filepath.Join(d.place.Dir(), name) }
 
-func (d *Daemon) socket() string { return filepath.Join(d.dir, "vici.sock") }
+func (d *Daemon) dial(ctx context.Context) (*vici.Conn, error) {
+	conn, err := d.place.Dial(ctx, socket)
+	if err != nil {
+		return nil, fmt.Errorf("strongswan: %w", err)
+	}
+	return vici.New(ctx, conn)
+}
 
-// PID is the daemon's process ID.
-func (d *Daemon) PID() int { return d.process.PID() }
+// Log is the test's file that the daemon logs to.
+func (d *Daemon) Log() string { return d.process.LogFile() }
+
+// PID is the daemon's process ID. It has one here only in a namespace.
+func (d *Daemon) PID() int { return d.process.(*world.Process).PID() }
 
 // Kill ends it without a word to the peer.
 func (d *Daemon) Kill() { d.process.Kill() }
@@ -124,7 +137,7 @@ func (d *Daemon) RekeyIKE(ctx context.Context) error {
 }
 
 func (d *Daemon) call(ctx context.Context, command string, arguments vici.Section) (vici.Section, error) {
-	conn, err := vici.Dial(ctx, d.socket())
+	conn, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type Child struct {
 	State                           string // INSTALLED, REKEYED, ...
 	SPIIn, SPIOut                   string
 	Suite                           string
-	Encapsulated                    bool
+	Encapsulated, ESN               bool
 	LocalSelectors, RemoteSelectors []string
 	PacketsIn, PacketsOut           uint64
 	BytesIn, BytesOut               uint64
@@ -36,7 +36,7 @@ type Child struct {
 
 // SAs lists every IKE SA of the daemon.
 func (d *Daemon) SAs(ctx context.Context) ([]IKE, error) {
-	conn, err := vici.Dial(ctx, d.socket())
+	conn, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,7 @@ func child(s vici.Section) Child {
 		SPIOut:          s.Text("spi-out"),
 		Suite:           suite(s, "encr-alg", "encr-keysize", "integ-alg", "dh-group"),
 		Encapsulated:    s.Text("encap") == "yes",
+		ESN:             s.Text("esn") == "1",
 		LocalSelectors:  s.List("local-ts"),
 		RemoteSelectors: s.List("remote-ts"),
 		PacketsIn:       count(s.Text("packets-in")),

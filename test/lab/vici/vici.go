@@ -60,13 +60,10 @@ func (s Section) Section(key string) Section {
 // Conn is a connection to a daemon.
 type Conn struct{ conn net.Conn }
 
-// Dial connects to the daemon's socket.
-func Dial(ctx context.Context, path string) (*Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("vici: %w", err)
-	}
+// New takes over a connection to the daemon's socket; ctx bounds what is done
+// with it.
+func New(ctx context.Context, conn net.Conn) (*Conn, error) {
+	var err error
 	if deadline, ok := ctx.Deadline(); ok {
 		err = conn.SetDeadline(deadline)
 	}

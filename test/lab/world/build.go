@@ -18,7 +18,7 @@ func (w *World) build(ctx context.Context) error {
 		return err
 	}
 	for _, n := range w.Namespaces() {
-		if err := n.Shell(ctx, forwarding); err != nil {
+		if err := n.Shell(ctx, Forwarding); err != nil {
 			return err
 		}
 	}
@@ -43,10 +43,10 @@ func (w *World) build(ctx context.Context) error {
 	return nil
 }
 
-// forwarding makes a namespace a router; a client needs no less and minds
+// Forwarding makes a namespace a router; a client needs no less and minds
 // nothing. Duplicate address detection would delay IPv6 by seconds; devices
 // take its setting when they are made.
-const forwarding = `
+const Forwarding = `
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
@@ -55,24 +55,8 @@ ip link set dev lo up`
 
 // address gives one site its addresses and routes.
 func address(ctx context.Context, client, gateway, router *Namespace, s Site) error {
-	var c, g, r strings.Builder
-	for _, network := range s.Networks {
-		assign(&c, "eth0", ClientIn(network), network.Bits())
-		assign(&g, "lan", GatewayIn(network), network.Bits())
-	}
-	assign(&g, "wan", s.Outer4, 24)
-	assign(&g, "wan", s.Outer6, 64)
-	assign(&r, s.Name, s.Router4, 24)
-	assign(&r, s.Name, s.Router6, 64)
-	for text, device := range map[*strings.Builder][]string{&c: {"eth0"}, &g: {"lan", "wan"}, &r: {s.Name}} {
-		for _, d := range device {
-			fmt.Fprintf(text, "link set dev %s up\n", d)
-		}
-	}
-	defaultRoute(&c, GatewayIn(s.Networks[0]), GatewayIn(s.Networks[len(s.Networks)-1]))
-	defaultRoute(&g, s.Router4, s.Router6)
-	for namespace, text := range map[*Namespace]string{client: c.String(), gateway: g.String(), router: r.String()} {
-		if err := ip(ctx, namespace.Name, text); err != nil {
+	for namespace, batch := range map[*Namespace]string{client: s.clientBatch(), gateway: s.GatewayBatch(), router: s.routerBatch()} {
+		if err := ip(ctx, namespace.Name, batch); err != nil {
 			return fmt.Errorf("%s: %w", namespace.Role, err)
 		}
 	}

@@ -2,6 +2,7 @@ package world
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -9,8 +10,23 @@ import (
 // pollInterval is how often a condition that nothing announces is looked at.
 const pollInterval = 50 * time.Millisecond
 
-// Eventually waits until check gives nil, and when ctx ends first gives its
-// last answer.
+// EndedError says that a process has ended that was to run.
+type EndedError struct {
+	Name string
+	How  error
+	Tail string // of its log
+}
+
+// Error implements error.
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("%s ended: %v; its last lines:\n%s", e.Name, e.How, e.Tail)
+}
+
+// Unwrap gives how it ended.
+func (e *EndedError) Unwrap() error { return e.How }
+
+// Eventually waits until check gives nil, and when ctx ends first, or a process
+// has ended that check needs, gives its last answer.
 func Eventually(ctx context.Context, what string, check func() error) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -19,6 +35,10 @@ func Eventually(ctx context.Context, what string, check func() error) error {
 		err := check()
 		if err == nil {
 			return nil
+		}
+		var ended *EndedError
+		if errors.As(err, &ended) {
+			return fmt.Errorf("waiting for %s: %w", what, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -24,6 +24,11 @@ type Process struct {
 // directory, after what an earlier process of that name wrote. It dies with
 // this program unless the World is kept.
 func (n *Namespace) Start(name, command string, arguments ...string) (*Process, error) {
+	return n.StartWith(name, nil, command, arguments...)
+}
+
+// StartWith is Start for a program that inherits open files, from number 3 on.
+func (n *Namespace) StartWith(name string, files []*os.File, command string, arguments ...string) (*Process, error) {
 	path := n.LogFile(name)
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -32,6 +37,7 @@ func (n *Namespace) Start(name, command string, arguments ...string) (*Process, 
 	defer log.Close()
 	cmd := n.Command(context.Background(), command, arguments...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if !n.keep {
 		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
@@ -52,6 +58,12 @@ func (n *Namespace) LogFile(name string) string { return filepath.Join(n.dir, na
 
 // PID is the program's own process ID: ip and sh replace themselves by it.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// LogFile is the file that has its output.
+func (p *Process) LogFile() string { return p.Log }
+
+// Signal sends it a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -90,7 +102,7 @@ func (p *Process) end(ctx context.Context, s syscall.Signal) error {
 func (p *Process) Running() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("world: %s ended: %w; its last lines:\n%s", filepath.Base(p.Log), orExit(p.err), Tail(p.Log, 15))
+		return &EndedError{filepath.Base(p.Log), orExit(p.err), Tail(p.Log, 15)}
 	default:
 		return nil
 	}

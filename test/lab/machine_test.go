@@ -1,0 +1,95 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"causeway/test/lab/machine"
+	"causeway/test/lab/roots"
+	"causeway/test/lab/world"
+)
+
+// emulated is the one machine of all tests, booted for the first that wants it.
+// Whoever holds the lock has it plugged in.
+var emulated struct {
+	sync.Mutex
+	machine *machine.Machine
+	dir     string
+	err     error // of Boot: there is no second attempt
+}
+
+// bootTimeout is generous: the machine is emulated, and others compute too.
+const bootTimeout = 2 * time.Minute
+
+// newMachineScene is newScene with an emulated machine in the place of gateway
+// B, whose namespace is then empty. The machine serves one test at a time, so a
+// test that has many cases for it runs them in one scene.
+func newMachineScene(t *testing.T) (*scene, *machine.Guest) {
+	t.Helper()
+	t.Parallel()
+	require(t)
+	requireLack(t, machine.Missing())
+	emulated.Lock()
+	t.Cleanup(emulated.Unlock)
+	if emulated.machine == nil && emulated.err == nil {
+		emulated.err = bootMachine()
+	}
+	if emulated.err != nil {
+		t.Fatal(emulated.err)
+	}
+	s := makeScene(t)
+	guest, err := emulated.machine.Plug(s.ctx, s.World)
+	s.must(err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := guest.Unplug(ctx); err != nil {
+			t.Errorf("unplug the machine: %v; its console ends\n%s", err, world.Tail(emulated.machine.Console(), 15))
+		}
+	})
+	return s, guest
+}
+
+func bootMachine() error {
+	dir, err := os.MkdirTemp("", "cwlab-machine-")
+	if err != nil {
+		return err
+	}
+	emulated.dir = dir
+	ctx, cancel := context.WithTimeout(context.Background(), bootTimeout)
+	defer cancel()
+	emulated.machine, err = machine.Boot(ctx, fmt.Sprintf("%s-%d-machine", family, os.Getpid()), dir)
+	if err != nil && emulated.dir != "" {
+		err = fmt.Errorf("%w; its console ends\n%s", err, world.Tail(dir+"/machine.log", 15))
+	}
+	return err
+}
+
+// closeMachine ends the machine after all tests.
+func closeMachine() error {
+	if emulated.dir == "" {
+		return nil
+	}
+	var err error
+	if emulated.machine != nil {
+		err = emulated.machine.Close()
+	}
+	return errors.Join(err, os.RemoveAll(emulated.dir))
+}
+
+// requireRoot ends a test whose root is not there. Only of a suite that is not
+// released yet may it be so in CI.
+func requireRoot(t *testing.T, root string) {
+	t.Helper()
+	require(t)
+	what := roots.Missing(root)
+	if what != "" && roots.Moves(root) {
+		t.Skipf("the lab lacks %s", what)
+	}
+	requireLack(t, what)
+}
