@@ -43,7 +43,7 @@ func (o *owner) attempt(now time.Time) {
 func (o *owner) resolve(ctx context.Context) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var failed error
-	for _, name := range o.conn.Remotes {
+	for _, name := range o.conn().Remotes {
 		if a, err := netip.ParseAddr(name); err == nil {
 			out = append(out, a.Unmap())
 			continue
@@ -99,7 +99,7 @@ func (o *owner) resolved(now time.Time, addresses []netip.Addr, err error) {
 // has one for everything, where IKE comes with the non-ESP marker from the first
 // message on (RFC 7296 §2.23).
 func (o *owner) ports() (ours, theirs uint16) {
-	if p := o.conn.RemotePort; p != 0 && p != ikePort {
+	if p := o.conn().RemotePort; p != 0 && p != ikePort {
 		return o.engine.cfg.NATPort, p
 	}
 	return o.engine.cfg.IKEPort, ikePort
@@ -107,7 +107,7 @@ func (o *owner) ports() (ours, theirs uint16) {
 
 // localAddress is the outer source address towards remote.
 func (o *owner) localAddress(remote netip.Addr) (netip.Addr, error) {
-	for _, a := range o.conn.Settings.LocalAddresses {
+	for _, a := range o.conn().Settings.LocalAddresses {
 		if a.Is4() == remote.Is4() {
 			return a, nil
 		}

@@ -3,20 +3,27 @@ package ike
 import (
 	"context"
 	"maps"
-	"reflect"
 	"sync"
 )
 
 // Set makes the engine run exactly these connections. New ones start; those
-// that are equal to what runs are not touched; the others, and those no longer
+// that are equal to what runs are not touched; those that differ in what the
+// next negotiation can take up keep their SAs; the others, and those no longer
 // wanted, delete their SAs at the peer first, for as long as ctx allows.
 func (e *Engine) Set(ctx context.Context, connections []Connection) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.owners.Load().byName
 	next := make(map[string]*owner, len(connections))
-	for _, c := range connections {
-		if o := old[c.Settings.Name]; o != nil && reflect.DeepEqual(o.conn, c) {
+	for i := range connections {
+		c := &connections[i]
+		o := old[c.Settings.Name]
+		switch {
+		case o == nil:
+		case o.same(c):
+			next[c.Settings.Name] = o
+		case o.takes(c):
+			o.change(ctx, c)
 			next[c.Settings.Name] = o
 		}
 	}

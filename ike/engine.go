@@ -108,7 +108,7 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 func (e *Engine) candidates(local, remote netip.Addr) []*sa.Settings {
 	var out []*sa.Settings
 	for _, o := range e.owners.Load().ordered {
-		if s := o.conn.Settings; accepts(s.LocalAddresses, local) && accepts(s.RemoteAddresses, remote) {
+		if s := o.conn().Settings; accepts(s.LocalAddresses, local) && accepts(s.RemoteAddresses, remote) {
 			out = append(out, s)
 		}
 	}
@@ -130,7 +130,7 @@ func newOwnerSet(owners map[string]*owner) *ownerSet {
 		if d := a.vagueness() - b.vagueness(); d != 0 {
 			return d
 		}
-		return strings.Compare(a.conn.Settings.Name, b.conn.Settings.Name)
+		return strings.Compare(a.conn().Settings.Name, b.conn().Settings.Name)
 	})
 	return s
 }

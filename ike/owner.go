@@ -14,9 +14,8 @@ import (
 // is touched by it alone.
 type owner struct {
 	engine  *Engine
-	conn    Connection // constant
-	version *version   // constant
-	inbox   *inbox     // constant
+	version *version // constant
+	inbox   *inbox   // constant
 	machine machine
 	perform performer
 	keep    keepUp
@@ -47,12 +46,17 @@ type owner struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	// status is written by the owner and read by anyone.
-	status atomic.Pointer[ConnectionStatus]
+	// status and current are written by the owner and read by anyone.
+	status  atomic.Pointer[ConnectionStatus]
+	current atomic.Pointer[Connection]
 }
 
+// conn is the connection as it is configured now. Immutable.
+func (o *owner) conn() *Connection { return o.current.Load() }
+
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, conn: c, version: e.v2, inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
+	o := &owner{engine: e, version: e.v2, inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
+	o.current.Store(&c)
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, spis: &o.version.spis, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
 	o.machine = o.newMachine()
@@ -64,23 +68,23 @@ func newOwner(e *Engine, c Connection) *owner {
 }
 
 // newMachine makes one of the version that the connection speaks.
-func (o *owner) newMachine() machine { return o.version.machine(o.conn.Settings) }
+func (o *owner) newMachine() machine { return o.version.machine(o.conn().Settings) }
 
 // initiates tells whether this side may start an IKE SA.
 func (o *owner) initiates() bool {
-	return len(o.conn.Remotes) > 0 && !o.conn.Settings.RespondOnly
+	return len(o.conn().Remotes) > 0 && !o.conn().Settings.RespondOnly
 }
 
 // vagueness orders candidates for an unknown peer: those that name its address
 // before those that take any.
 func (o *owner) vagueness() int {
-	if len(o.conn.Settings.RemoteAddresses) == 0 {
+	if len(o.conn().Settings.RemoteAddresses) == 0 {
 		return 1
 	}
 	return 0
 }
 
-func (o *owner) name() string { return o.conn.Settings.Name }
+func (o *owner) name() string { return o.conn().Settings.Name }
 
 func (o *owner) run() {
 	defer o.finish()
@@ -126,7 +130,7 @@ func (o *owner) receive(ev sa.Event) {
 
 // wakesOnTraffic tells whether a packet is a reason to start now.
 func (o *owner) wakesOnTraffic() bool {
-	return o.state == sa.StateDown && o.conn.Start == StartOnTraffic && o.initiates() &&
+	return o.state == sa.StateDown && o.conn().Start == StartOnTraffic && o.initiates() &&
 		!o.resting && !o.resolving && o.keep.due().IsZero()
 }
 
@@ -265,7 +269,7 @@ func (o *owner) publish() {
 	snap := o.machine.Snapshot()
 	s := &ConnectionStatus{
 		Name: o.name(), Wanted: o.keep.wanted, State: o.stateFor(snap),
-		WaitsForTraffic: o.conn.Start == StartOnTraffic && o.initiates() && !o.resting,
+		WaitsForTraffic: o.conn().Start == StartOnTraffic && o.initiates() && !o.resting,
 		LastFailure:     o.failure, LastFailed: o.failedAt,
 		Attempt: o.keep.attempt, NextAttempt: o.keep.due(),
 	}
