@@ -62,19 +62,29 @@ func NewTrust(authorities []*x509.Certificate, keys []crypto.PublicKey, schemes 
 // Hashes are the hash algorithms to announce (RFC 7427 §4).
 func (t *Trust) Hashes() []HashAlgorithm { return Hashes(t.schemes) }
 
+// maxRequested bounds the hashes of one CERTREQ: where a peer may be one of many
+// connections, those of all are named.
+const maxRequested = 64
+
 // Requests are the CERTREQ payloads that name the authorities (RFC 7296 §3.7)
-// and ask for raw public keys (RFC 7670 §4).
-func (t *Trust) Requests() []*wire.CertificateRequest {
+// and ask for raw public keys (RFC 7670 §4), each authority once.
+func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 	var out []*wire.CertificateRequest
-	if len(t.authorities) > 0 {
-		r := &wire.CertificateRequest{Encoding: wire.CertX509Signature}
+	seen := map[[wire.AuthorityHashLen]byte]bool{}
+	names, raw := &wire.CertificateRequest{Encoding: wire.CertX509Signature}, false
+	for _, t := range trusts {
 		for _, a := range t.authorities {
-			h := keyHash(a)
-			r.Data = append(r.Data, h[:]...)
+			if h := keyHash(a); !seen[h] && len(seen) < maxRequested {
+				seen[h] = true
+				names.Data = append(names.Data, h[:]...)
+			}
 		}
-		out = append(out, r)
+		raw = raw || len(t.keys) > 0
 	}
-	if len(t.keys) > 0 {
+	if len(names.Data) > 0 {
+		out = append(out, names)
+	}
+	if raw {
 		out = append(out, &wire.CertificateRequest{Encoding: wire.CertRawPublicKey})
 	}
 	return out

@@ -432,7 +432,7 @@ func TestRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	requests := tr.Requests()
+	requests := Requests(tr, tr)
 	if len(requests) != 2 || requests[0].Encoding != wire.CertX509Signature || requests[1].Encoding != wire.CertRawPublicKey || len(requests[1].Data) != 0 {
 		t.Fatalf("%v", requests)
 	}

@@ -32,7 +32,7 @@ func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
 		}
 		h.stage, h.waiting = stageAgreeing, []sa.Datagram{d}
 		job := &keyExchange{group: h.suite.Group.ID, private: h.private, peer: h.peerKE}
-		a.do(a.desk.start(h, job, func(r keyExchanged) { a.agreed(h, r) }))
+		a.do(a.desk.start(h, job, exchanged(func(r keyExchanged) { a.agreed(h, r) })))
 	case stageKeyed:
 		a.judge(h, outer, d)
 	case stageOver:

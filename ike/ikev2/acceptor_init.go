@@ -94,9 +94,9 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	a.cfg.Gate.Opened(a.now, d.Remote)
 	a.do(sa.RegisterSPI{SPI: h.spiR})
 	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
-	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed()}, func(r keyExchanged) {
+	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed()}, exchanged(func(r keyExchanged) {
 		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, r)
-	}))
+	})))
 }
 
 // claims reports whether a connection wants UDP encapsulation forced. The

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"causeway/ike/auth"
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -30,6 +31,9 @@ type association struct {
 	// the two ends did not agree to cut messages.
 	fragmentSize int
 	assembly     assembly
+	// peerHashes are the hash algorithms in which we may sign (RFC 7427 §4); nil:
+	// the peer announced none.
+	peerHashes []auth.HashAlgorithm
 
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector

@@ -11,7 +11,8 @@ import (
 	"causeway/ike/wire"
 )
 
-// IKE_AUTH with a pre-shared key, both roles (RFC 7296 §1.2, §2.15).
+// IKE_AUTH, both roles (RFC 7296 §1.2, §2.15). How each side proves who it is
+// is in proof.go.
 
 // authExchange is IKE_AUTH on its way; its first Child SA is nil when none
 // could be offered.
@@ -23,10 +24,13 @@ func (x *authExchange) abandon(s *ikeSA) { x.child.release(s.m) }
 
 // localID is the identity that this side shows.
 func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
-	if settings.LocalIdentity.IsZero() {
-		return auth.FromAddr(local)
+	switch {
+	case !settings.LocalIdentity.IsZero():
+		return settings.LocalIdentity
+	case settings.Credentials != nil:
+		return settings.Credentials.Identity(local)
 	}
-	return settings.LocalIdentity
+	return auth.FromAddr(local)
 }
 
 // expectedID is the identity that the peer must show; zero is any. Where none
@@ -53,22 +57,37 @@ func (a *association) authOctets(byInitiator bool, idBody []byte) []byte {
 	return keymat.SignedOctets(a.initResponse, a.nonceI, a.prf, a.keys.PR, idBody)
 }
 
-// authenticate sends IKE_AUTH.
+// authenticate makes our proof and then sends IKE_AUTH.
 func (s *ikeSA) authenticate() {
-	settings := s.m.settings
-	id := localID(settings, s.local.Addr())
+	id := localID(s.m.settings, s.local.Addr())
 	s.localIdentity = id.String()
-	ps := []wire.Payload{id.Payload(true)}
+	s.prove(id, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
+		if f != nil {
+			s.drop(causeFailed, ending{failure: f})
+			return
+		}
+		s.sendAuth(id, shown, proof)
+	})
+}
+
+// sendAuth sends IKE_AUTH, its payloads in the order of RFC 7296 appendix C.2.
+func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Authentication) {
+	settings := s.m.settings
+	ps := append([]wire.Payload{id.Payload(true)}, shown...)
 	if s.m.current() == nil {
 		ps = append(ps, notify(wire.NotifyInitialContact, nil))
+	}
+	if settings.Trust != nil {
+		for _, r := range auth.Requests(settings.Trust) {
+			ps = append(ps, r)
+		}
 	}
 	// IDr is for peers with several identities; a peer with another one than a
 	// defaulted address should show it, so that the failure can name it.
 	if !settings.RemoteIdentity.IsZero() {
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
-	mac := auth.PSK(s.prf, settings.PSK, s.authOctets(true, id.Body()))
-	ps = append(ps, &wire.Authentication{Method: wire.AuthSharedKey, Data: mac})
+	ps = append(ps, proof)
 	offer, err := s.m.offerChild(settings.Children[0], true)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -90,11 +109,20 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"})
 		return
 	}
-	if f := s.verify(s.m.settings, msg, id, true); f != nil {
-		x.child.release(s.m)
-		s.distrust(f)
-		return
-	}
+	s.current = x // while it waits
+	s.verify(s.m.settings, msg, id, true, func(f *sa.Failure) {
+		s.current = nil
+		if f != nil {
+			x.child.release(s.m)
+			s.distrust(f)
+			return
+		}
+		x.trusted(s, msg)
+	})
+}
+
+// trusted goes on with a responder that is who it should be.
+func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
@@ -118,13 +146,18 @@ func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
 		return peerError("IKE_AUTH", n)
 	}
 	want := expectedID(s.m.settings, s.remote.Addr(), true)
-	return &sa.Failure{
+	f := &sa.Failure{
 		Reason:  sa.ReasonAuthenticationFailed,
 		Message: "the peer refuses our authentication",
 		Local:   "identity " + s.localIdentity + ", peer expected to be " + want.String(),
 		Remote:  "not told; its log has it",
 		Hint:    "compare at both ends: the pre-shared key octet by octet, our identity with the one the peer expects of us, and the peer's own identity",
 	}
+	if c := s.m.settings.Credentials; c != nil {
+		f.Local += "\n" + c.String()
+		f.Hint = "see whether the peer trusts the authority of our certificate (or our public key), whether the certificate stands for our identity and is valid there, and which identity the peer expects of us"
+	}
+	return f
 }
 
 // distrust ends an IKE SA whose responder is not who it should be. The
@@ -134,40 +167,6 @@ func (s *ikeSA) distrust(f *sa.Failure) {
 	s.turn(causeDistrusted)
 	s.request(&deleteExchange{ike: true}, []wire.Payload{notify(wire.NotifyAuthenticationFailed, nil)})
 	s.window.tries = deleteTries
-}
-
-// verify holds the peer's identity and AUTH against settings. The failure is
-// for the person at this end only.
-func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identification, initiator bool) *sa.Failure {
-	shown, err := auth.FromPayload(id)
-	if err != nil {
-		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()}
-	}
-	s.remoteIdentity = shown.String()
-	proof, ok := payload[*wire.Authentication](msg)
-	if !ok {
-		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer wants to use EAP",
-			Local: "pre-shared key", Remote: "EAP", Hint: "let the peer authenticate with the pre-shared key"}
-	}
-	body, _ := id.AppendBody(nil)
-	valid := auth.VerifyPSK(s.prf, settings.PSK, s.authOctets(!initiator, body), proof.Data)
-	want := expectedID(settings, s.remote.Addr(), initiator)
-	switch {
-	case !want.Matches(shown):
-		return identityFailure(want, shown)
-	case proof.Method != wire.AuthSharedKey:
-		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer authenticates in another way",
-			Local: "pre-shared key", Remote: proof.Method.String(), Hint: "let the peer authenticate with the pre-shared key"}
-	case !valid:
-		return &sa.Failure{
-			Reason:  sa.ReasonAuthenticationFailed,
-			Message: "the pre-shared key of the peer is another one",
-			Local:   "identity " + localID(settings, s.local.Addr()).String(),
-			Remote:  "identity " + shown.String(),
-			Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
-		}
-	}
-	return nil
 }
 
 // askedFor holds the IDr of the initiator against our identity.
@@ -194,22 +193,37 @@ func identityFailure(want, shown auth.Identity) *sa.Failure {
 }
 
 // serveAuth judges the first IKE_AUTH of a peer (RFC 7296 §2.15). Whatever is
-// wrong with identity or key, the peer hears AUTHENTICATION_FAILED.
+// wrong with identity or key, the peer hears AUTHENTICATION_FAILED; it sees our
+// proof after its own held.
 func (s *ikeSA) serveAuth(msg *message) error {
 	settings := s.m.settings
 	id := msg.identity(true)
-	f := s.verify(settings, msg, id, false)
-	mine := localID(settings, s.local.Addr())
-	if asked := msg.identity(false); f == nil && asked != nil {
-		f = askedFor(mine, asked)
-	}
-	if f != nil {
-		return refuse(wire.NotifyAuthenticationFailed, f)
-	}
-	s.localIdentity = mine.String()
-	mac := auth.PSK(s.prf, settings.PSK, s.authOctets(false, mine.Body()))
-	ps := []wire.Payload{mine.Payload(false), &wire.Authentication{Method: wire.AuthSharedKey, Data: mac}}
+	s.verify(settings, msg, id, false, func(f *sa.Failure) {
+		mine := localID(settings, s.local.Addr())
+		if asked := msg.identity(false); f == nil && asked != nil {
+			f = askedFor(mine, asked)
+		}
+		if f != nil {
+			s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
+			return
+		}
+		s.localIdentity = mine.String()
+		s.prove(mine, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
+			if f != nil {
+				s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
+				return
+			}
+			ps := append([]wire.Payload{mine.Payload(false)}, shown...)
+			s.grant(msg, append(ps, proof))
+		})
+	})
+	return nil
+}
 
+// grant answers the IKE_AUTH of a peer that is who it should be; ps are our
+// identity and its proof.
+func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
+	settings := s.m.settings
 	since := s.createdAt
 	s.lingerUntil = time.Time{}
 	s.m.makeRoom()
@@ -222,12 +236,11 @@ func (s *ikeSA) serveAuth(msg *message) error {
 		// The IKE SA is good without its first Child SA (RFC 7296 §1.2).
 		s.answer(wire.ExchangeIKEAuth, append(ps, &refused.notify))
 		s.m.fail(s.remote, refused.failure)
-		return nil
+		return
 	}
 	c, payloads := s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
 	c.confirmedAt = time.Time{} // the peer reads nothing else before this answer
 	s.answer(wire.ExchangeIKEAuth, append(ps, payloads...))
 	s.carry(c)
 	s.announce(c)
-	return nil
 }

@@ -14,6 +14,9 @@ func extensions(c *sa.Settings) []wire.Payload {
 	if c.FragmentSize > 0 {
 		ps = append(ps, notify(wire.NotifyIKEv2FragmentationSupported, nil))
 	}
+	if signs(c) {
+		ps = append(ps, hashAlgorithms(c))
+	}
 	return ps
 }
 
@@ -22,6 +25,7 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 	if msg.notify(wire.NotifyIKEv2FragmentationSupported) != nil {
 		a.fragmentSize = c.FragmentSize
 	}
+	a.agreeHashes(msg)
 }
 
 // extensions is the part of the answer to IKE_SA_INIT about what both ends can
@@ -35,5 +39,5 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 	h.agreeExtensions(&common, msg)
 	var agreed sa.Settings
 	agreed.FragmentSize = h.fragmentSize
-	return extensions(&agreed)
+	return append(extensions(&agreed), a.signatures(h)...)
 }

@@ -48,6 +48,17 @@ func (j *keyExchange) Run() any {
 	return r
 }
 
+// exchanged makes a continuation of a desk of one that takes a key exchange.
+func exchanged(then func(keyExchanged)) func(any) {
+	return func(result any) {
+		r, ok := result.(keyExchanged)
+		if !ok {
+			r = keyExchanged{err: fmt.Errorf("the work ended without a result: %v", result)}
+		}
+		then(r)
+	}
+}
+
 // desk is where work that runs elsewhere waits for its result.
 type desk struct {
 	last sa.Ticket
@@ -58,11 +69,11 @@ type desk struct {
 // and its result ignored.
 type pending struct {
 	owner any
-	then  func(keyExchanged)
+	then  func(any)
 }
 
 // start gives the job a ticket.
-func (d *desk) start(owner any, job *keyExchange, then func(keyExchanged)) sa.StartWork {
+func (d *desk) start(owner any, job sa.Job, then func(any)) sa.StartWork {
 	if d.open == nil {
 		d.open = map[sa.Ticket]pending{}
 	}
@@ -78,11 +89,7 @@ func (d *desk) finish(ev sa.WorkDone) {
 		return
 	}
 	delete(d.open, ev.Ticket)
-	r, ok := ev.Result.(keyExchanged)
-	if !ok {
-		r = keyExchanged{err: fmt.Errorf("the work ended without a result: %v", ev.Result)}
-	}
-	p.then(r)
+	p.then(ev.Result)
 }
 
 // cancel makes the tickets of owner stale.

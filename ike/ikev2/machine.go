@@ -231,7 +231,7 @@ func (m *Machine) dropped(remote netip.AddrPort, why sa.Reason, detail string) {
 // work runs job for owner elsewhere and then calls then, unless the owner's
 // tickets are cancelled before.
 func (m *Machine) work(owner any, job *keyExchange, then func(keyExchanged)) {
-	m.do(m.desk.start(owner, job, then))
+	m.do(m.desk.start(owner, job, exchanged(then)))
 }
 
 // later is now and d, of which up to a fraction is taken off at random.

@@ -21,6 +21,9 @@ type kind struct {
 // maxNotifies bounds the Notify payloads that one message may have.
 const maxNotifies = 30
 
+// maxCertificates and maxRequests bound CERT and CERTREQ payloads.
+const maxCertificates, maxRequests = 16, 20
+
 // rules says which payloads a message needs and how many of each it may have
 // (RFC 7296 §1.2 to §1.4, appendix C). Payloads that a rule does not name are
 // ignored. The needs of a response do not hold for one that reports an error.
@@ -30,14 +33,17 @@ var rules = map[kind][]occurrence{
 	},
 	{wire.ExchangeIKESAInit, true}: {
 		{wire.PayloadSA, 1, 1}, {wire.PayloadKE, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+		{wire.PayloadCERTREQ, 0, maxRequests},
 	},
 	{wire.ExchangeIKEAuth, false}: {
 		{wire.PayloadIDi, 1, 1}, {wire.PayloadIDr, 0, 1}, {wire.PayloadAUTH, 0, 1}, {wire.PayloadSA, 1, 1},
 		{wire.PayloadTSi, 1, 1}, {wire.PayloadTSr, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+		{wire.PayloadCERT, 0, maxCertificates}, {wire.PayloadCERTREQ, 0, maxRequests},
 	},
 	{wire.ExchangeIKEAuth, true}: {
 		{wire.PayloadIDr, 1, 1}, {wire.PayloadAUTH, 1, 1}, {wire.PayloadSA, 0, 1},
 		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},
+		{wire.PayloadCERT, 0, maxCertificates},
 	},
 	{wire.ExchangeCreateChildSA, false}: {
 		{wire.PayloadSA, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadKE, 0, 1},

@@ -29,7 +29,16 @@ const (
 	ReasonLifetime             Reason = "lifetime"              // a hard lifetime passed without a rekey
 	ReasonDuplicate            Reason = "duplicate"             // another SA of the same peer is kept
 	ReasonLocalRefused         Reason = "refused"               // configuration forbids it (mode, start)
-	ReasonInternal             Reason = "internal"              // a defect of this program
+	// Of signatures, certificates and post-quantum keys; package auth has the
+	// same ones.
+	ReasonSignatureUnsupported   Reason = "signature_unsupported"     // no common way to sign
+	ReasonCertificateMissing     Reason = "certificate_missing"       // the peer signs and sends no certificate
+	ReasonCertificateInvalid     Reason = "certificate_invalid"       // it must not be used so, or is malformed
+	ReasonCertificateExpired     Reason = "certificate_expired"       // it, or one above it
+	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // it, or one above it
+	ReasonCertificateUntrusted   Reason = "certificate_untrusted"     // no authority that we trust vouches for it
+	ReasonCertificateIdentity    Reason = "certificate_identity"      // it stands for another identity
+	ReasonInternal               Reason = "internal"                  // a defect of this program
 )
 
 // Failure is why something did not work, for a person: what happened, the

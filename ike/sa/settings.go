@@ -29,8 +29,12 @@ type Settings struct {
 	// AnyRemoteIdentity accepts whatever identity the peer shows;
 	// RemoteIdentity is zero then.
 	AnyRemoteIdentity bool
-	// PSK is the pre-shared key.
+	// PSK is the pre-shared key of the sides that do not sign.
 	PSK auth.Secret
+	// Credentials are what this side signs with; nil: it uses the PSK.
+	Credentials *auth.Credentials
+	// Trust is what the peer's signature is held against; nil: it uses the PSK.
+	Trust *auth.Trust
 
 	// IKEProposals and ESPProposals are in order of preference.
 	IKEProposals []transform.Proposal

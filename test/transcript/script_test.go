@@ -20,6 +20,7 @@ import (
 	"causeway/ike/cookie"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
+	"causeway/test/pki"
 )
 
 var update = flag.Bool("update", false, "write the transcripts under testdata anew")
@@ -54,7 +55,7 @@ func transcript(t *testing.T, file string) {
 	}
 	var got strings.Builder
 	a, b := Pair()
-	p := &play{a: a, b: b}
+	p := &play{a: a, b: b, schemes: map[*sa.Settings][]auth.Scheme{}}
 	p.log = func(line string) { got.WriteString(strings.TrimRight(line, " ") + "\n") }
 	for line := range strings.Lines(script) {
 		line = strings.TrimSpace(line)
@@ -90,9 +91,11 @@ func transcript(t *testing.T, file string) {
 // play is one run of a script. Settings may be changed until the first command
 // that is not "set".
 type play struct {
-	a, b  *sa.Settings
-	world *World
-	log   func(string)
+	// schemes are those to sign with and to accept.
+	schemes map[*sa.Settings][]auth.Scheme
+	a, b    *sa.Settings
+	world   *World
+	log     func(string)
 	// steady says that no packet may be lost on the way from the script's next
 	// command on.
 	steady bool
@@ -306,6 +309,16 @@ func (p *play) set(words []string) error {
 		s.ForceEncapsulation = value == "yes"
 	case "bare":
 		s.BareESP = value == "yes"
+	case "schemes": // set a schemes KEYWORD,..: before those that follow
+		p.schemes[s] = Schemes(value)
+	case "certificate": // set a certificate KIND NAME [HOW..]
+		s.Credentials = Credentials(Authorities().Certificate(value, words[3], words[4:]...), p.schemes[s])
+	case "key": // set a key KIND NAME: a raw public key
+		s.Credentials = RawCredentials(Authorities().Key(value, words[3]), p.schemes[s])
+	case "trust": // set a trust root|other
+		s.Trust = Trust(p.schemes[s], map[string]*pki.Holder{"root": Authorities().Root, "other": Authorities().Other}[value])
+	case "trustkey": // set a trustkey KIND NAME
+		s.Trust = TrustKey(p.schemes[s], Authorities().Key(value, words[3]).Public())
 	case "child": // set a child NAME LOCAL,.. REMOTE,..
 		return setChild(s, words[2:])
 	default:

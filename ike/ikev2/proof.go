@@ -1,0 +1,226 @@
+package ikev2
+
+import (
+	"fmt"
+	"time"
+
+	"causeway/ike/auth"
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// How the two sides of IKE_AUTH prove who they are (RFC 7296 §2.15): each with
+// the pre-shared key, or with a signature. Signatures are work for elsewhere, so
+// both ways end in a function that is called with what came of it; for a shared
+// key it is called at once.
+
+// signing is the signature of our AUTH. It implements sa.Job.
+type signing struct {
+	credentials *auth.Credentials
+	choice      auth.Choice
+	seed        []byte
+	octets      []byte
+}
+
+// signed is the result of signing.
+type signed struct {
+	data []byte
+	err  error
+}
+
+// Run implements sa.Job.
+func (j *signing) Run() any {
+	data, err := j.credentials.Sign(j.choice, expand(j.seed), j.octets)
+	return signed{data, err}
+}
+
+// prove makes our AUTH payload for the identity, and the CERT payloads that go
+// with it.
+func (s *ikeSA) prove(id auth.Identity, then func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure)) {
+	settings := s.m.settings
+	octets := s.authOctets(s.initiator, id.Body())
+	if settings.Credentials == nil {
+		then(nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: auth.PSK(s.prf, settings.PSK, octets)}, nil)
+		return
+	}
+	choice, problem := settings.Credentials.Choose(s.peerHashes)
+	if problem != nil {
+		then(nil, nil, failureOf(problem))
+		return
+	}
+	job := &signing{settings.Credentials, choice, s.m.random.seed(), octets}
+	s.m.do(s.m.desk.start(s, job, func(result any) {
+		r, ok := result.(signed)
+		if !ok {
+			r.err = fmt.Errorf("signing ended without a result: %v", result)
+		}
+		if r.err != nil {
+			then(nil, nil, &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "our private key does not sign: " + r.err.Error(),
+				Local: job.credentials.String(), Hint: "see whether the key, or the device that holds it, can be used"})
+			return
+		}
+		then(job.credentials.Payloads(), &wire.Authentication{Method: choice.Method, Data: r.data}, nil)
+	}))
+}
+
+// checking is the check of a peer's signature and of what vouches for its key.
+// It implements sa.Job.
+type checking struct {
+	trust  *auth.Trust
+	now    time.Time
+	shown  []*wire.Certificate
+	id     auth.Identity
+	proof  *wire.Authentication
+	octets []byte
+}
+
+// Run implements sa.Job.
+func (j *checking) Run() any {
+	_, problem := j.trust.Verify(j.now, j.shown, j.id, j.proof, j.octets)
+	return checked{problem}
+}
+
+// checked is the result of checking.
+type checked struct{ problem *auth.Problem }
+
+// verify holds the peer's identity and AUTH against settings. The failure that
+// then is called with is for the person at this end only. Whatever is wrong, the
+// same work is done, so that a peer learns nothing from the time it takes.
+func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identification, initiator bool, then func(*sa.Failure)) {
+	shown, err := auth.FromPayload(id)
+	if err != nil {
+		then(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()})
+		return
+	}
+	s.remoteIdentity = shown.String()
+	proof, ok := payload[*wire.Authentication](msg)
+	if !ok {
+		then(&sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer wants to use EAP",
+			Local: expectedMethod(settings), Remote: "EAP", Hint: methodHint(settings)})
+		return
+	}
+	body, _ := id.AppendBody(nil)
+	octets := s.authOctets(!initiator, body)
+	want := expectedID(settings, s.remote.Addr(), initiator)
+	if settings.Trust == nil {
+		then(s.checkPSK(settings, proof, octets, want, shown))
+		return
+	}
+	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
+	s.m.do(s.m.desk.start(s, job, func(result any) {
+		r, ok := result.(checked)
+		switch {
+		case !ok:
+			then(internal(fmt.Errorf("checking a signature ended without a result: %v", result)))
+		case !want.Matches(shown):
+			then(identityFailure(want, shown))
+		case proof.Method == wire.AuthSharedKey:
+			then(otherMethod(settings, proof))
+		case r.problem != nil:
+			then(failureOf(r.problem))
+		default:
+			then(nil)
+		}
+	}))
+}
+
+// checkPSK holds the peer's identity and AUTH against the pre-shared key.
+func (s *ikeSA) checkPSK(settings *sa.Settings, proof *wire.Authentication, octets []byte, want, shown auth.Identity) *sa.Failure {
+	valid := auth.VerifyPSK(s.prf, settings.PSK, octets, proof.Data)
+	switch {
+	case !want.Matches(shown):
+		return identityFailure(want, shown)
+	case proof.Method != wire.AuthSharedKey:
+		return otherMethod(settings, proof)
+	case !valid:
+		return &sa.Failure{
+			Reason:  sa.ReasonAuthenticationFailed,
+			Message: "the pre-shared key of the peer is another one",
+			Local:   "identity " + localID(settings, s.local.Addr()).String(),
+			Remote:  "identity " + shown.String(),
+			Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
+		}
+	}
+	return nil
+}
+
+// certificates are the CERT payloads of a message.
+func certificates(msg *message) []*wire.Certificate {
+	var list []*wire.Certificate
+	for _, p := range msg.Payloads {
+		if c, ok := p.(*wire.Certificate); ok {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// expectedMethod is how the peer is to authenticate.
+func expectedMethod(settings *sa.Settings) string {
+	if settings.Trust == nil {
+		return "pre-shared key"
+	}
+	return "signature; " + settings.Trust.String()
+}
+
+func methodHint(settings *sa.Settings) string {
+	if settings.Trust == nil {
+		return "let the peer authenticate with the pre-shared key"
+	}
+	return "let the peer authenticate with its certificate or key, or set how it does under auth.remote"
+}
+
+func otherMethod(settings *sa.Settings, proof *wire.Authentication) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer authenticates in another way",
+		Local: expectedMethod(settings), Remote: proof.Method.String(), Hint: methodHint(settings)}
+}
+
+// failureOf is a problem of package auth in the words of reports.
+func failureOf(p *auth.Problem) *sa.Failure {
+	return &sa.Failure{Reason: sa.Reason(p.Reason), Message: p.Message, Local: p.Local, Remote: p.Remote, Hint: p.Hint}
+}
+
+// signs reports whether a side of the connection signs, so that hash algorithms
+// are to be announced (RFC 7427 §4).
+func signs(c *sa.Settings) bool { return c.Credentials != nil || c.Trust != nil }
+
+// hashAlgorithms announces the hash algorithms in which the peer may sign.
+func hashAlgorithms(c *sa.Settings) wire.Payload {
+	list := auth.Hashes(auth.DefaultSchemes())
+	if c.Trust != nil {
+		list = c.Trust.Hashes()
+	}
+	return notify(wire.NotifySignatureHashAlgorithms, auth.AppendHashAlgorithms(nil, list))
+}
+
+// agreeHashes notes the hash algorithms that the peer announced; nil: none, so
+// that it knows the classic methods only. A malformed list is none.
+func (a *association) agreeHashes(msg *message) {
+	n := msg.notify(wire.NotifySignatureHashAlgorithms)
+	if n == nil {
+		return
+	}
+	if list, err := auth.ParseHashAlgorithms(n.Data); err == nil {
+		a.peerHashes = append([]auth.HashAlgorithm{}, list...)
+	}
+}
+
+// signatures is the part of the answer to IKE_SA_INIT about certificates: which
+// are asked for, and the hash algorithms if the peer told its own (RFC 7427 §4).
+// The connection is not known yet, so they are those of all candidates.
+func (a *Acceptor) signatures(h *half) []wire.Payload {
+	var out []wire.Payload
+	var trusts []*auth.Trust
+	for _, c := range a.candidates(sa.Datagram{Local: h.local, Remote: h.remote}) {
+		if signs(c) && h.peerHashes != nil && out == nil {
+			out = append(out, hashAlgorithms(c))
+		}
+		if c.Trust != nil {
+			trusts = append(trusts, c.Trust)
+		}
+	}
+	for _, r := range auth.Requests(trusts...) {
+		out = append(out, r)
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package transcript
+
+import (
+	"crypto"
+	"crypto/elliptic"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"causeway/ike/auth"
+	"causeway/test/pki"
+)
+
+// PKI is the authorities of transcripts: Root, an intermediate Sub below it, and
+// Other, which is somebody else's. Keys are made once for each process.
+type PKI struct {
+	Root, Sub, Other *pki.Holder
+	keys             map[string]crypto.Signer
+}
+
+// Authorities are those of all transcripts.
+var Authorities = sync.OnceValue(func() *PKI {
+	root := pki.Root("Root", pki.ECDSA(elliptic.P384()))
+	return &PKI{
+		Root: root, Sub: root.Authority("Sub", pki.ECDSA(elliptic.P256())), Other: pki.Root("Other", pki.ECDSA(elliptic.P256())),
+		keys: map[string]crypto.Signer{},
+	}
+})
+
+// Key is the key of a kind (rsa, p256, p384, p521, ed25519) that a name has.
+func (p *PKI) Key(kind, name string) crypto.Signer {
+	if k := p.keys[kind+name]; k != nil {
+		return k
+	}
+	made := map[string]func() crypto.Signer{
+		"rsa":     func() crypto.Signer { return pki.RSA(2048, len(name)) },
+		"p256":    func() crypto.Signer { return pki.ECDSA(elliptic.P256()) },
+		"p384":    func() crypto.Signer { return pki.ECDSA(elliptic.P384()) },
+		"p521":    func() crypto.Signer { return pki.ECDSA(elliptic.P521()) },
+		"ed25519": pki.Ed25519,
+	}[kind]
+	if made == nil {
+		panic("transcript: no kind of key " + kind)
+	}
+	p.keys[kind+name] = made()
+	return p.keys[kind+name]
+}
+
+// Certificate is a certificate for a host name. how says what is special:
+// root (issued by Root; without it Sub does), other (issued by Other), bare (the
+// intermediate is left out), expired, early, mail (for mail only).
+func (p *PKI) Certificate(kind, name string, how ...string) *pki.Holder {
+	by, changes := p.Sub, []pki.Change{pki.Names(name)}
+	for _, h := range how {
+		switch h {
+		case "root":
+			by = p.Root
+		case "other":
+			by = p.Other
+		case "expired":
+			changes = append(changes, pki.Valid(pki.NotBefore, Epoch.Add(-time.Hour)))
+		case "early":
+			changes = append(changes, pki.Valid(Epoch.Add(time.Hour), pki.NotAfter))
+		case "mail":
+			changes = append(changes, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection} })
+		}
+	}
+	holder := by.Issue("gw", p.Key(kind, name), changes...)
+	for _, h := range how {
+		if h == "bare" {
+			holder.Above = nil
+		}
+	}
+	return holder
+}
+
+// Credentials are those of a holder, who signs with the schemes.
+func Credentials(h *pki.Holder, schemes []auth.Scheme) *auth.Credentials {
+	c, err := auth.NewCredentials(h.Key, h.Chain(), schemes)
+	if err != nil {
+		panic(fmt.Sprintf("transcript: %v", err))
+	}
+	return c
+}
+
+// RawCredentials are a key without certificate.
+func RawCredentials(key crypto.Signer, schemes []auth.Scheme) *auth.Credentials {
+	c, err := auth.NewCredentials(key, nil, schemes)
+	if err != nil {
+		panic(fmt.Sprintf("transcript: %v", err))
+	}
+	return c
+}
+
+// Trust is trust in authorities.
+func Trust(schemes []auth.Scheme, authorities ...*pki.Holder) *auth.Trust {
+	var list []*x509.Certificate
+	for _, a := range authorities {
+		list = append(list, a.Certificate)
+	}
+	t, err := auth.NewTrust(list, nil, schemes)
+	if err != nil {
+		panic(fmt.Sprintf("transcript: %v", err))
+	}
+	return t
+}
+
+// TrustKey is trust in a raw public key.
+func TrustKey(schemes []auth.Scheme, key crypto.PublicKey) *auth.Trust {
+	t, err := auth.NewTrust(nil, []crypto.PublicKey{key}, schemes)
+	if err != nil {
+		panic(fmt.Sprintf("transcript: %v", err))
+	}
+	return t
+}
+
+// Schemes parses keywords between commas.
+func Schemes(keywords string) []auth.Scheme {
+	var out []auth.Scheme
+	for k := range strings.SplitSeq(keywords, ",") {
+		s, err := auth.ParseScheme(k)
+		if err != nil {
+			panic(fmt.Sprintf("transcript: %v", err))
+		}
+		out = append(out, s)
+	}
+	return out
+}
