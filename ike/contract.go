@@ -22,6 +22,8 @@ type DataPath interface {
 	RemoveChild(connection string, spiIn uint32)
 	// MoveChildren gives all children of the connection new outer addresses.
 	MoveChildren(connection string, local, remote netip.AddrPort)
+	// Carried is how many packets a Child SA carried, by its inbound SPI.
+	Carried(spiIn uint32) (in, out uint64)
 	// LastInbound is when authentic ESP last arrived for the connection; zero:
 	// never.
 	LastInbound(connection string) time.Time

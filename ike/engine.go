@@ -153,6 +153,19 @@ func (e *Engine) LifetimeHit(connection string, spiIn uint32, hard bool) {
 	}
 }
 
+// UnknownSPI says that ESP came from remote on an SPI that the data path does not
+// know. It concerns whoever has an IKE SA with remote; anybody may have sent it.
+func (e *Engine) UnknownSPI(spi uint32, remote netip.AddrPort) {
+	for _, o := range e.owners.Load().ordered {
+		for _, i := range o.status.Load().IKE {
+			if i.Remote.Addr() == remote.Addr() && (i.Remote.Port() == remote.Port() || remote.Port() == 0) {
+				o.inbox.offer(sa.UnknownSPI{SPI: spi})
+				break
+			}
+		}
+	}
+}
+
 // EndpointSeen says that authentic ESP of a Child SA came from a new address.
 func (e *Engine) EndpointSeen(connection string, spiIn uint32, local, remote netip.AddrPort) {
 	if o := e.owner(connection); o != nil {

@@ -174,6 +174,8 @@ func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
 
 func (d *fakeDataPath) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
+func (d *fakeDataPath) Carried(uint32) (in, out uint64) { return 0, 0 }
+
 func (d *fakeDataPath) LastInbound(string) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()

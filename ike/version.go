@@ -46,6 +46,7 @@ func (e *Engine) newIKEv2() *version {
 			Settings:    s,
 			Random:      e.cfg.Random,
 			AllocateSPI: e.cfg.DataPath.AllocateSPI,
+			Carried:     e.cfg.DataPath.Carried,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 		})

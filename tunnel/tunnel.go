@@ -51,6 +51,9 @@ type Config struct {
 	// OnLifetime tells that a Child SA pair reached a limit in bytes, packets
 	// or sequence numbers: once for each limit of each direction.
 	OnLifetime func(connection string, spiIn uint32, hard bool)
+	// OnUnknownSPI tells that ESP came on an SPI that no SA has; at most once a
+	// second from one address, and a bounded number a second from all.
+	OnUnknownSPI func(spi uint32, remote netip.AddrPort)
 	// OnEndpoint tells that authentic, fresh ESP came from another outer
 	// address than the SA's (RFC 7296 §2.23); at most once a second for each
 	// connection. MoveChildren acts on it, nothing else does.
@@ -69,6 +72,7 @@ type Tunnel struct {
 	up, down     *meter.Line // what all connections share
 
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
+	strays             strays
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair

@@ -241,6 +241,6 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	c, payloads := s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
 	c.confirmedAt = time.Time{} // the peer reads nothing else before this answer
 	s.answer(wire.ExchangeIKEAuth, append(ps, payloads...))
-	s.carry(c)
+	s.carry(c, true)
 	s.announce(c)
 }

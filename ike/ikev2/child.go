@@ -73,7 +73,10 @@ type child struct {
 
 	rekeyAfter            time.Time // not before, after a failed try
 	confirmedAt           time.Time // before, the peer may not know of it
-	carryAt               time.Time // when to send on it (reauth.go); zero: not by time
+	auditAt               time.Time // zero: never
+	carriedIn, carriedOut uint64    // at the last audit
+	carryAt               time.Time // when to look whether the peer knows it (reauth.go); zero: never
+	inAuth                bool      // IKE_AUTH made it
 	expireAt              time.Time // zero: never
 	wantRekey, wantDelete bool
 }
@@ -155,7 +158,16 @@ func (s *ikeSA) announce(c *child) {
 // activate sends on c from now on.
 func (s *ikeSA) activate(c *child) {
 	c.outbound, c.carryAt = outboundActive, time.Time{}
+	if c.auditAt.IsZero() && s.m.cfg.Carried != nil && s.m.settings.DPD > 0 {
+		c.auditAt = s.m.now.Add(s.m.auditWait(c.Name))
+	}
 	s.m.do(sa.ActivateOutbound{Child: c.Child})
+	// What goes with its IKE SA does not stand before what stays.
+	if n := s.m.current(); n != nil && n != s && (s.lesser || s.replaced || s.wantDelete) {
+		if o := find(n.children, func(o *child) bool { return o.Name == c.Name && o.outbound == outboundActive }); o != nil {
+			s.m.do(sa.ActivateOutbound{Child: o.Child})
+		}
+	}
 }
 
 // move gives a Child SA other outer addresses. What the data path and others
@@ -231,7 +243,8 @@ func (m *Machine) uninstall(c *sa.Child) {
 }
 
 // promote makes the newest Child SA of a name send where none does: what the
-// last one that did leaves behind.
+// last one that did leaves behind. One that the peer knows goes before one that it
+// may not have heard of.
 func (m *Machine) promote(name string) {
 	var best *child
 	var of *ikeSA
@@ -243,7 +256,9 @@ func (m *Machine) promote(name string) {
 			if c.outbound == outboundActive {
 				return
 			}
-			best, of = c, s
+			if best == nil || c.known() || !best.known() {
+				best, of = c, s
+			}
 		}
 	}
 	if best != nil {
@@ -251,6 +266,9 @@ func (m *Machine) promote(name string) {
 		of.activate(best)
 	}
 }
+
+// known reports whether the peer receives on c for certain.
+func (c *child) known() bool { return c.ours || c.carryAt.IsZero() && c.confirmedAt.IsZero() }
 
 // childByIn and childByOut find a Child SA by one of its SPIs.
 func (s *ikeSA) childByIn(spi uint32) *child {

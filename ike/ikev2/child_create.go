@@ -244,7 +244,7 @@ func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
 		}
 	}
 	if v.old == nil {
-		s.carry(made)
+		s.carry(made, false)
 		return
 	}
 	if v.old.state == childInstalled {

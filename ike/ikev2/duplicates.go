@@ -21,6 +21,9 @@ const (
 	duplicateForeign = 20 * time.Second
 	// duplicateProof is how long the peer may take to show that it has the other.
 	duplicateProof = 3 * time.Second
+	// tidyWait is how long two may stand side by side before they are looked at
+	// again.
+	tidyWait = time.Minute
 )
 
 // supersede looks for other IKE SAs when s was established. since is when s
@@ -56,12 +59,17 @@ func (m *Machine) chooseDuplicate(a, b *ikeSA) {
 	if bytes.Compare(lowest(b.nonceI, b.nonceR), lowest(a.nonceI, a.nonceR)) < 0 {
 		loser = b
 	}
-	loser.lesser = true
+	loser.yieldTo()
+}
+
+// yieldTo plans the end of an IKE SA as the lesser of two.
+func (s *ikeSA) yieldTo() {
+	s.lesser = true
 	wait := duplicateForeign
-	if loser.initiator {
+	if s.initiator {
 		wait = duplicateWait
 	}
-	loser.duplicateAt = m.now.Add(wait)
+	s.duplicateAt = s.m.now.Add(wait)
 }
 
 // endDuplicate deletes the lesser of two IKE SAs, if the other is still there,
@@ -84,11 +92,43 @@ func (s *ikeSA) endDuplicate() {
 	s.lesser = false
 }
 
+// tidy looks at two IKE SAs that stand side by side though nothing is under way:
+// both ends were in the middle of something else when they came about, and took
+// neither for the lesser, or each another. By now both ends see the same. One that
+// carries nothing that the other does not is the lesser; of two such, the nonces
+// tell.
+func (s *ikeSA) tidy() {
+	s.tidyAt = time.Time{}
+	for _, o := range s.m.sas {
+		if o == s || !o.settled() {
+			continue
+		}
+		s.tidyAt = s.m.now.Add(tidyWait)
+		if !s.settled() || !s.covers(o) && !o.covers(s) {
+			continue
+		}
+		s.lesser, o.lesser = false, false
+		switch {
+		case !s.covers(o):
+			s.yieldTo()
+		case !o.covers(s):
+			o.yieldTo()
+		default:
+			s.m.chooseDuplicate(s, o)
+		}
+	}
+}
+
+// settled reports whether an IKE SA stands and nothing is planned for it.
+func (s *ikeSA) settled() bool {
+	return s.state == established && !s.wantDelete && s.duplicateAt.IsZero() && s.reauthenticates == nil && s.m.successorOf(s) == nil
+}
+
 // covers reports whether the Child SAs of s carry all that those of o carry. A
 // peer may keep several IKE SAs for several networks.
 func (s *ikeSA) covers(o *ikeSA) bool {
 	for _, theirs := range o.children {
-		if theirs.state != childInstalled {
+		if theirs.state > childRekeying || theirs.wantDelete {
 			continue
 		}
 		same := func(c *child) bool {

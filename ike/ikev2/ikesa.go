@@ -80,6 +80,7 @@ type ikeSA struct {
 	// duplicateAt is when to end this IKE SA as the lesser of two, unless the
 	// other is gone by then (duplicates.go).
 	duplicateAt time.Time
+	tidyAt      time.Time // when to look for another beside it; zero: never
 }
 
 // exchange is one that we started. After the answer, or when the IKE SA ends
@@ -265,6 +266,9 @@ func (s *ikeSA) establish(c cause, rekeys uint64) {
 	s.proven = true
 	s.establishedAt, s.heardAt = s.m.now, s.m.now
 	s.initRequest, s.initResponse = nil, nil
+	if len(s.m.living()) > 1 {
+		s.tidyAt = s.m.now.Add(tidyWait)
+	}
 	if life := s.m.settings.IKELifetime; life > 0 {
 		s.rekeyAt = s.m.later(life, lifetimeJitter)
 		s.expireAt = s.m.now.Add(life + life/10)

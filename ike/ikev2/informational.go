@@ -20,9 +20,9 @@ func (s *ikeSA) check() {
 
 type checkExchange struct{}
 
-func (*checkExchange) kind() wire.ExchangeType  { return wire.ExchangeInformational }
-func (*checkExchange) respond(*ikeSA, *message) {}
-func (*checkExchange) abandon(*ikeSA)           {}
+func (*checkExchange) kind() wire.ExchangeType      { return wire.ExchangeInformational }
+func (*checkExchange) respond(s *ikeSA, _ *message) { s.checked() }
+func (*checkExchange) abandon(*ikeSA)               {}
 
 // deleteExchange is our DELETE of Child SAs, or of the IKE SA.
 type deleteExchange struct {

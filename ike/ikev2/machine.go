@@ -22,6 +22,9 @@ type Config struct {
 	Random io.Reader
 	// AllocateSPI reserves inbound ESP SPIs.
 	AllocateSPI SPIAllocator
+	// Carried is what a Child SA carried, in packets, by its inbound SPI; nil: it
+	// is not known, and nothing is audited (audit.go).
+	Carried func(spiIn uint32) (in, out uint64)
 	// Retransmit is the schedule of repeated requests; its zero value is
 	// sa.DefaultRetransmit.
 	Retransmit sa.RetransmitPolicy
@@ -51,6 +54,7 @@ type Machine struct {
 	sas      []*ikeSA // the oldest first
 	wanted   bool     // Up was asked for, and Down was not since
 	retries  map[string]*retry
+	patience map[string]int          // how often the next audit of a Child SA was put off (audit.go)
 	made     map[string][2]time.Time // when a Child SA of that name was made last, and before
 	removals []removal
 	failure  *sa.Failure // the newest
@@ -70,7 +74,7 @@ func New(cfg Config) *Machine {
 	if cfg.Retransmit == (sa.RetransmitPolicy{}) {
 		cfg.Retransmit = sa.DefaultRetransmit
 	}
-	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}, made: map[string][2]time.Time{}}
+	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
 }
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose
@@ -119,6 +123,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.trafficNeeded(ev.Flow)
 	case sa.LifetimeHit:
 		m.lifetimeHit(ev)
+	case sa.UnknownSPI:
+		m.unknownSPI(ev.SPI)
 	case sa.EndpointSeen:
 		m.endpointSeen(ev)
 	case sa.InboundTraffic:

@@ -140,18 +140,43 @@ func (s *ikeSA) unproven() {
 
 // carry moves outbound to a Child SA that the peer asked for in a new exchange.
 // Where another of the name is sent on, the peer may not have our answer yet: it
-// receives once it asks for something else, or after a while.
-func (s *ikeSA) carry(c *child) {
+// receives once it asks for something else, or sends on it, or answers a check.
+func (s *ikeSA) carry(c *child, inAuth bool) {
 	if !s.m.sends(c.Name) {
 		s.activate(c)
 		return
 	}
+	c.inAuth, c.carryAt = inAuth, s.m.now.Add(carryWait)
+}
+
+// carryWait is how long to wait for proof that the peer knows a Child SA before it
+// is looked for.
+const carryWait = 2 * time.Second
+
+// lookForProof is what to do when carryWait has passed. Whoever answers a check
+// was authenticated, so the answer to its IKE_AUTH came.
+func (s *ikeSA) lookForProof(c *child) {
+	carries := false
+	if s.m.cfg.Carried != nil {
+		in, _ := s.m.cfg.Carried(c.SPIIn)
+		carries = in > 0
+	}
+	if carries || !s.m.now.Before(c.EstablishedAt.Add(confirmTime)) {
+		s.activate(c)
+		return
+	}
+	s.wantCheck = s.wantCheck || c.inAuth
 	c.carryAt = s.m.now.Add(carryWait)
 }
 
-// carryWait is what the answer that makes a Child SA may take to the peer,
-// before we send on it in place of an older one.
-const carryWait = 2 * time.Second
+// checked is called when the peer answered a check.
+func (s *ikeSA) checked() {
+	for _, c := range s.children {
+		if c.inAuth && !c.carryAt.IsZero() {
+			s.activate(c)
+		}
+	}
+}
 
 // sends reports whether a Child SA of a name is sent on.
 func (m *Machine) sends(name string) bool {

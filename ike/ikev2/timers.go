@@ -42,9 +42,11 @@ func (s *ikeSA) deadlines(d *deadline) {
 	}
 	d.by(s.expireAt)
 	d.by(s.unprovenAt)
+	d.by(s.tidyAt)
 	for _, c := range s.children {
 		d.by(c.expireAt)
 		d.by(c.carryAt)
+		d.by(c.auditAt)
 	}
 	if s.current != nil || s.window.working || s.contest() != nil {
 		return // the next exchange waits for that
@@ -135,6 +137,9 @@ func (s *ikeSA) runTimers() {
 	if s.m.due(s.rekeyAt) || s.window.nextID >= lastMessageID || s.window.expectID >= lastMessageID {
 		s.wantRekey, s.rekeyAt = true, time.Time{}
 	}
+	if s.m.due(s.tidyAt) {
+		s.tidy()
+	}
 	if s.m.due(s.unprovenAt) {
 		s.unprovenAt = time.Time{}
 		s.unproven()
@@ -145,8 +150,11 @@ func (s *ikeSA) runTimers() {
 	}
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
+		if s.m.due(c.auditAt) {
+			s.audit(c)
+		}
 		if s.m.due(c.carryAt) {
-			s.activate(c)
+			s.lookForProof(c)
 		}
 		if s.m.due(c.expireAt) {
 			if t := s.unconfirmed(c); c.state == childRekeyed && s.m.now.Before(t) {

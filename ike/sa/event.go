@@ -47,6 +47,10 @@ type EndpointSeen struct {
 	Local, Remote netip.AddrPort
 }
 
+// UnknownSPI says that ESP came from the peer on an inbound SPI that the data
+// path does not know.
+type UnknownSPI struct{ SPI uint32 }
+
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
 type Up struct{ Local, Remote netip.AddrPort }
@@ -70,6 +74,7 @@ func (TrafficNeeded) isEvent()  {}
 func (LifetimeHit) isEvent()    {}
 func (InboundTraffic) isEvent() {}
 func (EndpointSeen) isEvent()   {}
+func (UnknownSPI) isEvent()     {}
 func (Up) isEvent()             {}
 func (Down) isEvent()           {}
 func (Rekey) isEvent()          {}

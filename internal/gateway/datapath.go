@@ -91,5 +91,11 @@ func (d *dataPath) MoveChildren(connection string, local, remote netip.AddrPort)
 	d.tunnel.MoveChildren(connection, local, remote)
 }
 
+// Carried implements ike.DataPath.
+func (d *dataPath) Carried(spiIn uint32) (in, out uint64) {
+	n, _ := d.tunnel.ChildCounters(spiIn)
+	return n.PacketsIn, n.PacketsOut
+}
+
 // LastInbound implements ike.DataPath.
 func (d *dataPath) LastInbound(connection string) time.Time { return d.tunnel.LastInbound(connection) }

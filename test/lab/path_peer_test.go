@@ -212,6 +212,9 @@ func (p *peer) RemoveChild(string, uint32) {}
 // MoveChildren implements ike.DataPath.
 func (p *peer) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
+// Carried implements ike.DataPath.
+func (p *peer) Carried(uint32) (in, out uint64) { return 0, 0 }
+
 // LastInbound implements ike.DataPath.
 func (p *peer) LastInbound(string) time.Time { return time.Time{} }
 

@@ -6,8 +6,8 @@ import (
 	"causeway/ike/sa"
 )
 
-// Agree checks that both ends have the same one IKE SA and the same one Child
-// SA pair, and that each sends what the other receives.
+// Agree checks that both ends have the same one IKE SA and, for each child that is
+// wanted, the same one Child SA pair, and that each sends what the other receives.
 func Agree(w *World) error {
 	a, b := w.A.Machine.Snapshot(), w.B.Machine.Snapshot()
 	if len(a.IKE) != 1 || len(b.IKE) != 1 {
@@ -16,19 +16,20 @@ func Agree(w *World) error {
 	if a.IKE[0].SPIi != b.IKE[0].SPIi || a.IKE[0].SPIr != b.IKE[0].SPIr {
 		return fmt.Errorf("the ends have different IKE SAs")
 	}
-	if len(a.Children) != 1 || len(b.Children) != 1 {
+	wanted := len(w.A.Settings.Children)
+	if len(a.Children) != wanted || len(b.Children) != wanted {
 		return fmt.Errorf("a has %d Child SAs, b has %d", len(a.Children), len(b.Children))
 	}
-	ca, cb := a.Children[0].Child, b.Children[0].Child
-	if ca.SPIIn != cb.SPIOut || ca.SPIOut != cb.SPIIn {
-		return fmt.Errorf("the ends have different Child SAs")
+	if err := w.Gap(); err != nil {
+		return err
 	}
 	for _, h := range []*Host{w.A, w.B} {
-		out := h.Sends("net")
-		if out == nil || w.Other(h).Inbound[out.SPIOut] == nil {
-			return fmt.Errorf("%s does not send what the other receives", h.Name)
+		for _, c := range w.A.Settings.Children {
+			if h.Sends(c.Name).SPIIn != w.Other(h).Sends(c.Name).SPIOut {
+				return fmt.Errorf("the ends have different Child SAs %s", c.Name)
+			}
 		}
-		if len(h.Inbound) != 1 || len(h.reserved) != 1 {
+		if len(h.Inbound) != wanted || len(h.reserved) != wanted {
 			return fmt.Errorf("%s holds %d inbound Child SAs and %d SPIs", h.Name, len(h.Inbound), len(h.reserved))
 		}
 	}
@@ -56,4 +57,17 @@ func (w *World) Broken() bool {
 		}
 	}
 	return false
+}
+
+// Gap tells of a wanted child that either end cannot send on, or whose packets the
+// other end does not receive.
+func (w *World) Gap() error {
+	for _, h := range []*Host{w.A, w.B} {
+		for _, c := range h.Settings.Children {
+			if out := h.Sends(c.Name); out == nil || w.Other(h).Inbound[out.SPIOut] == nil {
+				return fmt.Errorf("%s sends nothing of %s that the other receives", h.Name, c.Name)
+			}
+		}
+	}
+	return nil
 }

@@ -20,6 +20,8 @@ type Host struct {
 	Settings *sa.Settings
 	Machine  *ikev2.Machine
 	Acceptor *ikev2.Acceptor
+	// Deaf makes it a peer that does not look at ESP on SPIs that it does not have.
+	Deaf bool
 	// Inbound are the installed Child SAs by inbound SPI, Outbound those that
 	// were activated, the newest last.
 	Inbound  map[uint32]*sa.Child
@@ -33,9 +35,11 @@ type Host struct {
 
 	world    *World
 	random   *rand.ChaCha8
-	alter    alteration      // of the next message that it fits, or nil
-	muted    []byte          // the SPI of a DELETE that was not sent
-	spis     map[uint64]bool // true: the acceptor's
+	alter    alteration           // of the next message that it fits, or nil
+	muted    []byte               // the SPI of a DELETE that was not sent
+	carried  map[uint32][2]uint64 // packets in and out by inbound SPI
+	past     map[uint64]bool      // IKE SPIs that were released
+	spis     map[uint64]bool      // true: the acceptor's
 	jobs     []job
 	reserved map[uint32]bool
 }
@@ -50,7 +54,7 @@ type job struct {
 var Retransmit = sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 5}
 
 func newHost(w *World, name string, addr netip.Addr, settings *sa.Settings) *Host {
-	h := &Host{Name: name, Addr: addr, Settings: settings, world: w}
+	h := &Host{Name: name, Addr: addr, Settings: settings, world: w, past: map[uint64]bool{}}
 	h.random = rand.NewChaCha8([32]byte{name[0]})
 	h.Restart(cookie.Config{})
 	return h
@@ -64,7 +68,7 @@ func (h *Host) Reseed(seed uint64) {
 // Restart is a crash: machine, acceptor and data path begin anew, and the peer
 // is not told.
 func (h *Host) Restart(gate cookie.Config) {
-	h.Inbound, h.Outbound = map[uint32]*sa.Child{}, nil
+	h.Inbound, h.Outbound, h.carried = map[uint32]*sa.Child{}, nil, map[uint32][2]uint64{}
 	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
 	gate.Random = h.random
 	g, err := cookie.New(gate)
@@ -73,6 +77,7 @@ func (h *Host) Restart(gate cookie.Config) {
 	}
 	h.Machine = ikev2.New(ikev2.Config{
 		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
+		Carried: func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		AllocateSPI: func() (uint32, error) {
 			spi := h.world.allocate()
 			h.reserved[spi] = true
@@ -182,9 +187,15 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 	case sa.StartWork:
 		h.jobs = append(h.jobs, job{acceptor, a.Ticket, a.Job})
 	case sa.RegisterSPI:
+		if h.past[a.SPI] {
+			h.world.fault("%s uses the IKE SPI %016x twice", h.Name, a.SPI)
+		}
 		h.spis[a.SPI] = acceptor
 	case sa.ReleaseSPI:
-		delete(h.spis, a.SPI)
+		if h.spis[a.SPI] == acceptor {
+			delete(h.spis, a.SPI)
+			h.past[a.SPI] = true
+		}
 	case sa.Handover:
 		h.step(false, sa.Adopt{Half: a.Half})
 	case sa.InstallInbound:
@@ -192,6 +203,9 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 	case sa.ActivateOutbound:
 		h.activate(a.Child)
 	case sa.RemoveChild:
+		if c := h.Inbound[a.SPIIn]; c != nil && !(c.EncryptionIn.IsZero() && c.EncryptionOut.IsZero()) {
+			h.world.fault("%s removes SPI %08x and keeps its keys", h.Name, a.SPIIn)
+		}
 		delete(h.Inbound, a.SPIIn)
 		delete(h.reserved, a.SPIIn)
 		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
@@ -230,6 +244,28 @@ func (h *Host) Sends(name string) *sa.Child {
 		}
 	}
 	return nil
+}
+
+// Ping sends one packet of the named child. ok says that the other end received
+// it; one on an SPI that it does not have is told to its machine.
+func (h *Host) Ping(name string) (ok bool) {
+	out, peer := h.Sends(name), h.world.Other(h)
+	if out == nil {
+		return false
+	}
+	n := h.carried[out.SPIIn]
+	h.carried[out.SPIIn] = [2]uint64{n[0], n[1] + 1}
+	in := peer.Inbound[out.SPIOut]
+	switch {
+	case in == nil && peer.Deaf:
+		return false
+	case in == nil:
+		peer.Step(sa.UnknownSPI{SPI: out.SPIOut})
+		return false
+	}
+	n = peer.carried[in.SPIIn]
+	peer.carried[in.SPIIn] = [2]uint64{n[0] + 1, n[1]}
+	return true
 }
 
 func (h *Host) report(r sa.Report) {

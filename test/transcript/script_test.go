@@ -106,12 +106,7 @@ func (p *play) gap() error {
 	if !p.steady {
 		return nil
 	}
-	for _, h := range []*Host{p.world.A, p.world.B} {
-		if out := h.Sends("net"); out == nil || p.world.Other(h).Inbound[out.SPIOut] == nil {
-			return fmt.Errorf("%s sends nothing that the other receives", h.Name)
-		}
-	}
-	return nil
+	return p.world.Gap()
 }
 
 func (p *play) run(words []string) error {
@@ -195,6 +190,10 @@ func (p *play) host(command, name, what string) error {
 			flow.Src, flow.Dst = flow.Dst, flow.Src
 		}
 		h.Step(sa.TrafficNeeded{Flow: flow})
+	case "deaf": // it does not look at ESP on SPIs that it does not have
+		h.Deaf = true
+	case "ping": // ping a D: a packet leaves the host every second for that long; what is sent arrives
+		return p.ping(h, what)
 	case "alter": // alter a FAULT: the next message that fits is a faulty one
 		return h.Alter(what)
 	case "crash": // lose all state
@@ -209,6 +208,20 @@ func (p *play) host(command, name, what string) error {
 		return fmt.Errorf("no such command")
 	}
 	return nil
+}
+
+// ping notes how many packets the other end received.
+func (p *play) ping(h *Host, d string) error {
+	long, err := time.ParseDuration(d)
+	sent, received := 0, 0
+	for ; long > 0; long -= time.Second {
+		if sent++; h.Ping("net") {
+			received++
+		}
+		p.world.Advance(time.Second, true)
+	}
+	p.world.logf("%s sent %d packets, %d were received", h.Name, sent, received)
+	return err
 }
 
 func (p *play) network(what, which string) error {

@@ -1,0 +1,70 @@
+package transcript
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"causeway/ike/sa"
+)
+
+// TestRandomHealing lets one end lose Child SAs without a word, after rekeys on a
+// bad network: within one liveness interval packets pass both ways again, whether
+// or not the end that lost them looks at what arrives for them, and both agree.
+func TestRandomHealing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		w.HoldWork = false
+		w.A.Up()
+		w.DeliverAll()
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b"}, true)
+		converge(t, w)
+		w.A.Deaf, w.B.Deaf = rapid.Bool().Draw(t, "a is deaf"), rapid.Bool().Draw(t, "b is deaf")
+		loser := w.A
+		if rapid.Bool().Draw(t, "b loses") {
+			loser = w.B
+		}
+		chat(w, rapid.IntRange(0, 40).Draw(t, "seconds of traffic before"))
+		lose(t, loser)
+		var since int
+		for since = 0; w.Gap() != nil; since++ {
+			if since > 30 {
+				t.Fatalf("nothing passes %d s later: %v", since, w.Gap())
+			}
+			chat(w, 1)
+		}
+		chat(w, 80)
+		if err := Agree(w); err != nil || len(w.Faults) > 0 {
+			t.Fatal(err, w.Faults)
+		}
+	})
+}
+
+// lose makes a host forget its Child SAs: a DELETE that says nothing.
+func lose(t *rapid.T, h *Host) {
+	h.world.logf("--- %s loses its Child SAs", h.Name)
+	h.world.disrupted = true
+	if err := h.Alter("mute-delete"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range h.Machine.Snapshot().Children {
+		h.Step(sa.LifetimeHit{SPI: c.Child.SPIIn, Hard: true})
+		h.world.DeliverAll()
+		_ = h.Alter("mute-delete")
+	}
+	h.alter = nil
+}
+
+// chat is a second of traffic both ways on every Child SA, some times.
+func chat(w *World, seconds int) {
+	for range seconds {
+		for _, h := range []*Host{w.A, w.B} {
+			for _, c := range h.Settings.Children {
+				h.Ping(c.Name)
+			}
+		}
+		w.Advance(time.Second, true)
+	}
+}
