@@ -70,7 +70,9 @@ type half struct {
 	since   time.Time
 	private transform.PrivateKey
 	peerKE  []byte
-	waiting []sa.Datagram     // what came of IKE_AUTH and waits for the shared secret
+	left    []uint16          // additional key exchanges that are not made yet
+	window  window            // of the peer's requests after IKE_SA_INIT
+	waiting []sa.Datagram     // what came and waits for the shared secret
 	refused [][]byte          // our answer to it, if it was not granted
 	asked   [sha256.Size]byte // of the IKE_AUTH that was refused
 }
@@ -215,9 +217,9 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case outer.Exchange == wire.ExchangeIKESAInit && outer.MessageID == 0 && outer.ResponderSPI == 0:
 		a.initRequest(outer, d)
 		return
-	case outer.Exchange == wire.ExchangeIKEAuth && outer.MessageID == 1:
+	case outer.Exchange == wire.ExchangeIKEAuth || outer.Exchange == wire.ExchangeIKEIntermediate:
 		if h := a.bySPI[outer.ResponderSPI]; h != nil && h.spiI == outer.InitiatorSPI {
-			a.authRequest(h, outer, d)
+			a.protectedRequest(h, outer, d)
 			return
 		}
 	}
@@ -248,8 +250,6 @@ func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
 
 // agreed derives the keys and judges the IKE_AUTH that waited for them.
 func (a *Acceptor) agreed(h *half, r keyExchanged) {
-	waiting := h.waiting
-	h.waiting = nil
 	if r.err == nil {
 		r.err = h.deriveKeys(keymat.SKEYSEED(h.prf, h.nonceI, h.nonceR, r.shared))
 		keymat.Erase(r.shared)
@@ -257,15 +257,22 @@ func (a *Acceptor) agreed(h *half, r keyExchanged) {
 	if r.err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
-		a.failed(waiting[0], &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
+		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
 		return
 	}
 	h.private.Erase()
 	h.private, h.peerKE = nil, nil
+	a.resume(h)
+}
+
+// resume judges what waited for keys.
+func (a *Acceptor) resume(h *half) {
 	h.stage = stageKeyed
+	waiting := h.waiting
+	h.waiting = nil
 	for _, d := range waiting {
-		if outer, err := wire.ParseMessage(d.Raw); err == nil && h.stage == stageKeyed {
-			a.judge(h, outer, d)
+		if outer, err := wire.ParseMessage(d.Raw); err == nil {
+			a.protectedRequest(h, outer, d)
 		}
 	}
 }

@@ -11,13 +11,19 @@ import (
 	"causeway/ike/wire"
 )
 
-// The first IKE_AUTH of a peer: what it takes to know whose it is.
+// The first IKE_AUTH of a peer, and what is before it: what it takes to know
+// whose it is.
 
-// authRequest makes the shared secret with the first IKE_AUTH that arrives, and
-// judges the message then. Until now the half-open IKE SA cost one key share.
-func (a *Acceptor) authRequest(h *half, outer *wire.Message, d sa.Datagram) {
+// protectedRequest makes the shared secret with the first encrypted request that
+// arrives, and judges the message then. Until now the half-open IKE SA cost one
+// key share.
+func (a *Acceptor) protectedRequest(h *half, outer *wire.Message, d sa.Datagram) {
 	if total(h.waiting)+len(d.Raw) > maxAuthLen || len(h.waiting) >= maxFragments {
-		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_AUTH request of %d octets, at most %d are taken", len(d.Raw), maxAuthLen))
+		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an %v request of %d octets, at most %d are taken", outer.Exchange, total(h.waiting)+len(d.Raw), maxAuthLen))
+		return
+	}
+	if arrival, answer := h.window.judge(outer.MessageID, d.Raw); arrival == arrivalRepeat && h.stage != stageOver {
+		a.send(answer, path{d.Local, d.Remote})
 		return
 	}
 	switch h.stage {
@@ -56,6 +62,13 @@ func total(ds []sa.Datagram) (n int) {
 	return n
 }
 
+func size(datagrams [][]byte) (n int) {
+	for _, raw := range datagrams {
+		n += len(raw)
+	}
+	return n
+}
+
 // send transmits the datagrams of one message.
 func (a *Acceptor) send(datagrams [][]byte, by path) {
 	for _, raw := range datagrams {
@@ -63,16 +76,23 @@ func (a *Acceptor) send(datagrams [][]byte, by path) {
 	}
 }
 
-// judge decrypts IKE_AUTH and hands the IKE SA over to the connection that it
-// belongs to. A message that does not decrypt changes nothing: the true one may
-// still come.
+// judge decrypts the next request: an additional key exchange while one is left,
+// then IKE_AUTH. A message that does not decrypt changes nothing: the true one
+// may still come.
 func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
+	want := wire.ExchangeIKEAuth
+	if len(h.left) > 0 {
+		want = wire.ExchangeIKEIntermediate
+	}
+	if arrival, _ := h.window.judge(outer.MessageID, d.Raw); arrival != arrivalNew || outer.Exchange != want {
+		return
+	}
 	msg, authentic, err := h.open(outer, d, a.now)
 	switch {
 	case err == errPartial:
 		if h.assembly.held > maxAuthLen {
 			h.assembly.clear()
-			a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_AUTH request of more than %d octets in fragments", maxAuthLen))
+			a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an %v request of more than %d octets in fragments", outer.Exchange, maxAuthLen))
 		}
 		return
 	case !authentic:
@@ -86,6 +106,16 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 		a.refuse(h, msg, err)
 		return
 	}
+	if want == wire.ExchangeIKEIntermediate {
+		a.intermediateRequest(h, msg)
+		return
+	}
+	a.handOver(h, msg, d)
+}
+
+// handOver gives the IKE SA with its IKE_AUTH to the connection that it belongs
+// to.
+func (a *Acceptor) handOver(h *half, msg *message, d sa.Datagram) {
 	chosen, refused := a.choose(h, msg, d)
 	if refused != nil {
 		a.refuse(h, msg, refused)
@@ -99,14 +129,14 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 	a.do(sa.Handover{Connection: chosen.Name, SPI: h.spiR, Half: give})
 }
 
-// refuse answers IKE_AUTH with an error and keeps the answer for repeats.
+// refuse answers a request with an error and keeps the answer for repeats.
 func (a *Acceptor) refuse(h *half, msg *message, err error) {
 	d := sa.Datagram{Raw: msg.raw, Local: msg.local, Remote: msg.remote}
 	disposed := dispose(err, true, false)
 	if disposed.failure != nil {
 		a.failed(d, disposed.failure)
 	}
-	header := h.header(wire.ExchangeIKEAuth, true, 1)
+	header := h.header(msg.Exchange, true, msg.MessageID)
 	ps := []wire.Payload{disposed.reply}
 	draft, err := draftOf(header, ps)
 	if err == nil {
@@ -185,7 +215,7 @@ func (m *Machine) adopt(h *HalfOpen) {
 		s.fragmentSize = m.settings.FragmentSize
 	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
-	s.window.expectID = 1
+	s.window.expectID = h.auth.MessageID
 	if s.quiet = !m.strangers.allow(m.now); !s.quiet {
 		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
 	}

@@ -83,6 +83,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
 		return
 	}
+	h.left, h.window.expectID = suite.Rest(), 1
 	// A few sources that open and never finish must not shut out the others,
 	// who finish long before theirs is the oldest.
 	if len(a.halves) >= a.cfg.Limit {
@@ -94,7 +95,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	a.cfg.Gate.Opened(a.now, d.Remote)
 	a.do(sa.RegisterSPI{SPI: h.spiR})
 	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
-	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed()}, exchanged(func(r keyExchanged) {
+	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed(), offer: ke.Data}, exchanged(func(r keyExchanged) {
 		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, r)
 	})))
 }
@@ -150,6 +151,10 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 			continue
 		}
 		group, err := transform.NewGroup(suite.Group.ID)
+		if len(suite.Rest()) > 0 && msg.notify(wire.NotifyIntermediateExchangeSupported) == nil {
+			return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{Reason: sa.ReasonInvalidSyntax,
+				Message: "the peer offers additional key exchanges without INTERMEDIATE_EXCHANGE_SUPPORTED", Hint: "the peer's implementation is broken"})
+		}
 		switch {
 		case err != nil:
 			continue
@@ -175,7 +180,7 @@ func sameProposals(a, b []transform.Proposal) bool {
 // payloads.
 func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more []wire.Payload, r keyExchanged) {
 	if r.err != nil {
-		a.emit(sa.Failed{Remote: h.remote, Failure: internal(r.err)})
+		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, badShare(r.err))
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return

@@ -35,6 +35,12 @@ type association struct {
 	// the peer announced none.
 	peerHashes []auth.HashAlgorithm
 
+	// intermediates says whether IKE_INTERMEDIATE was agreed, and chainI and
+	// chainR are what AUTH covers of its messages (RFC 9242 §3.3).
+	intermediates  bool
+	chainI, chainR []byte
+	authID         uint32 // message ID of IKE_AUTH
+
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector
 	incoming *transform.Protector
@@ -60,6 +66,7 @@ func (a *association) choose(s transform.Suite) error {
 
 // deriveKeys takes all keys from SKEYSEED and erases it (RFC 7296 §2.14).
 func (a *association) deriveKeys(skeyseed []byte) error {
+	a.erase()
 	a.keys = keymat.DeriveIKE(a.suite, skeyseed, a.nonceI, a.nonceR, a.spiI, a.spiR)
 	keymat.Erase(skeyseed)
 	toR, err := transform.NewProtector(a.suite, a.keys.EI, a.keys.AI)

@@ -52,9 +52,9 @@ func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.I
 // IKE_SA_INIT message, the other's nonce, its own identity.
 func (a *association) authOctets(byInitiator bool, idBody []byte) []byte {
 	if byInitiator {
-		return keymat.SignedOctets(a.initRequest, a.nonceR, a.prf, a.keys.PI, idBody)
+		return a.withIntermediates(keymat.SignedOctets(a.initRequest, a.nonceR, a.prf, a.keys.PI, idBody))
 	}
-	return keymat.SignedOctets(a.initResponse, a.nonceI, a.prf, a.keys.PR, idBody)
+	return a.withIntermediates(keymat.SignedOctets(a.initResponse, a.nonceI, a.prf, a.keys.PR, idBody))
 }
 
 // authenticate makes our proof and then sends IKE_AUTH.

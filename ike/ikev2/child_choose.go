@@ -102,13 +102,19 @@ func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs
 }
 
 // acceptChild installs what was chosen and gives SA, TSi and TSr of the answer.
-func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32) (*child, []wire.Payload) {
+// more are the secrets of additional key exchanges.
+func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32, more ...[]byte) (*child, []wire.Payload) {
 	s.reserved = 0
 	made := s.install(&agreement{
 		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
-		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr), rekeys: rekeys,
+		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys,
 	})
-	return made, []wire.Payload{
+	return made, c.payloads()
+}
+
+// payloads are SA, TSi and TSr of the answer.
+func (c *childChoice) payloads() []wire.Payload {
+	return []wire.Payload{
 		answerProposal(c.suite, c.proposal, c.offered, spiBytes(c.spiIn)),
 		selectorsToWire(c.remote, true), selectorsToWire(c.local, false),
 	}

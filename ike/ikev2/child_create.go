@@ -86,9 +86,29 @@ func (x *createExchange) respond(s *ikeSA, msg *message) {
 			x.failed(s, &refusal{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
 			return
 		}
-		x.finish(s, msg, r.shared)
-		keymat.Erase(r.shared)
+		s.followUp(x, msg, x.chosenRest(msg), r.shared, func(secrets [][]byte, err error) {
+			if err != nil {
+				x.failed(s, err)
+				return
+			}
+			o.more = secrets[1:]
+			x.finish(s, msg, secrets[0])
+		})
 	})
+}
+
+// chosenRest is the additional key exchanges that the answer chose. An answer
+// that chose nothing sensible is left to finish.
+func (x *createExchange) chosenRest(msg *message) []uint16 {
+	proposal, ok := payload[*wire.SecurityAssociation](msg)
+	if !ok {
+		return nil
+	}
+	suite, _, err := confirm(transform.ESP, proposal, 4, x.offer.proposals)
+	if err != nil {
+		return nil
+	}
+	return suite.Rest()
 }
 
 // regroup takes on the group that the peer wants, if it is one of ours and was
@@ -177,6 +197,7 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 	if refused := s.crowded(); refused != nil {
 		return refused
 	}
+	s.forgetFollowUps()
 	among := s.m.settings.Children
 	var old *child
 	if n := msg.notify(wire.NotifyRekeySA); n != nil {
@@ -217,25 +238,53 @@ type servedChild struct {
 	rival  *childRival
 }
 
-// finishServed installs the Child SA and answers, once work for it is done.
+// finishServed answers once work for the Child SA is done, and installs it unless
+// additional key exchanges are to come.
 func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
 	if r.err != nil {
 		s.unreserve()
 		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
 		return
 	}
-	var rekeys uint32
-	if v.old != nil {
-		rekeys = v.old.SPIIn
-	}
-	made, selected := s.acceptChild(v.choice, r.shared, v.ni, v.nr, rekeys)
+	selected := v.choice.payloads()
 	ps := []wire.Payload{selected[0], &wire.Nonce{Data: v.nr}}
 	if r.public != nil {
 		ps = append(ps, &wire.KeyExchange{Group: v.choice.suite.Group.ID, Data: r.public})
 		r.private.Erase()
-		keymat.Erase(r.shared)
 	}
-	s.answer(wire.ExchangeCreateChildSA, append(ps, selected[1:]...))
+	ps = append(ps, selected[1:]...)
+	left := v.choice.suite.Rest()
+	if len(left) == 0 {
+		s.completeServed(v, [][]byte{r.shared}, wire.ExchangeCreateChildSA, ps)
+		keymat.Erase(r.shared)
+		return
+	}
+	spi := s.reserved
+	s.reserved = 0
+	link := s.expectFollowUps(&followed{
+		left: left, secrets: [][]byte{r.shared},
+		made: func(secrets [][]byte, ke []wire.Payload) {
+			s.completeServed(v, secrets, wire.ExchangeIKEFollowupKE, ke)
+		},
+		lost: func() {
+			s.m.do(sa.RemoveChild{SPIIn: spi})
+			if v.old != nil && v.old.rival == v.rival {
+				v.old.rival = nil
+			}
+		},
+	})
+	s.answer(wire.ExchangeCreateChildSA, append(ps, link))
+}
+
+// completeServed installs the Child SA of a peer's request and sends the last
+// answer.
+func (s *ikeSA) completeServed(v *servedChild, secrets [][]byte, ex wire.ExchangeType, answer []wire.Payload) {
+	var rekeys uint32
+	if v.old != nil {
+		rekeys = v.old.SPIIn
+	}
+	made, _ := s.acceptChild(v.choice, secrets[0], v.ni, v.nr, rekeys, secrets[1:]...)
+	s.answer(ex, answer)
 	s.announce(made)
 	if v.rival != nil {
 		v.rival.child = made
@@ -254,7 +303,7 @@ func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
 
 // collide notes that the peer asks for what we are asking for.
 func (s *ikeSA) collide(v *servedChild) *childRival {
-	x, ok := s.current.(*createExchange)
+	x, ok := s.conducting().(*createExchange)
 	if !ok {
 		return nil
 	}

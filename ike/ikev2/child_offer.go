@@ -28,6 +28,7 @@ type childOffer struct {
 	private transform.PrivateKey
 	public  []byte
 	tried   []uint16
+	more    [][]byte // secrets of additional key exchanges
 	rekeys  *child
 }
 
@@ -93,6 +94,9 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	if (suite.Group.ID != 0) != (shared != nil) || shared != nil && suite.Group.ID != o.group {
 		return nil, &syntaxError{"the answer's KE payload does not fit its proposal"}
 	}
+	if len(suite.Rest()) != len(o.more) {
+		return nil, &syntaxError{"the answer chose additional key exchanges without a first one"}
+	}
 	out := binary.BigEndian.Uint32(spi)
 	if out == 0 || s.childByOut(out) != nil {
 		return nil, &syntaxError{"the peer's SPI is zero or in use"}
@@ -103,7 +107,7 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	}
 	return s.install(&agreement{
 		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
-		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr), we: true, rekeys: rekeys,
+		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr, o.more...), we: true, rekeys: rekeys,
 	}), nil
 }
 

@@ -457,3 +457,19 @@ func TestKeysAreErased(t *testing.T) {
 		}
 	}
 }
+
+// A link that nobody gave, or the right one with a share of another method, is
+// refused (RFC 9370 §2.2.4), and the IKE SA stands.
+func TestUnknownLink(t *testing.T) {
+	w := tunnel(t)
+	for _, link := range [][]byte{nil, {1}, make([]byte, 16), make([]byte, 60000)} {
+		n := &wire.Notify{NotifyType: wire.NotifyAdditionalKeyExchange, Data: link}
+		if got := forge(w, wire.ExchangeIKEFollowupKE, &wire.KeyExchange{Group: 36, Data: make([]byte, 1184)}, n); got != "N(STATE_NOT_FOUND)" {
+			t.Errorf("a link of %d octets is answered %s", len(link), got)
+		}
+		w.A.Step(sa.Datagram{Raw: w.Drop(len(w.Network) - 1).Bytes, Local: netip.MustParseAddrPort("192.0.2.1:4500"), Remote: netip.MustParseAddrPort("192.0.2.2:4500")})
+	}
+	if !up(w.B) {
+		t.Error("b is not up any more")
+	}
+}

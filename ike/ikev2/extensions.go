@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
 
@@ -14,6 +15,9 @@ func extensions(c *sa.Settings) []wire.Payload {
 	if c.FragmentSize > 0 {
 		ps = append(ps, notify(wire.NotifyIKEv2FragmentationSupported, nil))
 	}
+	if transform.Additional(c.IKEProposals) {
+		ps = append(ps, notify(wire.NotifyIntermediateExchangeSupported, nil))
+	}
 	if signs(c) {
 		ps = append(ps, hashAlgorithms(c))
 	}
@@ -25,6 +29,7 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 	if msg.notify(wire.NotifyIKEv2FragmentationSupported) != nil {
 		a.fragmentSize = c.FragmentSize
 	}
+	a.intermediates = transform.Additional(c.IKEProposals) && msg.notify(wire.NotifyIntermediateExchangeSupported) != nil
 	a.agreeHashes(msg)
 }
 
@@ -35,9 +40,14 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 	var common sa.Settings
 	for _, c := range a.candidates(sa.Datagram{Local: h.local, Remote: h.remote}) {
 		common.FragmentSize = max(common.FragmentSize, c.FragmentSize)
+		if transform.Additional(c.IKEProposals) {
+			common.IKEProposals = c.IKEProposals
+		}
 	}
 	h.agreeExtensions(&common, msg)
-	var agreed sa.Settings
-	agreed.FragmentSize = h.fragmentSize
+	agreed := sa.Settings{FragmentSize: h.fragmentSize}
+	if h.intermediates {
+		agreed.IKEProposals = common.IKEProposals
+	}
 	return append(extensions(&agreed), a.signatures(h)...)
 }

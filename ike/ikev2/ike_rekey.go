@@ -3,6 +3,7 @@ package ikev2
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"time"
 
@@ -124,13 +125,29 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 			return
 		}
 		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data}
-		made, err := s.successor(next, suite, r.shared)
-		if err != nil {
-			s.drop(causeFailed, ending{failure: internal(err)})
-			return
-		}
-		s.decideIKE(made, lowest(x.nonce, nonce.Data))
+		s.followUp(x, msg, suite.Rest(), r.shared, func(secrets [][]byte, err error) {
+			if err != nil {
+				s.followUpsFailed(x, err)
+				return
+			}
+			made, err := s.successor(next, suite, secrets)
+			if err != nil {
+				s.drop(causeFailed, ending{failure: internal(err)})
+				return
+			}
+			s.decideIKE(made, lowest(x.nonce, nonce.Data))
+		})
 	})
+}
+
+// followUpsFailed ends a rekey whose additional key exchanges came to nothing.
+func (s *ikeSA) followUpsFailed(x *rekeyExchange, err error) {
+	var n *notifyError
+	if errors.As(err, &n) {
+		s.rekeyIKEFailed(x, n.Notify)
+		return
+	}
+	s.drop(causeFailed, ending{failure: followUpFailure(err)})
 }
 
 // decideIKE takes our new IKE SA on, or leaves the field to the peer's.
@@ -164,15 +181,16 @@ func (s *ikeSA) yield() {
 	s.duplicateAt = s.m.now.Add(supersededTime)
 }
 
-// successor makes the IKE SA that replaces s (RFC 7296 §2.18).
-func (s *ikeSA) successor(a association, suite transform.Suite, shared []byte) (*ikeSA, error) {
+// successor makes the IKE SA that replaces s (RFC 7296 §2.18) of the secrets of
+// all key exchanges, which it erases.
+func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
 		return nil, err
 	}
-	seed := keymat.SKEYSEEDRekey(s.prf, s.keys.D, shared, a.nonceI, a.nonceR)
-	keymat.Erase(shared)
+	seed := keymat.SKEYSEEDRekey(s.prf, s.keys.D, secrets[0], a.nonceI, a.nonceR, secrets[1:]...)
+	keymat.Erase(secrets...)
 	if err := a.deriveKeys(seed); err != nil {
 		return nil, err
 	}
@@ -286,11 +304,12 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 	if len(s.m.living()) >= maxEstablished {
 		return refuse(wire.NotifyTemporaryFailure, nil) // until superseded ones are deleted
 	}
-	switch s.current.(type) {
+	switch s.conducting().(type) {
 	case *createExchange, *deleteExchange:
 		// RFC 7296 §2.25.2: not while a Child SA is made, replaced or ended.
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
+	s.forgetFollowUps()
 	proposal, _ := payload[*wire.SecurityAssociation](msg)
 	ni, _ := payload[*wire.Nonce](msg)
 	ke, ok := payload[*wire.KeyExchange](msg)
@@ -326,22 +345,43 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 	return nil
 }
 
-// finishRekeyIKE answers and takes the peer's new IKE SA on, unless a collision
-// is to be decided first.
+// finishRekeyIKE answers, and completes the rekey unless additional key exchanges
+// are to come.
 func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wire.SecurityAssociation, rival *ikeRival, r keyExchanged) {
 	if r.err != nil {
 		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
 		return
 	}
 	r.private.Erase()
-	n, err := s.successor(a, suite, r.shared)
+	ps := []wire.Payload{answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.public}}
+	left := suite.Rest()
+	if len(left) == 0 {
+		s.completeRekeyIKE(a, suite, rival, [][]byte{r.shared}, wire.ExchangeCreateChildSA, ps)
+		return
+	}
+	link := s.expectFollowUps(&followed{
+		left: left, secrets: [][]byte{r.shared},
+		made: func(secrets [][]byte, ke []wire.Payload) {
+			s.completeRekeyIKE(a, suite, rival, secrets, wire.ExchangeIKEFollowupKE, ke)
+		},
+		lost: func() {
+			if s.rival == rival {
+				s.rival = nil
+			}
+		},
+	})
+	s.answer(wire.ExchangeCreateChildSA, append(ps, link))
+}
+
+// completeRekeyIKE sends the last answer and takes the peer's new IKE SA on,
+// unless a collision is to be decided first.
+func (s *ikeSA) completeRekeyIKE(a association, suite transform.Suite, rival *ikeRival, secrets [][]byte, ex wire.ExchangeType, answer []wire.Payload) {
+	n, err := s.successor(a, suite, secrets)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
-	s.answer(wire.ExchangeCreateChildSA, []wire.Payload{
-		answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.public},
-	})
+	s.answer(ex, answer)
 	switch {
 	case rival != nil && s.rival == rival:
 		rival.sa = n

@@ -54,6 +54,8 @@ type ikeSA struct {
 	orphans [][]byte
 	// reserved is an inbound SPI of a request that is being answered, or 0.
 	reserved uint32
+	// followed is a request whose additional key exchanges are to come, or nil.
+	followed *followed
 
 	createdAt     time.Time
 	establishedAt time.Time
@@ -130,17 +132,14 @@ func (s *ikeSA) request(x exchange, payloads []wire.Payload) {
 	s.launch(h, datagrams, payloads)
 }
 
-// prepare encrypts a message and keeps its draft where it may have to be cut
-// anew.
+// prepare encrypts a message and keeps its draft: it may have to be cut anew, and
+// AUTH may cover it.
 func (s *ikeSA) prepare(keep *draft, h wire.Header, payloads []wire.Payload) ([][]byte, error) {
 	m, err := draftOf(h, payloads)
 	if err != nil {
 		return nil, err
 	}
-	*keep = draft{}
-	if s.fragmentSize > 0 {
-		*keep = m
-	}
+	*keep = m
 	return s.seal(m, s.m.random.source)
 }
 
@@ -214,6 +213,7 @@ func (s *ikeSA) drop(c cause, e ending) {
 		x.abandon(s)
 	}
 	s.unreserve()
+	s.forgetFollowUps()
 	s.dropRival()
 	s.reauthFailed()
 	e.replaced = e.replaced || s.replaced || s.lesser && s.m.current() != nil && s.m.current() != s

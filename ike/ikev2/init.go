@@ -149,6 +149,9 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	case suite.Group.ID != x.group || ke.Group != x.group:
 		return fmt.Errorf("ikev2: the peer chose group %d and sent a share of group %d to our %d", suite.Group.ID, ke.Group, x.group)
 	}
+	if len(suite.Rest()) > 0 && msg.notify(wire.NotifyIntermediateExchangeSupported) == nil {
+		return &syntaxError{"additional key exchanges were chosen without IKE_INTERMEDIATE"} // RFC 9370 §2.2.1
+	}
 	if err := s.choose(suite); err != nil {
 		return err
 	}
@@ -179,8 +182,11 @@ func (s *ikeSA) agreed(x *initExchange, r keyExchanged) {
 	}
 	s.current = nil
 	s.local, s.remote = s.m.toNATPort(s.local, s.remote)
-	s.turn(causeSecretReady)
-	s.authenticate()
+	left := s.suite.Rest()
+	if len(left) > 0 {
+		s.turn(causeMoreKeys)
+	}
+	s.exchangeMore(left)
 }
 
 // initCookie repeats the request with the peer's cookie.

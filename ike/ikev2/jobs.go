@@ -16,6 +16,9 @@ type keyExchange struct {
 	seed    []byte               // for the private key
 	private transform.PrivateKey // made by an earlier job
 	peer    []byte               // the peer's share, nil while unknown
+	// offer is the peer's share where ours answers it and the secret is not
+	// needed yet.
+	offer []byte
 }
 
 // keyExchanged is the result of keyExchange.
@@ -26,6 +29,14 @@ type keyExchanged struct {
 	err     error
 }
 
+// offered is the initiator's share, where we are the responder.
+func (j *keyExchange) offered() []byte {
+	if j.offer != nil {
+		return j.offer
+	}
+	return j.peer
+}
+
 // Run implements sa.Job.
 func (j *keyExchange) Run() any {
 	r := keyExchanged{private: j.private}
@@ -34,7 +45,12 @@ func (j *keyExchange) Run() any {
 		if err != nil {
 			return keyExchanged{err: err}
 		}
-		if r.private, r.err = group.Generate(expand(j.seed)); r.err != nil {
+		if offer := j.offered(); offer != nil {
+			r.private, r.err = group.Answer(expand(j.seed), offer)
+		} else {
+			r.private, r.err = group.Generate(expand(j.seed))
+		}
+		if r.err != nil {
 			return keyExchanged{err: fmt.Errorf("making a key share: %w", r.err)}
 		}
 		keymat.Erase(j.seed)

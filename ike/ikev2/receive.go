@@ -113,7 +113,7 @@ func (s *ikeSA) takes(ex wire.ExchangeType) bool {
 	case adopted:
 		return ex == wire.ExchangeIKEAuth
 	case established, rekeying, superseded, deleting:
-		return ex == wire.ExchangeCreateChildSA || ex == wire.ExchangeInformational
+		return ex == wire.ExchangeCreateChildSA || ex == wire.ExchangeInformational || ex == wire.ExchangeIKEFollowupKE
 	}
 	return false
 }
@@ -127,6 +127,8 @@ func (s *ikeSA) serve(msg *message) error {
 	case wire.ExchangeCreateChildSA:
 		s.claim()
 		return s.serveCreateChild(msg)
+	case wire.ExchangeIKEFollowupKE:
+		return s.serveFollowUp(msg)
 	default:
 		return s.serveInformational(msg)
 	}

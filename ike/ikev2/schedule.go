@@ -34,7 +34,7 @@ func (m *Machine) proceed() {
 	m.reauthenticated()
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
-		if s.current == nil && !s.window.working && s.contest() == nil && s.state >= established && s.state < deleting {
+		if s.current == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting {
 			s.proceed()
 		}
 	}

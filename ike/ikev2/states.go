@@ -9,6 +9,7 @@ const (
 	nascent      state = iota // the initiator makes its key share
 	initSent                  // IKE_SA_INIT is on its way
 	initAnswered              // the shared secret is being computed
+	intermediate              // additional key exchanges are made
 	authSent                  // IKE_AUTH is on its way
 	adopted                   // the responder has the first IKE_AUTH to judge
 	established
@@ -20,7 +21,7 @@ const (
 )
 
 var stateNames = [...]string{
-	"nascent", "init_sent", "init_answered", "auth_sent", "adopted", "established",
+	"nascent", "init_sent", "init_answered", "intermediate", "auth_sent", "adopted", "established",
 	"rekeying", "superseded", "deleting", "lingering", "gone",
 }
 
@@ -35,6 +36,7 @@ const (
 	causeRetryGroup    cause = "INVALID_KE_PAYLOAD"
 	causeInitAnswer    cause = "IKE_SA_INIT answered"
 	causeSecretReady   cause = "shared secret ready"
+	causeMoreKeys      cause = "more key exchanges agreed"
 	causeAuthenticated cause = "peer authenticated"
 	causeInherited     cause = "made by a rekey"
 	causeRefused       cause = "peer refused"
@@ -63,6 +65,8 @@ var transitions = []transition{
 	{initSent, causeRetryGroup, nascent},
 	{initSent, causeInitAnswer, initAnswered},
 	{initAnswered, causeSecretReady, authSent},
+	{initAnswered, causeMoreKeys, intermediate},
+	{intermediate, causeSecretReady, authSent},
 	{authSent, causeAuthenticated, established},
 	{authSent, causeDistrusted, deleting},
 	{adopted, causeAuthenticated, established},

@@ -17,7 +17,7 @@ func (m *Machine) Deadline() time.Time {
 	for _, s := range m.sas {
 		s.deadlines(&d)
 	}
-	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.window.working {
+	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() {
 		d.by(m.nextChild())
 	}
 	return d.at
@@ -37,6 +37,9 @@ func (s *ikeSA) deadlines(d *deadline) {
 	d.by(s.lingerUntil)
 	d.by(s.duplicateAt)
 	d.by(s.assembly.endAt)
+	if s.followed != nil && !s.window.working {
+		d.by(s.followed.endAt)
+	}
 	if s.state < established || s.state >= deleting {
 		return
 	}
@@ -48,7 +51,7 @@ func (s *ikeSA) deadlines(d *deadline) {
 		d.by(c.carryAt)
 		d.by(c.auditAt)
 	}
-	if s.current != nil || s.window.working || s.contest() != nil {
+	if s.current != nil || s.serving() || s.contest() != nil {
 		return // the next exchange waits for that
 	}
 	d.by(s.livenessAt())
@@ -117,6 +120,9 @@ func (s *ikeSA) runTimers() {
 	}
 	if s.m.due(s.assembly.endAt) {
 		s.assembly.clear()
+	}
+	if s.followed != nil && !s.window.working && s.m.due(s.followed.endAt) {
+		s.forgetFollowUps()
 	}
 	if s.m.due(s.lingerUntil) {
 		s.lingered()
@@ -219,6 +225,9 @@ func (s *ikeSA) silence() *sa.Failure {
 	case s.state == initSent:
 		f.Message = "no answer to IKE_SA_INIT from " + s.remote.String()
 		f.Hint = "check that the peer runs, its address, and that UDP ports 500 and 4500 pass every firewall both ways"
+	case s.state == intermediate:
+		f.Message = "no answer to IKE_INTERMEDIATE from " + s.remote.String() + ", though it answered IKE_SA_INIT"
+		f.Hint = "check that UDP port 4500 passes both ways, and fragments too if ike.fragment_size is off"
 	case s.state == authSent:
 		f.Message = "no answer to IKE_AUTH from " + s.remote.String() + ", though it answered IKE_SA_INIT"
 		f.Hint = "check that UDP port 4500 passes both ways; some peers also stay silent when the key or an identity is wrong"

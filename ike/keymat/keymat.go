@@ -35,9 +35,19 @@ func SKEYSEED(prf *transform.PRF, ni, nr, shared []byte) []byte {
 }
 
 // SKEYSEEDRekey is the seed of an IKE SA that replaces another, whose PRF and
-// SK_d these are (RFC 7296 §2.18).
-func SKEYSEEDRekey(prf *transform.PRF, skd, shared, ni, nr []byte) []byte {
-	return prf.Sum(nil, skd, shared, ni, nr)
+// SK_d these are (RFC 7296 §2.18); more are the secrets of additional key
+// exchanges (RFC 9370 §2.2.4). It is also that of an IKE SA whose keys an
+// additional key exchange renews before IKE_AUTH (§2.2.2).
+func SKEYSEEDRekey(prf *transform.PRF, skd, shared, ni, nr []byte, more ...[]byte) []byte {
+	return prf.Sum(nil, skd, append([][]byte{shared, ni, nr}, more...)...)
+}
+
+// Intermediate is what one message of IKE_INTERMEDIATE adds to what AUTH covers:
+// a chain over the messages of its sender, under the SK_p that the sender had
+// (RFC 9242 §3.3.1). header is the message up to its encryption, with lengths as
+// if plain followed as it is.
+func Intermediate(prf *transform.PRF, skp, previous, header, plain []byte) []byte {
+	return prf.Sum(nil, skp, previous, header, plain)
 }
 
 // IKEKeys is the keys of an IKE SA. The suffix I is what the initiator of the
@@ -92,10 +102,11 @@ func (k *ChildKeys) Erase() {
 }
 
 // DeriveChild takes the keys of a Child SA from KEYMAT (RFC 7296 §2.17). prf and
-// skd are of the IKE SA; shared is empty without perfect forward secrecy.
-func DeriveChild(suite transform.Suite, prf *transform.PRF, skd, shared, ni, nr []byte) ChildKeys {
+// skd are of the IKE SA; shared is empty without perfect forward secrecy, and more
+// are the secrets of additional key exchanges (RFC 9370 §2.2.4).
+func DeriveChild(suite transform.Suite, prf *transform.PRF, skd, shared, ni, nr []byte, more ...[]byte) ChildKeys {
 	e, a := suite.EncryptionKeyLen(), suite.IntegrityKeyLen()
-	seed := concat(shared, ni, nr)
+	seed := concat(append([][]byte{shared, ni, nr}, more...)...)
 	stream := PRFPlus(prf, skd, seed, 2*e+2*a)
 	clear(seed)
 	k := ChildKeys{}

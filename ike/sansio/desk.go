@@ -60,6 +60,9 @@ type KeyExchange struct {
 	Seed    []byte               // for the private key
 	Private transform.PrivateKey // made by an earlier job
 	Peer    []byte               // the peer's share, nil while unknown
+	// Offer is the peer's share where ours answers it and the secret is not
+	// needed yet.
+	Offer []byte
 }
 
 // KeyExchanged is the result of KeyExchange.
@@ -80,6 +83,14 @@ func Exchanged(result any) KeyExchanged {
 	return r
 }
 
+// offered is the initiator's share, where we are the responder.
+func (j *KeyExchange) offered() []byte {
+	if j.Offer != nil {
+		return j.Offer
+	}
+	return j.Peer
+}
+
 // Run implements sa.Job.
 func (j *KeyExchange) Run() any {
 	r := KeyExchanged{Private: j.Private}
@@ -88,7 +99,12 @@ func (j *KeyExchange) Run() any {
 		if err != nil {
 			return KeyExchanged{Err: err}
 		}
-		if r.Private, r.Err = group.Generate(expand(j.Seed)); r.Err != nil {
+		if offer := j.offered(); offer != nil {
+			r.Private, r.Err = group.Answer(expand(j.Seed), offer)
+		} else {
+			r.Private, r.Err = group.Generate(expand(j.Seed))
+		}
+		if r.Err != nil {
 			return KeyExchanged{Err: fmt.Errorf("making a key share: %w", r.Err)}
 		}
 		keymat.Erase(j.Seed)

@@ -29,6 +29,12 @@ var curveGroups = map[uint16]*curveGroup{
 
 func (g *curveGroup) ID() uint16     { return g.id }
 func (g *curveGroup) PublicLen() int { return g.publicLen }
+func (g *curveGroup) AnswerLen() int { return g.PublicLen() }
+
+// Answer is Generate: both sides do the same.
+func (g *curveGroup) Answer(random io.Reader, peer []byte) (PrivateKey, error) {
+	return answer(g, random, peer)
+}
 func (g *curveGroup) SharedLen() int { return g.sharedLen }
 
 // maxDraws bounds the rejection sampling of a scalar. A draw for P-256 fails

@@ -9,16 +9,22 @@ import (
 // ErrPublicValue marks a public value of a peer that is refused (RFC 6989 §2).
 var ErrPublicValue = errors.New("bad public value")
 
-// Group is a Diffie-Hellman group.
+// Group is a key exchange method: a Diffie-Hellman group, or a key encapsulation
+// mechanism, whose two sides do not do the same.
 type Group interface {
 	// ID is the transform ID.
 	ID() uint16
-	// PublicLen is the length of a public value in a KE payload.
+	// PublicLen is the length of the initiator's public value in a KE payload,
+	// AnswerLen of the responder's.
 	PublicLen() int
+	AnswerLen() int
 	// SharedLen is the length of the shared secret.
 	SharedLen() int
 	// Generate draws a private key from random.
 	Generate(random io.Reader) (PrivateKey, error)
+	// Answer is Generate for the responder to the public value peer. What is
+	// checked of it here, and what by Shared, depends on the method.
+	Answer(random io.Reader, peer []byte) (PrivateKey, error)
 }
 
 // PrivateKey is one side's ephemeral key. It is used for one agreement and
@@ -46,7 +52,21 @@ func NewGroup(id uint16) (Group, error) {
 	if g, ok := curveGroups[id]; ok {
 		return g, nil
 	}
+	if g, ok := kems[id]; ok {
+		return g, nil
+	}
+	if id == X448 {
+		return x448Group{}, nil
+	}
 	return nil, fmt.Errorf("transform: group %d is not supported", id)
+}
+
+// answer is Answer of a Diffie-Hellman group, where both sides do the same.
+func answer(g Group, random io.Reader, peer []byte) (PrivateKey, error) {
+	if err := checkLen(g, peer); err != nil {
+		return nil, err
+	}
+	return g.Generate(random)
 }
 
 // checkLen refuses a public value of the wrong length (RFC 7296 §3.4).

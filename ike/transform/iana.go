@@ -14,6 +14,19 @@ const (
 	SequenceNumbers Type = 5
 )
 
+// The first and the last of the transform types Additional Key Exchange 1 to 7
+// (RFC 9370 §2.2.1). Their IDs are those of KeyExchange.
+const (
+	FirstAdditional Type = 6
+	LastAdditional  Type = 12
+)
+
+// MaxAdditional is how many additional key exchanges there can be.
+const MaxAdditional = int(LastAdditional-FirstAdditional) + 1
+
+// Additional reports whether the type is an Additional Key Exchange.
+func (t Type) Additional() bool { return t >= FirstAdditional && t <= LastAdditional }
+
 // String names the type as people speak of it.
 func (t Type) String() string {
 	switch t {
@@ -27,6 +40,9 @@ func (t Type) String() string {
 		return "key exchange"
 	case SequenceNumbers:
 		return "sequence numbers"
+	}
+	if t.Additional() {
+		return fmt.Sprintf("additional key exchange %d", t-FirstAdditional+1)
 	}
 	return fmt.Sprintf("transform type %d", uint8(t))
 }
@@ -98,6 +114,10 @@ const (
 	ECP384    uint16 = 20
 	ECP521    uint16 = 21
 	X25519    uint16 = 31 // RFC 8031
+	X448      uint16 = 32
+	MLKEM512  uint16 = 35 // draft-ietf-ipsecme-ikev2-mlkem, FIPS 203
+	MLKEM768  uint16 = 36
+	MLKEM1024 uint16 = 37
 )
 
 // Transform IDs of type SequenceNumbers.
@@ -121,7 +141,7 @@ func (t Transform) String() string {
 		return ""
 	}
 	if k, ok := keywordOf(t); ok {
-		return k.Name
+		return t.Type.prefix() + k.Name
 	}
 	if t.KeyBits != 0 {
 		return fmt.Sprintf("%s#%d/%d", t.Type.short(), t.ID, t.KeyBits)
@@ -143,7 +163,18 @@ func (t Type) short() string {
 	case SequenceNumbers:
 		return "esn"
 	}
+	if t.Additional() {
+		return t.prefix() + "group"
+	}
 	return fmt.Sprintf("type%d", uint8(t))
+}
+
+// prefix is what stands before the keyword of a key exchange that is additional.
+func (t Type) prefix() string {
+	if t.Additional() {
+		return fmt.Sprintf("ke%d_", t-FirstAdditional+1)
+	}
+	return ""
 }
 
 // aead tells whether the transform authenticates by itself.
@@ -161,5 +192,5 @@ func (t Transform) readable() bool {
 // none tells whether the transform is the explicit NONE of its type, which
 // makes the type optional (RFC 7296 §3.3.2).
 func (t Transform) none() bool {
-	return (t.Type == Integrity || t.Type == KeyExchange) && t.ID == 0 && t.KeyBits == 0
+	return (t.Type == Integrity || t.Type == KeyExchange || t.Type.Additional()) && t.ID == 0 && t.KeyBits == 0
 }

@@ -63,6 +63,10 @@ var table = []Keyword{
 	{Name: "ecp384", Transform: Transform{KeyExchange, ECP384, 0}, About: "group 20, NIST P-384"},
 	{Name: "ecp521", Transform: Transform{KeyExchange, ECP521, 0}, About: "group 21, NIST P-521"},
 	{Name: "x25519", Aliases: []string{"curve25519"}, Transform: Transform{KeyExchange, X25519, 0}, About: "group 31, Curve25519"},
+	{Name: "x448", Aliases: []string{"curve448"}, Transform: Transform{KeyExchange, X448, 0}, About: "group 32, Curve448"},
+	{Name: "mlkem512", Transform: Transform{KeyExchange, MLKEM512, 0}, About: "ML-KEM-512, safe from quantum computers"},
+	{Name: "mlkem768", Transform: Transform{KeyExchange, MLKEM768, 0}, About: "ML-KEM-768, safe from quantum computers"},
+	{Name: "mlkem1024", Transform: Transform{KeyExchange, MLKEM1024, 0}, About: "ML-KEM-1024, safe from quantum computers"},
 	{Name: "none", Aliases: []string{"modpnone"}, Transform: Transform{KeyExchange, GroupNone, 0}, About: "perfect forward secrecy is optional"},
 
 	{Name: "esn", Transform: Transform{SequenceNumbers, ESN, 0}, About: "extended (64-bit) sequence numbers"},
@@ -109,11 +113,15 @@ func (k Keyword) allowedIn(proto Protocol) bool {
 	case SequenceNumbers:
 		return proto == ESP
 	}
-	return false
+	return k.Transform.Type.Additional()
 }
 
-// keywordOf finds the keyword of a transform.
+// keywordOf finds the keyword of a transform; of an additional key exchange,
+// that of the method.
 func keywordOf(t Transform) (Keyword, bool) {
+	if t.Type.Additional() {
+		t.Type = KeyExchange
+	}
 	for _, k := range table {
 		if k.Transform == t {
 			return k, true
@@ -122,8 +130,18 @@ func keywordOf(t Transform) (Keyword, bool) {
 	return Keyword{}, false
 }
 
-// lookup finds a keyword by its name or an alias, in lower case.
+// lookup finds a keyword by its name or an alias, in lower case. ke1_ to ke7_
+// before a key exchange make it an additional one (RFC 9370).
 func lookup(name string) (Keyword, bool) {
+	if len(name) > 4 && name[:2] == "ke" && name[2] >= '1' && name[2] <= '7' && name[3] == '_' {
+		k, ok := lookup(name[4:])
+		if !ok || k.Transform.Type != KeyExchange {
+			return Keyword{}, false
+		}
+		k.Transform.Type = FirstAdditional + Type(name[2]-'1')
+		k.Name, k.Aliases = k.Transform.Type.prefix()+k.Name, nil
+		return k, true
+	}
 	for _, k := range table {
 		if k.Name == name || slices.Contains(k.Aliases, name) {
 			return k, true

@@ -66,7 +66,7 @@ func pair(proto Protocol, theirs, ours Proposal, r rules) (s Suite, missing []Ty
 		return Suite{}, []Type{typ}
 	}
 	if r.ignoreGroup {
-		theirs, ours = theirs.without(KeyExchange), ours.without(KeyExchange)
+		theirs, ours = theirs.withoutGroups(), ours.withoutGroups()
 	}
 	if r.preferGroup != GroupNone {
 		ours = PreferGroup([]Proposal{ours}, r.preferGroup)[0]
@@ -74,7 +74,7 @@ func pair(proto Protocol, theirs, ours Proposal, r rules) (s Suite, missing []Ty
 	s.Protocol = proto
 	chosen := map[Type]Transform{}
 	for _, typ := range relevant(theirs, ours) {
-		t, ok := common(typ, theirs, ours, chosen[Encryption])
+		t, ok := common(typ, theirs.unused(typ, chosen), ours, chosen[Encryption])
 		if !ok {
 			missing = append(missing, typ)
 			continue
@@ -83,13 +83,36 @@ func pair(proto Protocol, theirs, ours Proposal, r rules) (s Suite, missing []Ty
 	}
 	s.Encryption, s.PRF, s.Integrity = chosen[Encryption], chosen[PseudoRandom], chosen[Integrity]
 	s.Group, s.ESN = chosen[KeyExchange], chosen[SequenceNumbers].ID == ESN
+	for i := range s.Additional {
+		s.Additional[i] = chosen[FirstAdditional+Type(i)]
+	}
 	return s, missing
 }
 
-// unknownType finds a transform type that is not of RFC 7296.
+// unused is the proposal without the key exchanges of an additional type that
+// are chosen for another already: no method counts twice (RFC 9370 §2.2.1).
+func (p Proposal) unused(typ Type, chosen map[Type]Transform) Proposal {
+	if !typ.Additional() {
+		return p
+	}
+	p.Transforms = slices.DeleteFunc(slices.Clone(p.Transforms), func(t Transform) bool {
+		if t.Type != typ || t.none() {
+			return false
+		}
+		for other, c := range chosen {
+			if (other == KeyExchange || other.Additional()) && c.ID == t.ID && c != (Transform{}) {
+				return true
+			}
+		}
+		return false
+	})
+	return p
+}
+
+// unknownType finds a transform type that is not of RFC 7296 or RFC 9370.
 func (p Proposal) unknownType() (Type, bool) {
 	for _, t := range p.Transforms {
-		if t.Type < Encryption || t.Type > SequenceNumbers {
+		if t.Type < Encryption || t.Type > LastAdditional {
 			return t.Type, true
 		}
 	}
@@ -125,10 +148,11 @@ func common(typ Type, theirs, ours Proposal, encr Transform) (t Transform, ok bo
 		return Transform{}, encr == (Transform{}) || absent(theirs.of(typ))
 	}
 	mine, offers := ours.of(typ), theirs.of(typ)
+	optional := typ == KeyExchange && ours.Protocol == ESP || typ.Additional()
 	for _, t := range mine {
 		if t.none() {
 			if absent(offers) {
-				return Transform{}, typ == KeyExchange && ours.Protocol == ESP
+				return Transform{}, optional
 			}
 			continue
 		}
@@ -137,7 +161,6 @@ func common(typ Type, theirs, ours Proposal, encr Transform) (t Transform, ok bo
 		}
 	}
 	// A group that only the offer has is fine where it also offers NONE.
-	optional := typ == KeyExchange && ours.Protocol == ESP
 	return Transform{}, optional && len(mine) == 0 && absent(offers)
 }
 

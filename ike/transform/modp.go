@@ -42,6 +42,12 @@ var (
 
 func (g *modpGroup) ID() uint16     { return g.id }
 func (g *modpGroup) PublicLen() int { return g.prime.BitLen() / 8 }
+func (g *modpGroup) AnswerLen() int { return g.PublicLen() }
+
+// Answer is Generate: both sides do the same.
+func (g *modpGroup) Answer(random io.Reader, peer []byte) (PrivateKey, error) {
+	return answer(g, random, peer)
+}
 func (g *modpGroup) SharedLen() int { return g.PublicLen() }
 
 // Generate draws an exponent. Its top bit is set, which fixes the number of

@@ -28,7 +28,7 @@ func ParseProposal(proto Protocol, keywords string) (Proposal, error) {
 	if len(words) > maxKeywords {
 		return Proposal{}, fmt.Errorf("transform: proposal of %d keywords: at most %d are allowed", len(words), maxKeywords)
 	}
-	var byType [SequenceNumbers + 1][]Transform
+	var byType [LastAdditional + 1][]Transform
 	for _, word := range words {
 		k, err := parseKeyword(proto, keywords, word)
 		if err != nil {
@@ -93,7 +93,6 @@ var refused = map[string]string{
 	"aesxcbc": "use sha256", "aescmac": "use sha256",
 	"prfaesxcbc": "use prfsha256", "prfaescmac": "use prfsha256",
 	"camellia128": "use aes128", "camellia192": "use aes192", "camellia256": "use aes256",
-	"curve448": "use x25519 or ecp521", "x448": "use x25519 or ecp521",
 	"ecp192": "use ecp256", "ecp224": "use ecp256",
 }
 
@@ -145,6 +144,9 @@ func (p Proposal) check() error {
 		return p.integrityBesideAEAD(encr[0], integ[0])
 	case aeads == 0 && len(integ) == 0:
 		return fmt.Errorf("%s needs an integrity algorithm, for example sha256", encr[0])
+	}
+	if p.Protocol == ESP && p.additional() && !p.has(KeyExchange) {
+		return fmt.Errorf("an additional key exchange needs one that it adds to: add for example ecp384 or mlkem768")
 	}
 	if p.Protocol != IKE {
 		return nil

@@ -171,7 +171,7 @@ func TestTransformString(t *testing.T) {
 	for want, tr := range map[string]Transform{
 		"": {}, "aes256": {Encryption, AESCBC, 256}, "encr#12": {Encryption, AESCBC, 0}, "encr#3": {Encryption, 3, 0},
 		"integ#1": {Integrity, 1, 0}, "prf#4/128": {PseudoRandom, 4, 128}, "group#5": {KeyExchange, 5, 0},
-		"esn#2": {SequenceNumbers, 2, 0}, "type6#35": {6, 35, 0},
+		"esn#2": {SequenceNumbers, 2, 0}, "ke1_mlkem512": {6, 35, 0}, "ke7_group#34": {12, 34, 0}, "type13#35": {13, 35, 0},
 	} {
 		if tr.String() != want {
 			t.Errorf("%#v prints as %q, not %q", tr, tr, want)

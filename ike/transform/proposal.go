@@ -83,6 +83,13 @@ func (p Proposal) without(typ Type) Proposal {
 	return out
 }
 
+// withoutGroups is the proposal without key exchanges of any kind.
+func (p Proposal) withoutGroups() Proposal {
+	p = p.without(KeyExchange)
+	p.Transforms = slices.DeleteFunc(p.Transforms, func(t Transform) bool { return t.Type.Additional() })
+	return p
+}
+
 // Readable is the first transform of the proposal that authenticates packets
 // without encrypting them; ok is false if all encrypt.
 func (p Proposal) Readable() (t Transform, ok bool) {
@@ -107,12 +114,23 @@ func Groups(proposals []Proposal) []uint16 {
 	return out
 }
 
+// additional tells whether the proposal has an Additional Key Exchange.
+func (p Proposal) additional() bool {
+	return slices.ContainsFunc(p.Transforms, func(t Transform) bool { return t.Type.Additional() })
+}
+
+// Additional tells whether a proposal has an Additional Key Exchange, so that
+// the peer must be told of IKE_INTERMEDIATE (RFC 9370 §2.2.1).
+func Additional(proposals []Proposal) bool {
+	return slices.ContainsFunc(proposals, Proposal.additional)
+}
+
 // WithoutGroups is the proposals as IKE_AUTH carries them, where no KE payload
 // goes along (RFC 7296 §1.2). Proposals that become equal are sent once.
 func WithoutGroups(proposals []Proposal) []Proposal {
 	var out []Proposal
 	for _, p := range proposals {
-		p = p.without(KeyExchange)
+		p = p.withoutGroups()
 		same := func(o Proposal) bool {
 			return o.Protocol == p.Protocol && slices.Equal(o.Transforms, p.Transforms)
 		}

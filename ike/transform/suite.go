@@ -7,6 +7,21 @@ type Suite struct {
 	Protocol                          Protocol
 	Encryption, PRF, Integrity, Group Transform
 	ESN                               bool
+	// Additional are the Additional Key Exchanges 1 to 7 (RFC 9370); the zero
+	// Transform is one that is not made.
+	Additional [MaxAdditional]Transform
+}
+
+// Rest is the methods of the Additional Key Exchanges in the order in which they
+// are made (RFC 9370 §2.2.2).
+func (s Suite) Rest() []uint16 {
+	var out []uint16
+	for _, t := range s.Additional {
+		if t != (Transform{}) {
+			out = append(out, t.ID)
+		}
+	}
+	return out
 }
 
 // AEAD tells whether the encryption authenticates as well (RFC 5282, RFC 4106),
@@ -51,6 +66,11 @@ func (s Suite) Proposal() Proposal {
 			id = ESN
 		}
 		p.Transforms = append(p.Transforms, Transform{Type: SequenceNumbers, ID: id})
+	}
+	for _, t := range s.Additional {
+		if t != (Transform{}) {
+			p.Transforms = append(p.Transforms, t)
+		}
 	}
 	return p
 }

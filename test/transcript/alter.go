@@ -14,6 +14,9 @@ type alteration func(wire.Header, []wire.Payload) ([]wire.Payload, bool)
 
 // altered is what the machine sends in place of payloads.
 func (h *Host) altered(header wire.Header, payloads []wire.Payload) []wire.Payload {
+	if h.Faulty != nil {
+		return h.Faulty(header, payloads)
+	}
 	if h.alter == nil {
 		return payloads
 	}

@@ -10,6 +10,7 @@ import (
 	"causeway/ike/cookie"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
+	"causeway/ike/wire"
 )
 
 // Host is one end: a machine for its one connection, an acceptor, and what a
@@ -30,6 +31,9 @@ type Host struct {
 	Reports []sa.Report
 	// Actions are all actions of machine and acceptor, for replays.
 	Actions []sa.Action
+	// Faulty, when set, makes the host a faulty peer: it sends what Faulty makes of
+	// the payloads of an encrypted message.
+	Faulty func(wire.Header, []wire.Payload) []wire.Payload
 	// OnEvent, when set, sees every event before the machine does.
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
 

@@ -38,8 +38,33 @@ var stages = []struct {
 		w.B.Step(sa.Rekey{IKE: true})
 		w.Deliver(0)
 	}},
+	{"additional key exchange", func(w *World) {
+		more(w)
+		w.A.Up()
+		w.Deliver(0)
+		w.Deliver(0)
+		w.Deliver(0)
+	}},
+	{"additional key exchange after a rekey", func(w *World) {
+		more(w)
+		w.A.Up()
+		w.DeliverAll()
+		w.A.Step(sa.Rekey{Children: true})
+		w.Deliver(0)
+		w.Deliver(0)
+	}},
 	{"deleting", func(w *World) { w.A.Up(); w.DeliverAll(); w.A.Step(sa.Down{}) }},
 	{"lingering", func(w *World) { w.A.Up(); w.DeliverAll(); w.A.Step(sa.Down{}); w.Deliver(0) }},
+}
+
+// more gives both hosts, which do nothing yet, an additional key exchange and
+// fragments.
+func more(w *World) {
+	for _, h := range []*Host{w.A, w.B} {
+		h.Settings.IKEProposals = Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ke1_mlkem512")
+		h.Settings.ESPProposals = Proposals(transform.ESP, "aes256gcm16-x25519-ke1_mlkem512")
+		h.Settings.FragmentSize = 576
+	}
 }
 
 // state is what of a machine must not change by a stranger's word.

@@ -59,12 +59,20 @@ func randomWorld(t *rapid.T) (*World, *[]string) {
 	return randomPair(t, rapid.IntRange(1, 2).Draw(t, "children"))
 }
 
-// randomPair is two hosts that agree, with or without perfect forward secrecy.
+// randomPair is two hosts that agree, with or without perfect forward secrecy,
+// additional key exchanges and fragments.
 func randomPair(t *rapid.T, children int) (*World, *[]string) {
 	a, b := Pair()
 	if rapid.Bool().Draw(t, "pfs") {
 		a.ESPProposals = Proposals(transform.ESP, "aes256gcm16-x25519")
 		b.ESPProposals = a.ESPProposals
+	}
+	if rapid.IntRange(0, 3).Draw(t, "additional key exchanges") == 0 {
+		a.IKEProposals = Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ke1_mlkem768-ke2_x448")
+		b.IKEProposals = a.IKEProposals
+		a.ESPProposals = Proposals(transform.ESP, "aes256gcm16-x25519-ke1_mlkem512")
+		b.ESPProposals = a.ESPProposals
+		a.FragmentSize, b.FragmentSize = 576, 576
 	}
 	if children == 2 {
 		a.Children = append(a.Children, sa.ChildSettings{Name: "more", Local: Networks("10.3.0.0/16"), Remote: Networks("10.4.0.0/16")})

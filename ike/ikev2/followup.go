@@ -1,0 +1,213 @@
+package ikev2
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+)
+
+// IKE_FOLLOWUP_KE (RFC 9370 §2.2.4): the additional key exchanges behind a
+// CREATE_CHILD_SA, one exchange each. Each answer but the last has a link, which
+// the next request repeats. The SA is made with the last.
+
+// followUpExchange is one of ours. It goes on for the exchange that began it.
+type followUpExchange struct {
+	of      exchange
+	left    []uint16 // methods that are not made yet; this exchange is for the first
+	link    []byte
+	private transform.PrivateKey
+	secrets [][]byte // first that of the exchange that began
+	// then makes the SA of the secrets, or fails.
+	then func(secrets [][]byte, err error)
+}
+
+func (x *followUpExchange) kind() wire.ExchangeType { return wire.ExchangeIKEFollowupKE }
+
+func (x *followUpExchange) abandon(s *ikeSA) {
+	x.erase()
+	x.of.abandon(s)
+}
+
+func (x *followUpExchange) erase() {
+	keymat.Erase(x.secrets...)
+	if x.private != nil {
+		x.private.Erase()
+	}
+}
+
+// followUp makes the additional key exchanges that the answer msg to our exchange
+// chose, and then goes on, with the secret of the first before the others; at
+// once if there are none.
+func (s *ikeSA) followUp(of exchange, msg *message, left []uint16, shared []byte, then func(secrets [][]byte, err error)) {
+	x := &followUpExchange{of: of, left: left, secrets: [][]byte{shared}, then: then}
+	n := msg.notify(wire.NotifyAdditionalKeyExchange)
+	switch {
+	case len(left) == 0:
+		x.end(x.secrets, nil)
+	case n == nil || len(n.Data) == 0:
+		x.end(nil, &syntaxError{"additional key exchanges were chosen without ADDITIONAL_KEY_EXCHANGE"})
+	default:
+		x.link = n.Data
+		s.startFollowUp(x)
+	}
+}
+
+// startFollowUp sends the request for the first of the methods left.
+func (s *ikeSA) startFollowUp(x *followUpExchange) {
+	s.current = x
+	s.m.work(s, &keyExchange{group: x.left[0], seed: s.m.random.seed()}, func(r keyExchanged) {
+		if r.err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.err)})
+			return
+		}
+		x.private = r.private
+		s.request(x, []wire.Payload{
+			&wire.KeyExchange{Group: x.left[0], Data: r.public}, notify(wire.NotifyAdditionalKeyExchange, x.link),
+		})
+	})
+}
+
+// respond takes the peer's share.
+func (x *followUpExchange) respond(s *ikeSA, msg *message) {
+	if n := msg.errorNotify(); n != nil {
+		x.end(nil, &notifyError{n})
+		return
+	}
+	ke, _ := payload[*wire.KeyExchange](msg)
+	if ke.Group != x.left[0] {
+		x.end(nil, &refusal{failure: otherShare(ke.Group, x.left[0])})
+		return
+	}
+	link := msg.notify(wire.NotifyAdditionalKeyExchange)
+	s.current = x
+	s.m.work(s, &keyExchange{group: ke.Group, private: x.private, peer: ke.Data}, func(r keyExchanged) {
+		s.current = nil
+		x.private.Erase()
+		if r.err != nil {
+			x.end(nil, &refusal{failure: badShare(r.err)})
+			return
+		}
+		x.secrets, x.left = append(x.secrets, r.shared), x.left[1:]
+		switch {
+		case len(x.left) == 0:
+			x.end(x.secrets, nil)
+		case link == nil || len(link.Data) == 0:
+			x.end(nil, &syntaxError{"the peer ends the additional key exchanges too early"})
+		default:
+			s.startFollowUp(&followUpExchange{of: x.of, left: x.left, link: link.Data, secrets: x.secrets, then: x.then})
+		}
+	})
+}
+
+func (x *followUpExchange) end(secrets [][]byte, err error) {
+	x.then(secrets, err)
+	x.erase()
+}
+
+// conducting is our exchange; while additional key exchanges follow it, the one
+// that began.
+func (s *ikeSA) conducting() exchange {
+	if x, ok := s.current.(*followUpExchange); ok {
+		return x.of
+	}
+	return s.current
+}
+
+// followed is a CREATE_CHILD_SA of the peer that additional key exchanges follow.
+type followed struct {
+	link    []byte
+	left    []uint16
+	secrets [][]byte
+	// made makes the SA and sends the last answer, which begins with ke.
+	made func(secrets [][]byte, ke []wire.Payload)
+	// lost gives back what was reserved: the peer does not go on.
+	lost  func()
+	endAt time.Time
+}
+
+const (
+	// followUpTime is how long the peer may take from one key exchange to the
+	// next.
+	followUpTime = 30 * time.Second
+	linkLen      = 16
+)
+
+// expectFollowUps notes that the peer goes on with additional key exchanges, and
+// gives the notify that links its next request to this one.
+func (s *ikeSA) expectFollowUps(f *followed) wire.Payload {
+	f.link, f.endAt = s.m.random.bytes(linkLen), s.m.now.Add(followUpTime)
+	s.followed = f
+	return notify(wire.NotifyAdditionalKeyExchange, f.link)
+}
+
+// forgetFollowUps gives up what the peer did not go on with.
+func (s *ikeSA) forgetFollowUps() {
+	if f := s.followed; f != nil {
+		s.followed = nil
+		keymat.Erase(f.secrets...)
+		f.lost()
+	}
+}
+
+// serving reports whether a request of the peer is being answered, or the next
+// of its key exchanges is to come: what it asks for would change under it.
+func (s *ikeSA) serving() bool { return s.window.working || s.followed != nil }
+
+// serveFollowUp answers IKE_FOLLOWUP_KE.
+func (s *ikeSA) serveFollowUp(msg *message) error {
+	f := s.followed
+	link := msg.notify(wire.NotifyAdditionalKeyExchange)
+	if s.state != established && s.state != rekeying {
+		s.forgetFollowUps()
+		f = nil
+	}
+	if f == nil || link == nil || !bytes.Equal(link.Data, f.link) {
+		return refuse(wire.NotifyStateNotFound, nil) // RFC 9370 §2.2.4
+	}
+	ke, _ := payload[*wire.KeyExchange](msg)
+	if ke.Group != f.left[0] {
+		s.forgetFollowUps()
+		return refuse(wire.NotifyInvalidSyntax, otherShare(ke.Group, f.left[0]))
+	}
+	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
+		if r.err != nil {
+			s.forgetFollowUps()
+			s.object(wire.ExchangeIKEFollowupKE, &syntaxError{r.err.Error()})
+			return
+		}
+		s.answerFollowUp(f, r)
+	})
+	return nil
+}
+
+func (s *ikeSA) answerFollowUp(f *followed, r keyExchanged) {
+	r.private.Erase()
+	share := []wire.Payload{&wire.KeyExchange{Group: f.left[0], Data: r.public}}
+	f.secrets, f.left = append(f.secrets, r.shared), f.left[1:]
+	if len(f.left) > 0 {
+		s.answer(wire.ExchangeIKEFollowupKE, append(share, s.expectFollowUps(f)))
+		return
+	}
+	s.followed = nil
+	f.made(f.secrets, share)
+	keymat.Erase(f.secrets...)
+}
+
+// followUpFailure explains why the additional key exchanges of a rekey of the
+// IKE SA came to nothing.
+func followUpFailure(err error) *sa.Failure {
+	var n *notifyError
+	var refused *refusal
+	switch {
+	case errors.As(err, &n):
+		return peerError("IKE_FOLLOWUP_KE", n.Notify)
+	case errors.As(err, &refused):
+		return refused.failure
+	}
+	return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: "the peer's implementation is broken"}
+}
