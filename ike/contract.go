@@ -34,6 +34,8 @@ type Transport interface {
 	// SendIKE sends one IKE message from local to remote. It adds the non-ESP
 	// marker where local's port is the NAT port, and keeps no reference to b.
 	SendIKE(b []byte, local, remote netip.AddrPort) error
+	// SendProbe is SendIKE of a message that must not be fragmented.
+	SendProbe(b []byte, local, remote netip.AddrPort) error
 	// LocalAddr is the source address the kernel uses towards remote.
 	LocalAddr(remote netip.Addr) (netip.Addr, error)
 }

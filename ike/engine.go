@@ -173,6 +173,15 @@ func (e *Engine) EndpointSeen(connection string, spiIn uint32, local, remote net
 	}
 }
 
+// ProbePath asks whether a packet of size octets reaches the connection's peer;
+// most is the size of the largest that can leave at all. PathProbed reports the
+// answer, if there is one.
+func (e *Engine) ProbePath(connection string, size, most int) {
+	if o := e.owner(connection); o != nil {
+		o.inbox.offer(sa.ProbePath{Size: size, Most: most})
+	}
+}
+
 // Status is every connection's status, by name.
 func (e *Engine) Status() []ConnectionStatus {
 	set := e.owners.Load()

@@ -23,6 +23,11 @@ type performer struct {
 func (p *performer) perform(act sa.Action) (done bool) {
 	switch a := act.(type) {
 	case sa.Send:
+		if a.Whole {
+			// Its loss is what it is to find out.
+			_ = p.engine.cfg.Transport.SendProbe(a.Bytes, a.Local, a.Remote)
+			return true
+		}
 		if err := p.engine.cfg.Transport.SendIKE(a.Bytes, a.Local, a.Remote); err != nil {
 			p.sendFailed(a, err)
 		}

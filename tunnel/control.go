@@ -201,7 +201,7 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 			t.sad.install(&moved)
 		}
 	}
-	c.path.outer.Store(0)
+	c.path.reset()
 	c.outbound.Store(next)
 	if c.keepalive.on() {
 		c.keepalive.local, c.keepalive.remote = local, remote

@@ -58,6 +58,7 @@ func (t *Tunnel) sendKeepalives(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
+		t.probePaths()
 		due = t.dueKeepalives(due[:0])
 		for _, k := range due {
 			// A failure is transient and the sockets count it; the next

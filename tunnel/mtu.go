@@ -3,7 +3,6 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"causeway/esp"
@@ -18,17 +17,8 @@ const (
 	minMTU4 = 576
 	minMTU6 = 1280
 
-	// pathMTULifetime is how long a lowered path MTU is believed (RFC 1191
-	// §6.3 recommends 10 minutes before trying a larger one).
-	pathMTULifetime = 10 * time.Minute
-
 	defaultOuterMTU = 1500
 )
-
-// plateaus are the path MTUs to try below one that was too large, when the
-// kernel does not know better: RFC 1191 §7.1, with what PPPoE and common
-// tunnels leave of 1500.
-var plateaus = [...]int{32000, 17914, 8900, 4352, 2002, 1492, 1480, 1450, 1420, 1400, 1360, 1280, 1006, 576}
 
 // leastMTU is what every path to remote carries.
 func leastMTU(remote netip.AddrPort) int {
@@ -63,43 +53,6 @@ func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity)
 		return 0, fmt.Errorf("tunnel: no inner MTU: %w", err)
 	}
 	return max(payload, 0), nil
-}
-
-// pathMTU is the outer path MTU of a connection while it is lower than the
-// configured one: learnt from the local kernel's EMSGSIZE, and from ICMP that
-// proves to be about packets of ours (pathError).
-type pathMTU struct {
-	outer atomic.Int32 // 0: as configured
-	until atomic.Int64 // Tunnel.now after which outer is forgotten
-}
-
-// load is the lowered MTU, or 0.
-func (p *pathMTU) load(now time.Duration) int {
-	outer := p.outer.Load()
-	if outer != 0 && now > time.Duration(p.until.Load()) {
-		p.outer.CompareAndSwap(outer, 0)
-		return 0
-	}
-	return int(outer)
-}
-
-// lower learns that outer was too large a packet. known is what the kernel
-// believes instead, 0 if it does not say.
-func (p *pathMTU) lower(now time.Duration, outer, known int) {
-	if known <= 0 || known >= outer {
-		known = minMTU4
-		for _, plateau := range plateaus {
-			if plateau < outer {
-				known = plateau
-				break
-			}
-		}
-	}
-	if current := p.load(now); current != 0 && current <= known {
-		return
-	}
-	p.until.Store(int64(now + pathMTULifetime))
-	p.outer.Store(int32(known))
 }
 
 // innerMTU is the largest packet of the IP version that may enter the SA now.

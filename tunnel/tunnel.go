@@ -58,6 +58,11 @@ type Config struct {
 	// address than the SA's (RFC 7296 §2.23); at most once a second for each
 	// connection. MoveChildren acts on it, nothing else does.
 	OnEndpoint func(connection string, spiIn uint32, local, remote netip.AddrPort)
+	// OnProbe asks whether a packet of size bytes, with its IP header, reaches
+	// the connection's peer; most is the largest that can leave at all. Probed
+	// takes the answer, if there is one. Nil: no probes, and ICMP alone tells of
+	// the path (RFC 8899).
+	OnProbe func(connection string, size, most int)
 }
 
 // Tunnel is the data path of one gateway.

@@ -202,6 +202,9 @@ func (a *association) collect(outer *wire.Message, f *wire.EncryptedFragment, d 
 // recut cuts the request on its way anew, into the smallest pieces, when it was
 // sent several times in vain.
 func (s *ikeSA) recut() [][]byte {
+	if x, ok := s.current.(*probeExchange); ok {
+		s.reprobe(x)
+	}
 	floor := smallest(s.remote.Addr())
 	long := len(s.window.request) > 1 || len(s.window.request[0]) > room(floor, s.remote.Addr())
 	if s.fragmentSize <= floor || !long || s.window.attempt != recutAttempt || s.asking.plain == nil {

@@ -68,7 +68,8 @@ type ikeSA struct {
 	unprovenAt    time.Time // when its last authentication counts no more
 
 	wantRekey, wantDelete, wantCheck, wantReauth bool
-	rekeyAfter                                   time.Time // not before, after a failed try
+	wantProbe                                    sa.ProbePath // Size 0: none
+	rekeyAfter                                   time.Time    // not before, after a failed try
 
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.

@@ -127,6 +127,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.unknownSPI(ev.SPI)
 	case sa.EndpointSeen:
 		m.endpointSeen(ev)
+	case sa.ProbePath:
+		m.probePath(ev)
 	case sa.InboundTraffic:
 		for _, s := range m.sas {
 			s.heardAt = m.now

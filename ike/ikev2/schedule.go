@@ -56,6 +56,8 @@ func (s *ikeSA) proceed() {
 		s.reauthenticate()
 	case s.wantCheck:
 		s.check()
+	case s.wantProbe.Size > 0:
+		s.probe()
 	}
 }
 

@@ -11,6 +11,9 @@ type Action interface{ isAction() }
 type Send struct {
 	Local, Remote netip.AddrPort
 	Bytes         []byte
+	// Whole forbids the network to fragment it: it is to find out whether the
+	// path carries it. One that cannot be sent so is lost.
+	Whole bool
 }
 
 // Ticket names one piece of work of one machine.

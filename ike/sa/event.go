@@ -51,6 +51,11 @@ type EndpointSeen struct {
 // path does not know.
 type UnknownSPI struct{ SPI uint32 }
 
+// ProbePath asks for a message in an IP packet of Size octets that may not be
+// fragmented; the answer is a PathProbed. Most is the size of the largest packet
+// that can leave at all.
+type ProbePath struct{ Size, Most int }
+
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
 type Up struct{ Local, Remote netip.AddrPort }
@@ -75,6 +80,7 @@ func (LifetimeHit) isEvent()    {}
 func (InboundTraffic) isEvent() {}
 func (EndpointSeen) isEvent()   {}
 func (UnknownSPI) isEvent()     {}
+func (ProbePath) isEvent()      {}
 func (Up) isEvent()             {}
 func (Down) isEvent()           {}
 func (Rekey) isEvent()          {}

@@ -102,6 +102,15 @@ type MessageDropped struct {
 	Detail     string
 }
 
+// PathProbed is what became of a ProbePath: the peer answered, or the peer is
+// there and the packet was lost.
+type PathProbed struct {
+	Connection string
+	Size       int
+	Answered   bool
+}
+
+func (PathProbed) isReport()       {}
 func (Connecting) isReport()       {}
 func (IKEEstablished) isReport()   {}
 func (IKEClosed) isReport()        {}

@@ -105,6 +105,10 @@ const (
 	NotifySAResourceInfo                  NotifyType = 16444 // RFC 9611
 	NotifyUsePPKInt                       NotifyType = 16445 // RFC 9867
 	NotifyPPKIdentityKey                  NotifyType = 16446 // RFC 9867
+
+	// NotifyPathProbe is of the range for private use: it fills probes of the path,
+	// and nobody has to know it.
+	NotifyPathProbe NotifyType = 51247
 )
 
 var notifyNames = map[NotifyType]string{
@@ -196,4 +200,5 @@ var notifyNames = map[NotifyType]string{
 	NotifySAResourceInfo:                  "SA_RESOURCE_INFO",
 	NotifyUsePPKInt:                       "USE_PPK_INT",
 	NotifyPPKIdentityKey:                  "PPK_IDENTITY_KEY",
+	NotifyPathProbe:                       "PATH_PROBE",
 }

@@ -57,6 +57,8 @@ type Connection struct {
 	BytesIn    uint64 `json:"bytes_in"`
 	PacketsOut uint64 `json:"packets_out"`
 	BytesOut   uint64 `json:"bytes_out"`
+	// PathMTU is what packets to the peer may have, with the outer IP header.
+	PathMTU int `json:"path_mtu,omitempty"`
 	// Drops counts packets of this connection that were dropped, by reason.
 	Drops     map[string]uint64 `json:"drops"`
 	LastError *LastError        `json:"last_error,omitempty"`

@@ -12,6 +12,9 @@ import (
 // report is told everything that the engine's machines say.
 func (g *Gateway) report(r sa.Report) {
 	g.followNAT(r)
+	if p, ok := r.(sa.PathProbed); ok {
+		g.tunnel.Probed(p.Connection, p.Size, p.Answered)
+	}
 	g.count(r)
 	if ofInterestToFew(r) && !g.log.Core().Enabled(zap.DebugLevel) && !g.stream.Heard() {
 		return

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 	kindEndpointChanged  = "endpoint_changed"
 	kindPathUp           = "path_up"
 	kindPathDown         = "path_down"
+	kindPathProbed       = "path_probed"
 	kindMessage          = "message"
 	kindMessageDropped   = "message_dropped"
 	kindUnknown          = "unknown"
@@ -56,6 +58,8 @@ func describe(r sa.Report) control.Event {
 	case sa.EndpointChanged:
 		return event(kindEndpointChanged, levelInfo, r.Connection,
 			fmt.Sprintf("the peer moved from %v to %v", r.Old, r.New), "remote", r.New.String())
+	case sa.PathProbed:
+		return pathProbed(r)
 	case sa.MessageTrace:
 		return trace(r)
 	case sa.MessageDropped:
@@ -85,6 +89,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindFailed, r.Connection, r.Failure
 	case sa.EndpointChanged:
 		return kindEndpointChanged, r.Connection, nil
+	case sa.PathProbed:
+		return kindPathProbed, r.Connection, nil
 	case sa.MessageTrace:
 		return kindMessage, r.Connection, nil
 	case sa.MessageDropped:
@@ -99,6 +105,15 @@ func event(kind, level, connection, message string, fields ...string) control.Ev
 		ev.Fields[fields[i]] = fields[i+1]
 	}
 	return ev
+}
+
+func pathProbed(r sa.PathProbed) control.Event {
+	what := "arrived"
+	if !r.Answered {
+		what = "was lost"
+	}
+	return event(kindPathProbed, levelDebug, r.Connection,
+		fmt.Sprintf("a probe of the path with %d bytes %s", r.Size, what), "size", strconv.Itoa(r.Size), "result", what)
 }
 
 func connecting(r sa.Connecting) control.Event {

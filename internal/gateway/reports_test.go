@@ -84,6 +84,8 @@ var reportCases = []struct {
 	{sa.Failed{}, "failed", "warn", "an attempt failed without saying why"},
 	{sa.EndpointChanged{Connection: "azure", Old: here, New: there}, "endpoint_changed", "info",
 		"the peer moved from 198.51.100.10:4500 to 203.0.113.5:4500"},
+	{sa.PathProbed{Connection: "azure", Size: 1500, Answered: true}, "path_probed", "debug", "a probe of the path with 1500 bytes arrived"},
+	{sa.PathProbed{Connection: "azure", Size: 1500}, "path_probed", "debug", "a probe of the path with 1500 bytes was lost"},
 	{sa.MessageTrace{Connection: "azure", Sent: true, Remote: there, Exchange: "IKE_AUTH", MessageID: 1, Summary: "IDi AUTH", Retransmit: 2},
 		"message", "debug", "-> IKE_AUTH request 1 to 203.0.113.5:4500 { IDi AUTH }, retransmission 2"},
 	{sa.MessageTrace{Connection: "azure", Remote: there, Exchange: "INFORMATIONAL", Response: true, MessageID: 1}, "message", "debug",

@@ -51,6 +51,9 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 	if c.Wanted {
 		out.Wanted = "up"
 	}
+	if len(c.Children) > 0 {
+		out.PathMTU = g.tunnel.PathMTU(c.Name)
+	}
 	counters, _ := g.tunnel.ConnectionCounters(c.Name)
 	out.PacketsIn, out.BytesIn = counters.PacketsIn, counters.BytesIn
 	out.PacketsOut, out.BytesOut = counters.PacketsOut, counters.BytesOut

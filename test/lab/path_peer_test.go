@@ -183,6 +183,11 @@ func (p *peer) SendIKE(b []byte, local, remote netip.AddrPort) error {
 	return err
 }
 
+// SendProbe implements ike.Transport.
+func (p *peer) SendProbe(b []byte, local, remote netip.AddrPort) error {
+	return p.SendIKE(b, local, remote)
+}
+
 // LocalAddr implements ike.Transport.
 func (p *peer) LocalAddr(netip.Addr) (netip.Addr, error) { return p.local, nil }
 

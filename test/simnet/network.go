@@ -83,6 +83,11 @@ func (h *Host) SendIKE(b []byte, local, remote netip.AddrPort) error {
 	return nil
 }
 
+// SendProbe implements ike.Transport.
+func (h *Host) SendProbe(b []byte, local, remote netip.AddrPort) error {
+	return h.SendIKE(b, local, remote)
+}
+
 // LocalAddr implements ike.Transport.
 func (h *Host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
 

@@ -300,6 +300,8 @@ func describe(r sa.Report) string {
 			text += " without UDP"
 		}
 		return text
+	case sa.PathProbed:
+		return fmt.Sprintf("probe of %d octets answered=%v", r.Size, r.Answered)
 	case sa.ChildClosed:
 		return fmt.Sprintf("Child SA %08x/%08x closed replaced=%v remote=%v%s", r.SPIIn, r.SPIOut, r.Replaced, r.Remote, describeFailure(r.Failure))
 	case sa.Failed:

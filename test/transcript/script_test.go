@@ -140,6 +140,10 @@ func (p *play) run(words []string) error {
 		shift, err := strconv.Atoi(arg(1))
 		w.NATShift = uint16(shift)
 		return err
+	case "mtu": // what the path carries without fragmenting
+		mtu, err := strconv.Atoi(arg(1))
+		w.MTU = mtu
+		return err
 	case "seed": // other random octets: who wins a collision depends on them
 		seed, err := strconv.ParseUint(arg(1), 10, 64)
 		w.A.Reseed(seed)
@@ -170,6 +174,10 @@ func (p *play) host(command, name, what string) error {
 		h.Up()
 	case "down":
 		h.Step(sa.Down{})
+	case "probe": // probe a SIZE
+		size, err := strconv.Atoi(what)
+		h.Step(sa.ProbePath{Size: size, Most: 1500})
+		return err
 	case "rekey": // rekey a child|ike|auth
 		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child", Reauthenticate: what == "auth"})
 	case "traffic": // ESP arrived at the host

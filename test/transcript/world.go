@@ -41,6 +41,8 @@ type World struct {
 	NAT netip.Addr
 	// NATShift is what the NAT adds to a's ports.
 	NATShift uint16
+	// MTU is what the path carries of what must not be fragmented; 0: all.
+	MTU int
 	// HoldWork keeps Diffie-Hellman results until Work is called.
 	HoldWork bool
 	// Faults are broken invariants, for tests to look at.
@@ -87,6 +89,10 @@ func (w *World) fault(format string, args ...any) {
 // send puts a datagram on the network, through the NAT.
 func (w *World) send(from *Host, s sa.Send) {
 	w.sent++
+	if s.Whole && w.MTU > 0 && len(s.Bytes)+20+8+4 > w.MTU {
+		w.logf("the path drops %d octets of %s", len(s.Bytes)+20+8+4, from.Name)
+		return
+	}
 	p := &Packet{Number: w.sent, From: from, Source: s.Local, Destination: s.Remote, Bytes: s.Bytes}
 	if w.NAT.IsValid() {
 		switch {

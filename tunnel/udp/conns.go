@@ -44,23 +44,38 @@ func (c *Conns) receivers(want func(*socket) bool) (list []*Receiver) {
 func (c *Conns) SendIKE(b []byte, local, remote netip.AddrPort) error {
 	c.single.Lock()
 	defer c.single.Unlock()
+	return c.sendSingle(c.marked(b, local), local, remote, false)
+}
+
+// SendProbe is SendIKE without fragmentation: the message is refused where it
+// is longer than the interface takes, and lost where a router would cut it.
+func (c *Conns) SendProbe(b []byte, local, remote netip.AddrPort) error {
+	c.single.Lock()
+	defer c.single.Unlock()
+	return c.sendSingle(c.marked(b, local), local, remote, true)
+}
+
+// marked is an IKE message behind the non-ESP marker, where that belongs.
+// c.single is held.
+func (c *Conns) marked(b []byte, local netip.AddrPort) []byte {
 	c.buffer = c.buffer[:0]
 	if local.Port() == c.natPort {
 		c.buffer = append(c.buffer, make([]byte, MarkerSize)...)
 	}
 	c.buffer = append(c.buffer, b...)
-	return c.sendSingle(c.buffer, local, remote)
+	return c.buffer
 }
 
 // SendKeepalive sends the NAT keepalive of RFC 3948 §2.3.
 func (c *Conns) SendKeepalive(local, remote netip.AddrPort) error {
 	c.single.Lock()
 	defer c.single.Unlock()
-	return c.sendSingle(keepalive, local, remote)
+	return c.sendSingle(keepalive, local, remote, false)
 }
 
-// sendSingle sends one datagram and says what went wrong. c.single is held.
-func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort) error {
+// sendSingle sends one datagram, whole or in fragments, and says what went
+// wrong. c.single is held.
+func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, whole bool) error {
 	sock := c.socketFor(local, remote)
 	if sock == nil {
 		return fmt.Errorf("udp: cannot send from %v to %v: no socket has that local address and port", local, remote)
@@ -73,11 +88,11 @@ func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort) error {
 	if sock.closed.Load() {
 		return net.ErrClosed
 	}
-	if len(b) > alwaysFits && sock.nat {
+	if len(b) > alwaysFits && sock.nat != whole {
 		// On the NAT port the socket sets DF for ESP. ESP sent meanwhile by
 		// others may get fragmented, which does no harm for this moment.
-		_ = sock.dontFragment(false)
-		defer sock.dontFragment(true)
+		_ = sock.dontFragment(whole)
+		defer sock.dontFragment(sock.nat)
 	}
 	run := Run{Payload: b, Local: local, Remote: remote}
 	errno := c.sender.sendOne(sock, &run)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -112,6 +113,7 @@ func TestPathErrors(t *testing.T) {
 			p := joined(t, f[0], f[1])
 			near, far := f[0].Addr(), f[1].Addr()
 			v6 := near.Is6()
+			ownAddress(t, near)
 			send := func(b []byte) {
 				t.Helper()
 				if err := sendICMP(near, b); err != nil {
@@ -155,6 +157,21 @@ func TestPathErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ownAddress waits until the kernel knows that the address is its own, which
+// for IPv6 it finds out in the background.
+func ownAddress(t *testing.T, a netip.Addr) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 {
+		if routes, err := netlink.RouteGet(a.AsSlice()); err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatalf("%v does not become an address of this namespace", a)
 }
 
 // sendICMP sends an ICMP message to our own address, the test's thread being in
