@@ -7,9 +7,6 @@ import "slices"
 
 // limits are those of a connection.
 func (d *decoder) limits(c *Connection) {
-	if c.IKE.Version == 1 {
-		d.fail(c, "ike.version", "this version negotiates IKEv2 only: use 2, or leave it out")
-	}
 	if d.authenticatesByCertificate(c) {
 		d.fail(c, "auth.certificate", "certificates are not in this version: use psk, psk_file or psk_env")
 	}

@@ -13,7 +13,7 @@ import (
 // everything.
 type Checks struct {
 	// Proposal says what is wrong with a proposal's text. Protocol is "ike"
-	// or "esp".
+	// or "esp", and "ikev1" or "espv1" where the connection speaks IKEv1.
 	Proposal func(protocol, text string) error
 	// ProposalDoubt says what is doubtful about a proposal that is right, or
 	// gives "".

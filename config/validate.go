@@ -151,8 +151,12 @@ func (d *decoder) identity(path, text string) {
 func (d *decoder) connection(config *Config, c *Connection) {
 	d.identity(d.path(c, "local.identity"), c.Local.Identity)
 	d.identity(d.path(c, "remote.identity"), c.Remote.Identity)
-	d.proposals(c, "ike.proposals", "ike", c.IKE.Proposals)
-	d.proposals(c, "esp.proposals", "esp", c.ESP.Proposals)
+	of := ""
+	if c.IKE.Version == 1 {
+		of = "v1"
+	}
+	d.proposals(c, "ike.proposals", "ike"+of, c.IKE.Proposals)
+	d.proposals(c, "esp.proposals", "esp"+of, c.ESP.Proposals)
 	d.peer(config, c)
 	d.initiation(c)
 	d.selectors(c)

@@ -56,6 +56,15 @@ func (e *Engine) Receive(b []byte, local, remote netip.AddrPort) {
 	e.version(h.major).receive(h, sa.Datagram{Raw: slices.Clone(b), Local: local, Remote: remote})
 }
 
+// localSPIv1 are the cookies that may be ours: no flag tells who began, and the
+// first message has no responder cookie yet.
+func localSPIv1(h header) [2]uint64 { return [2]uint64{h.responderSPI, h.initiatorSPI} }
+
 // version is who reads messages of a major version: of one that is not known,
 // the newest, which can say so to the peer (RFC 7296 §2.5).
-func (e *Engine) version(uint8) *version { return e.v2 }
+func (e *Engine) version(major uint8) *version {
+	if major == 1 {
+		return e.v1
+	}
+	return e.v2
+}

@@ -53,8 +53,9 @@ type Engine struct {
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 
-	v2   *version
-	gate *cookie.Gate // its acceptor's goroutine's
+	v1, v2 *version
+	// gate and gatev1 are the goroutines' of the versions' acceptors.
+	gate, gatev1 *cookie.Gate
 
 	mu     sync.Mutex // writers of owners
 	owners atomic.Pointer[ownerSet]
@@ -93,27 +94,38 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
-	e := &Engine{cfg: cfg, gate: gate,
+	// IKEv1 has no cookies to ask for: it answers up to a bound, and then not.
+	gatev1, err := cookie.New(cookie.Config{Random: cfg.Random, ChallengeTotal: 1024, ChallengeSource: 64, MaxTotal: 1024, MaxSource: 64})
+	if err != nil {
+		return nil, fmt.Errorf("ike: %w", err)
+	}
+	e := &Engine{cfg: cfg, gate: gate, gatev1: gatev1,
 		workers:   make(chan struct{}, runtime.NumCPU()),
 		strangers: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	e.owners.Store(&ownerSet{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.v2 = e.newIKEv2()
+	e.v1, e.v2 = e.newIKEv1(), e.newIKEv2()
+	e.running.Go(func() { e.v1.acceptor.run(e.ctx) })
 	e.running.Go(func() { e.v2.acceptor.run(e.ctx) })
 	return e, nil
 }
 
-// candidates are the connections that a peer at remote may be (RFC 7296 gives
-// no order): those that name its address first.
-func (e *Engine) candidates(local, remote netip.Addr) []*sa.Settings {
-	var out []*sa.Settings
-	for _, o := range e.owners.Load().ordered {
-		if s := o.conn().Settings; accepts(s.LocalAddresses, local) && accepts(s.RemoteAddresses, remote) {
-			out = append(out, s)
+// candidatesOf finds the connections of a version that a peer at remote may be
+// (the RFCs give no order): those that name its address first.
+func (e *Engine) candidatesOf(version int) func(local, remote netip.Addr) []*sa.Settings {
+	return func(local, remote netip.Addr) []*sa.Settings {
+		var out []*sa.Settings
+		for _, o := range e.owners.Load().ordered {
+			if s := o.conn().Settings; s.IKEVersion() == version && accepts(s.LocalAddresses, local) && accepts(s.RemoteAddresses, remote) {
+				out = append(out, s)
+			}
 		}
+		return out
 	}
-	return out
 }
+
+// versionOf is what a connection speaks.
+func (e *Engine) versionOf(s *sa.Settings) *version { return e.version(uint8(s.IKEVersion())) }
 
 func accepts(allowed []netip.Addr, a netip.Addr) bool {
 	return len(allowed) == 0 || slices.Contains(allowed, a)

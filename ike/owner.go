@@ -55,7 +55,7 @@ type owner struct {
 func (o *owner) conn() *Connection { return o.current.Load() }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, version: e.v2, inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
+	o := &owner{engine: e, version: e.versionOf(c.Settings), inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
 	o.current.Store(&c)
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, spis: &o.version.spis, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}

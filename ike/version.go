@@ -3,6 +3,7 @@ package ike
 import (
 	"time"
 
+	"causeway/ike/ikev1"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 )
@@ -39,6 +40,25 @@ type version struct {
 	acceptor *acceptor
 }
 
+func (e *Engine) newIKEv1() *version {
+	v := &version{ours: localSPIv1, spis: spiTable{m: map[uint64]*inbox{}}}
+	v.machine = func(s *sa.Settings) machine {
+		return ikev1.New(ikev1.Config{
+			Settings:    s,
+			Random:      e.cfg.Random,
+			AllocateSPI: e.cfg.DataPath.AllocateSPI,
+			Retransmit:  e.cfg.Retransmit,
+			NATPort:     e.cfg.NATPort,
+		})
+	}
+	v.stranger = func() stranger {
+		return ikev1.NewAcceptor(ikev1.AcceptorConfig{
+			Candidates: e.candidatesOf(1), Others: e.candidatesOf(2), Random: e.cfg.Random, Gate: e.gatev1})
+	}
+	v.acceptor = newAcceptor(e, v)
+	return v
+}
+
 func (e *Engine) newIKEv2() *version {
 	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}}
 	v.machine = func(s *sa.Settings) machine {
@@ -52,7 +72,7 @@ func (e *Engine) newIKEv2() *version {
 		})
 	}
 	v.stranger = func() stranger {
-		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidates, Random: e.cfg.Random, Gate: e.gate})
+		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate})
 	}
 	v.acceptor = newAcceptor(e, v)
 	return v

@@ -19,6 +19,9 @@ type AcceptorConfig struct {
 	// Candidates are the connections that a peer at remote may be, most
 	// specific first. Those with InitiateOnly are not answered.
 	Candidates func(local, remote netip.Addr) []*sa.Settings
+	// Others are those of another version, which a peer that finds no candidate
+	// may have been meant for; nil: none.
+	Others func(local, remote netip.Addr) []*sa.Settings
 	// Random is the only source of entropy.
 	Random io.Reader
 	// Gate decides on every IKE_SA_INIT before work is done for it.
@@ -161,7 +164,11 @@ func (a *Acceptor) failed(d sa.Datagram, f *sa.Failure) {
 		return
 	}
 	name := ""
-	if only := a.candidates(d); len(only) == 1 && len(only[0].RemoteAddresses) > 0 {
+	only := a.candidates(d)
+	if len(only) == 0 {
+		only = a.others(d)
+	}
+	if len(only) == 1 && len(only[0].RemoteAddresses) > 0 {
 		name = only[0].Name
 	}
 	a.emit(sa.Failed{Connection: name, Remote: d.Remote, Failure: f})

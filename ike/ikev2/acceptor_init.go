@@ -121,10 +121,33 @@ func (a *Acceptor) candidates(d sa.Datagram) []*sa.Settings {
 	return out
 }
 
+// others are the connections of another version that the peer may have been
+// meant for.
+func (a *Acceptor) others(d sa.Datagram) []*sa.Settings {
+	if a.cfg.Others == nil {
+		return nil
+	}
+	return a.cfg.Others(d.Local.Addr(), d.Remote.Addr())
+}
+
+// otherVersion explains a peer that starts with IKEv2 where the connection is
+// IKEv1 (RFC 7296 §2.5).
+func otherVersion(d sa.Datagram, others []*sa.Settings) *sa.Failure {
+	return &sa.Failure{
+		Reason:  sa.ReasonVersionMismatch,
+		Message: fmt.Sprintf("the peer at %v speaks IKEv2, connection %s is IKEv1", d.Remote.Addr(), others[0].Name),
+		Local:   "ike.version: 1", Remote: "IKEv2",
+		Hint: "remove ike.version: 1 here, which is the better choice, or set IKEv1 at the peer",
+	}
+}
+
 // negotiate chooses a suite that one of the candidates allows.
 func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, transform.Proposal, *wire.Proposal, *refusal) {
 	candidates := a.candidates(d)
 	var none transform.Suite
+	if others := a.others(d); len(candidates) == 0 && len(others) > 0 {
+		return none, transform.Proposal{}, nil, refuse(wire.NotifyInvalidMajorVersion, otherVersion(d, others))
+	}
 	if len(candidates) == 0 {
 		return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{
 			Reason:  sa.ReasonUnknownPeer,

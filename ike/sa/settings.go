@@ -14,6 +14,8 @@ import (
 type Settings struct {
 	// Name is the user's name of the connection.
 	Name string
+	// Version is the only major version of IKE that is spoken: 1 or 2; 0 is 2.
+	Version int
 
 	// Addresses restricts the local outer addresses; empty allows every one.
 	LocalAddresses []netip.Addr
@@ -61,6 +63,14 @@ type Settings struct {
 	FragmentSize int
 	// RespondOnly never initiates an IKE SA; InitiateOnly never answers one.
 	RespondOnly, InitiateOnly bool
+}
+
+// IKEVersion is the major version of IKE.
+func (s *Settings) IKEVersion() int {
+	if s.Version == 1 {
+		return 1
+	}
+	return 2
 }
 
 // ChildSettings is one wanted Child SA: the selectors of its two sides.

@@ -204,6 +204,9 @@ func FuzzParseProposal(f *testing.F) {
 			proto = IKE
 		}
 		p, err := ParseProposal(proto, s)
+		if v1, errV1 := ParseIKEv1Proposal(proto, s); errV1 == nil && (err != nil || !slices.Equal(v1.Transforms, p.Transforms)) {
+			t.Fatalf("%q is %v in IKEv1 and %v, %v otherwise", s, v1, p, err)
+		}
 		if err != nil {
 			return
 		}

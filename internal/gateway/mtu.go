@@ -48,7 +48,7 @@ func deviceMTU(cfg *config.Config, outer int) (int, error) {
 	}
 	smallest := 0
 	for _, c := range cfg.Connections {
-		offered, err := proposals(transform.ESP, c.ESP.Proposals, transform.DefaultESPProposals)
+		_, offered, err := algorithmsOf(c)
 		if err != nil {
 			return 0, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"causeway/config"
 	"causeway/esp/selector"
@@ -22,11 +23,11 @@ func Checks() config.Checks {
 			return err
 		},
 		Proposal: func(protocol, text string) error {
-			_, err := transform.ParseProposal(protocolOf(protocol), text)
+			_, err := parserOf(protocol)(protocolOf(protocol), text)
 			return err
 		},
 		ProposalDoubt: func(protocol, text string) string {
-			p, err := transform.ParseProposal(protocolOf(protocol), text)
+			p, err := parserOf(protocol)(protocolOf(protocol), text)
 			if err != nil {
 				return ""
 			}
@@ -38,8 +39,16 @@ func Checks() config.Checks {
 	}
 }
 
+// parserOf reads the proposals of a protocol of package config.
+func parserOf(name string) func(transform.Protocol, string) (transform.Proposal, error) {
+	if strings.HasSuffix(name, "v1") {
+		return transform.ParseIKEv1Proposal
+	}
+	return transform.ParseProposal
+}
+
 func protocolOf(name string) transform.Protocol {
-	if name == "ike" {
+	if strings.HasPrefix(name, "ike") {
 		return transform.IKE
 	}
 	return transform.ESP
@@ -75,6 +84,7 @@ func startOf(s config.Start) ike.StartPolicy {
 func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 	s := &sa.Settings{
 		Name:           c.Name,
+		Version:        c.IKE.Version,
 		LocalAddresses: cfg.Gateway.Listen.Addresses,
 		PSK:            auth.NewSecret(c.Auth.PSK.Bytes()),
 		Children:       childrenOf(c),
@@ -102,13 +112,21 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 	}
 	// Only the word `any` is an identity that is no identity.
 	s.AnyRemoteIdentity = c.Remote.Identity != "" && s.RemoteIdentity.IsZero()
-	if s.IKEProposals, err = proposals(transform.IKE, c.IKE.Proposals, transform.DefaultIKEProposals); err != nil {
-		return nil, err
+	s.IKEProposals, s.ESPProposals, err = algorithmsOf(c)
+	return s, err
+}
+
+// algorithmsOf are the proposals of a connection, in its version of IKE.
+func algorithmsOf(c config.Connection) (forIKE, forESP []transform.Proposal, err error) {
+	parse, ikeDefaults, espDefaults := transform.ParseProposal, transform.DefaultIKEProposals, transform.DefaultESPProposals
+	if c.IKE.Version == 1 {
+		parse, ikeDefaults, espDefaults = transform.ParseIKEv1Proposal, transform.DefaultIKEv1Proposals, transform.DefaultIKEv1ESPProposals
 	}
-	if s.ESPProposals, err = proposals(transform.ESP, c.ESP.Proposals, transform.DefaultESPProposals); err != nil {
-		return nil, err
+	if forIKE, err = proposals(parse, transform.IKE, c.IKE.Proposals, ikeDefaults); err != nil {
+		return nil, nil, err
 	}
-	return s, nil
+	forESP, err = proposals(parse, transform.ESP, c.ESP.Proposals, espDefaults)
+	return forIKE, forESP, err
 }
 
 // literalAddresses are the addresses that a peer must come from; none when a
@@ -145,13 +163,13 @@ func identityOf(texts ...string) (auth.Identity, error) {
 	return auth.Identity{}, nil
 }
 
-func proposals(p transform.Protocol, texts []string, byDefault func() []transform.Proposal) ([]transform.Proposal, error) {
+func proposals(parse func(transform.Protocol, string) (transform.Proposal, error), p transform.Protocol, texts []string, byDefault func() []transform.Proposal) ([]transform.Proposal, error) {
 	if len(texts) == 0 {
 		return byDefault(), nil
 	}
 	out := make([]transform.Proposal, 0, len(texts))
 	for _, text := range texts {
-		proposal, err := transform.ParseProposal(p, text)
+		proposal, err := parse(p, text)
 		if err != nil {
 			return nil, err
 		}
@@ -164,10 +182,34 @@ func proposals(p transform.Protocol, texts []string, byDefault func() []transfor
 // anything to anything, which the peer may narrow; routes decide what enters
 // it. Policy-based: one with all networks of both sides.
 func childrenOf(c config.Connection) []sa.ChildSettings {
+	if c.IKE.Version == 1 {
+		return pairsOf(c)
+	}
 	if c.Type == config.RouteBased {
 		return []sa.ChildSettings{{Name: c.Name, Local: anyOf(c), Remote: anyOf(c)}}
 	}
 	return []sa.ChildSettings{{Name: c.Name, Local: selectorsOf(c.Local.Networks), Remote: selectorsOf(c.Remote.Networks)}}
+}
+
+// pairsOf are the Child SAs of a connection that speaks IKEv1, where each has one
+// range of addresses on either side: one for each pair of networks.
+func pairsOf(c config.Connection) []sa.ChildSettings {
+	local, remote := anyOf(c), anyOf(c)
+	if c.Type != config.RouteBased {
+		local, remote = selectorsOf(c.Local.Networks), selectorsOf(c.Remote.Networks)
+	}
+	var out []sa.ChildSettings
+	for _, l := range local {
+		for _, r := range remote {
+			if l.Is4() == r.Is4() {
+				out = append(out, sa.ChildSettings{Name: fmt.Sprintf("%s-%d", c.Name, len(out)+1), Local: selector.List{l}, Remote: selector.List{r}})
+			}
+		}
+	}
+	if len(out) == 1 {
+		out[0].Name = c.Name
+	}
+	return out
 }
 
 // anyOf is 0.0.0.0/0, ::/0, or both, by the families of the remote networks: a

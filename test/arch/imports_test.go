@@ -27,9 +27,11 @@ var arrowsOf = map[string]arrows{
 	"ike/keymat":    {[]string{"ike/transform"}, "pure functions of keys"},
 	"ike/auth":      {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
 	"ike/sa":        {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
+	"ike/ikev1": {[]string{"ike/ikev1/isakmp", "ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
+		"sans I/O: the same events give the same bytes; of ike/wire only the identities' types"},
 	"ike/ikev2": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes"},
-	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev2", "esp/selector"},
+	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev1", "ike/ikev2", "esp/selector"},
 		"the control plane reaches the data path only through the interface it declares"},
 
 	"esp/ccm":              {nil, "a cipher: bytes in, bytes out"},

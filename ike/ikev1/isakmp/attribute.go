@@ -99,3 +99,16 @@ func appendAttributes(dst []byte, list []Attribute, in PayloadType) ([]byte, err
 	}
 	return dst, nil
 }
+
+// ParseAttributes reads attributes that stand alone, as in the data of a
+// RESPONDER-LIFETIME.
+func ParseAttributes(b []byte) ([]Attribute, error) {
+	r := reader{b: b}
+	out := parseAttributes(&r)
+	return out, r.finish()
+}
+
+// AppendAttributes appends attributes that stand alone.
+func AppendAttributes(dst []byte, list []Attribute) ([]byte, error) {
+	return appendAttributes(dst, list, PayloadNone)
+}

@@ -112,6 +112,9 @@ func FuzzPayloads(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if n := Extent(PayloadType(first), b); n > len(b) || len(b)-n > maxPadding {
+			t.Fatalf("%d of %d octets are payloads", n, len(b))
+		}
 		out, err := AppendPayloads(nil, ps)
 		if err != nil {
 			t.Fatalf("what was parsed cannot be appended: %v", err)
@@ -119,6 +122,22 @@ func FuzzPayloads(f *testing.F) {
 		again, err := ParsePayloads(FirstType(ps), out)
 		if err != nil || !reflect.DeepEqual(ps, again) {
 			t.Fatalf("changed on the way (%v):\n%+v\n%+v", err, ps, again)
+		}
+	})
+}
+
+func FuzzAttributes(f *testing.F) {
+	f.Add([]byte{0x80, 1, 0, 1, 0, 2, 0, 4, 0, 0, 0x70, 0x80})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := ParseAttributes(b)
+		if err != nil {
+			return
+		}
+		if again, err := AppendAttributes(nil, list); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("changed on the way (%v):\n%x\n%x", err, b, again)
+		}
+		for _, a := range list {
+			a.Number()
 		}
 	})
 }

@@ -127,6 +127,16 @@ func ParsePayloads(first PayloadType, b []byte) ([]Payload, error) {
 	return parseChain(first, b, 0, maxPadding)
 }
 
+// Extent is how many octets of b, a body that ParsePayloads accepted, the
+// payloads take: what is behind them is padding.
+func Extent(first PayloadType, b []byte) int {
+	n := 0
+	for first != PayloadNone && len(b)-n >= GenericHeaderLen {
+		first, n = PayloadType(b[n]), n+int(binary.BigEndian.Uint16(b[n+2:]))
+	}
+	return min(n, len(b))
+}
+
 // FirstType is the Next Payload value of the header before ps.
 func FirstType(ps []Payload) PayloadType {
 	if len(ps) == 0 {

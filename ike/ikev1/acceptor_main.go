@@ -1,0 +1,286 @@
+package ikev1
+
+import (
+	"fmt"
+	"slices"
+
+	"causeway/ike/cookie"
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/sansio"
+	"causeway/ike/transform"
+)
+
+// Main Mode as the responder, up to the message with the peer's identity
+// (RFC 2409 §5.4). Each message of the peer is answered once, and once for each
+// time that it comes again; no answer is longer than what it answers.
+
+// first answers an offer: from the table if it is a repeat, else after the gate
+// let it pass.
+func (a *Acceptor) first(msg *isakmp.Message, d sa.Datagram) {
+	if h := a.byPeer[peerKey{d.Remote, msg.InitiatorCookie}]; h != nil {
+		a.repeated(h, d)
+		return
+	}
+	offer, ok := isakmp.Find[*isakmp.SecurityAssociation](msg.Payloads)
+	if !ok || msg.Flags.Encrypted() {
+		a.dropped(d, sa.ReasonInvalidSyntax, "Main Mode begins with an SA payload in the clear")
+		return
+	}
+	a.traceIn(msg.Header, msg.Payloads, d)
+	if v, _ := a.cfg.Gate.Admit(a.now, d.Remote, msg.InitiatorCookie, nil, nil); v != cookie.Accept {
+		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open ISAKMP SAs")
+		return
+	}
+	among := a.candidates(d)
+	if len(among) == 0 {
+		a.noCandidate(msg, d)
+		return
+	}
+	h := &half{since: a.now, first: d.Remote, association: association{
+		cookieI: msg.InitiatorCookie, local: d.Local, remote: d.Remote, offer: isakmp.Body(offer), peer: abilitiesOf(msg.Payloads),
+	}}
+	answer, failure := h.accept(offer, among)
+	if failure != nil {
+		a.failed(d, among, failure)
+		a.refuse(msg, d, isakmp.NoProposalChosen)
+		return
+	}
+	h.cookieR = a.random.SPI()
+	if a.bySPI[h.cookieR] != nil {
+		return
+	}
+	if len(a.halves) >= a.cfg.Limit {
+		a.end(a.halves[0], sa.ReasonHalfOpenLimit, "newer half-open ISAKMP SAs took its place")
+	}
+	a.halves = append(a.halves, h)
+	a.byPeer[peerKey{h.first, h.cookieI}], a.bySPI[h.cookieR] = h, h
+	a.cfg.Gate.Opened(a.now, d.Remote)
+	a.do(sa.RegisterSPI{SPI: h.cookieR})
+	h.repeat.hear(d.Raw)
+	a.reply(h, d, append([]isakmp.Payload{answer}, h.peer.answer()...))
+}
+
+func (a *Acceptor) traceIn(h isakmp.Header, ps []isakmp.Payload, d sa.Datagram) {
+	a.emit(trace("", false, h, isakmp.Summary(ps), len(d.Raw), path{d.Local, d.Remote}, 0))
+}
+
+// noCandidate refuses a peer that no connection is for. One that a connection of
+// another version is for hears that, and so does whoever looks at it (RFC 2408
+// §5.2, RFC 7296 §2.5).
+func (a *Acceptor) noCandidate(msg *isakmp.Message, d sa.Datagram) {
+	if a.cfg.Others != nil {
+		if others := a.cfg.Others(d.Local.Addr(), d.Remote.Addr()); len(others) > 0 {
+			a.failed(d, others, &sa.Failure{Reason: sa.ReasonVersionMismatch,
+				Message: fmt.Sprintf("the peer at %v speaks IKEv1, the connection is IKEv2", d.Remote.Addr()),
+				Local:   "ike.version: 2", Remote: "IKEv1",
+				Hint: "set IKEv2 at the peer, or ike.version: 1 here if it has nothing else"})
+			a.refuse(msg, d, isakmp.InvalidMajorVersion)
+			return
+		}
+	}
+	a.failed(d, nil, &sa.Failure{Reason: sa.ReasonUnknownPeer,
+		Message: fmt.Sprintf("no connection of IKEv1 for a peer at %v", d.Remote.Addr()),
+		Hint:    "add the address to remote.address of a connection, or correct the peer"})
+	a.refuse(msg, d, isakmp.NoProposalChosen)
+}
+
+// accept chooses the suite: the first of our proposals, of all candidates, that
+// is offered.
+func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (*isakmp.SecurityAssociation, *sa.Failure) {
+	var read []phaseOne
+	var raw []isakmp.Transform
+	var offered []transform.Proposal
+	method := false
+	number := uint8(0)
+	for _, p := range offer.Proposals {
+		if p.Protocol != isakmp.ProtocolISAKMP {
+			continue
+		}
+		for _, t := range p.Transforms {
+			x := readPhaseOne(t)
+			if x.known && x.method == isakmp.AuthPSK {
+				read, raw, offered = append(read, x), append(raw, t), append(offered, x.proposal)
+				number = p.Number
+			}
+			method = method || x.method == isakmp.AuthPSK
+		}
+	}
+	if len(offered) == 0 && !method {
+		return nil, &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer offers no pre-shared key to authenticate with",
+			Local: "pre-shared key", Hint: "let the peer authenticate with the pre-shared key"}
+	}
+	var first error
+	for _, c := range among {
+		suite, _, err := transform.Match(transform.IKE, offered, c.IKEProposals)
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
+		}
+		at := slices.IndexFunc(read, func(x phaseOne) bool {
+			got, _, err := transform.Match(transform.IKE, []transform.Proposal{x.proposal}, []transform.Proposal{suite.Proposal()})
+			return err == nil && got == suite
+		})
+		if at < 0 || !speaks(suite) || h.choose(suite, read[at].method) != nil {
+			continue
+		}
+		h.life = read[at].life
+		return &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{{
+			Number: number, Protocol: isakmp.ProtocolISAKMP, Transforms: []isakmp.Transform{raw[at]}}}}, nil
+	}
+	return nil, mismatchFailure("IKE SA", first)
+}
+
+// repeated answers a message that came before.
+func (a *Acceptor) repeated(h *half, d sa.Datagram) bool {
+	answer, repeated := h.repeat.again(d.Raw)
+	if answer != nil {
+		a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: answer})
+	}
+	return repeated
+}
+
+// next takes a message behind the first.
+func (a *Acceptor) next(h *half, msg *isakmp.Message, d sa.Datagram) {
+	if a.repeated(h, d) {
+		return
+	}
+	switch {
+	case h.stage == stageChosen && !msg.Flags.Encrypted():
+		a.keyRequest(h, msg, d)
+	case h.stage == stageShared && msg.Flags.Encrypted():
+		h.stage, h.proof = stageAgreeing, d
+		job := &sansio.KeyExchange{Group: h.suite.Group.ID, Private: h.private, Peer: h.publicI}
+		a.do(a.desk.Start(h, job, func(r any) { a.agreed(h, sansio.Exchanged(r)) }))
+	case h.stage == stageKeyed && msg.Flags.Encrypted():
+		a.judge(h, msg, d)
+	case h.stage == stageOver:
+	default:
+		a.dropped(d, sa.ReasonInvalidSyntax, "a message of Main Mode that does not fit: "+msg.Header.String())
+	}
+}
+
+// keyRequest takes the peer's key share and makes ours.
+func (a *Acceptor) keyRequest(h *half, msg *isakmp.Message, d sa.Datagram) {
+	ke, okKE := isakmp.Find[*isakmp.KeyExchange](msg.Payloads)
+	nonce, okNonce := isakmp.Find[*isakmp.Nonce](msg.Payloads)
+	if !okKE || !okNonce {
+		a.dropped(d, sa.ReasonInvalidSyntax, "the second message of Main Mode lacks KE or NONCE")
+		return
+	}
+	if group, err := transform.NewGroup(h.suite.Group.ID); err != nil || len(ke.Data) != group.PublicLen() {
+		a.dropped(d, sa.ReasonInvalidKE, fmt.Sprintf("a key share of %d octets does not fit %v", len(ke.Data), h.suite.Group))
+		return
+	}
+	a.traceIn(msg.Header, msg.Payloads, d)
+	h.stage = stageSharing
+	h.local, h.remote = d.Local, d.Remote
+	h.publicI, h.nonceI, h.nonceR = ke.Data, nonce.Data, a.random.Nonce()
+	h.detectNAT(msg.Payloads)
+	h.repeat = repeater{heard: d.Raw}
+	claim := slices.ContainsFunc(a.candidates(d), func(c *sa.Settings) bool { return c.ForceEncapsulation })
+	a.do(a.desk.Start(h, &sansio.KeyExchange{Group: h.suite.Group.ID, Seed: a.random.Seed()}, func(r any) {
+		a.answerKey(h, d, claim, sansio.Exchanged(r))
+	}))
+}
+
+func (a *Acceptor) answerKey(h *half, d sa.Datagram, claim bool, r sansio.KeyExchanged) {
+	if r.Err != nil {
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.cookieR})
+		a.failed(d, nil, internal(r.Err))
+		return
+	}
+	h.private, h.publicR = r.Private, r.Public
+	h.stage = stageShared
+	ps := []isakmp.Payload{&isakmp.KeyExchange{Data: h.publicR}, &isakmp.Nonce{Data: h.nonceR}}
+	a.reply(h, d, append(ps, h.natPayloads(claim)...))
+}
+
+// agreed judges the message that waited for the shared secret.
+func (a *Acceptor) agreed(h *half, r sansio.KeyExchanged) {
+	d := h.proof
+	h.proof = sa.Datagram{}
+	if r.Err != nil {
+		a.over(h)
+		a.do(sa.ReleaseSPI{SPI: h.cookieR})
+		a.failed(d, a.candidates(d), &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
+		return
+	}
+	h.private.Erase()
+	h.private, h.sharedKey, h.stage = nil, r.Shared, stageKeyed
+	if msg, err := isakmp.ParseMessage(d.Raw); err == nil {
+		a.judge(h, msg, d)
+	}
+}
+
+// judge tries the candidates' keys on the peer's identity, and hands the SA
+// over to the connection whose key and identity fit. One whose key fits and
+// whose identity does not is left to say so in its own name. Where no key
+// fits, the peer is told once, and may try again.
+func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
+	among := a.candidates(d)
+	var keyed *sa.Settings
+	tried := 0
+	for _, c := range among {
+		if tried++; tried > maxKeys {
+			break
+		}
+		x := h.association
+		x.local, x.remote = d.Local, d.Remote
+		skeyid := keymat.SKEYIDFromPSK(x.prf, c.PSK.Bytes(), x.nonceI, x.nonceR)
+		if x.deriveKeys(skeyid, h.sharedKey) != nil {
+			continue
+		}
+		o, err := x.open(msg, x.iv)
+		if err != nil || c.PSK.IsZero() || !x.provesIdentity(o) {
+			x.erase()
+			continue
+		}
+		id, _ := isakmp.Find[*isakmp.Identification](o.payloads)
+		if shown, err := identityOf(id); err == nil && expectedID(c, d.Remote.Addr(), false).Matches(shown) {
+			a.handOver(h, c, x, d)
+			return
+		}
+		x.erase()
+		if keyed == nil {
+			keyed = c
+		}
+	}
+	if keyed != nil {
+		x := h.association
+		x.local, x.remote = d.Local, d.Remote
+		if x.deriveKeys(keymat.SKEYIDFromPSK(x.prf, keyed.PSK.Bytes(), x.nonceI, x.nonceR), h.sharedKey) == nil {
+			a.handOver(h, keyed, x, d)
+		}
+		return
+	}
+	f := &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
+		Message: "the peer's identity does not decrypt: its pre-shared key is another one than ours",
+		Remote:  d.Remote.String(), Hint: keyHint}
+	h.repeat.hear(d.Raw)
+	a.failed(d, among, f)
+	a.sayRefused(h, d)
+}
+
+// handOver gives the SA to the machine of a connection.
+func (a *Acceptor) handOver(h *half, c *sa.Settings, x association, d sa.Datagram) {
+	give := &HalfOpen{association: x, since: h.since, proof: d}
+	a.over(h)
+	a.do(sa.Handover{Connection: c.Name, SPI: h.cookieR, Half: give})
+}
+
+// sayRefused tells the peer, in the clear, that it is not believed.
+func (a *Acceptor) sayRefused(h *half, d sa.Datagram) {
+	ps := []isakmp.Payload{h.notification(isakmp.AuthenticationFailed, nil)}
+	raw, err := clearMessage(h.header(isakmp.ExchangeInformational, a.random.MessageID()), ps)
+	if err != nil || !a.cfg.Gate.AllowResponse(a.now, d.Remote) {
+		h.repeat.sent = nil
+		return
+	}
+	h.repeat.sent, h.repeat.answers = raw, 0
+	a.send(raw, ps, path{d.Local, d.Remote})
+}

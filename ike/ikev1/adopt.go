@@ -1,0 +1,86 @@
+package ikev1
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/sa"
+)
+
+// HalfOpen is an ISAKMP SA between the message in which the peer says who it is
+// and the machine that adopts it with sa.Adopt: keys, and that message.
+type HalfOpen struct {
+	association association
+	since       time.Time
+	proof       sa.Datagram
+}
+
+// HalfOpen marks the type as one that sa.Handover carries.
+func (*HalfOpen) HalfOpen() {}
+
+// adopt takes a half-open ISAKMP SA on and judges the peer's proof.
+func (m *Machine) adopt(h *HalfOpen) {
+	msg, err := isakmp.ParseMessage(h.proof.Raw) // the acceptor parsed it
+	if err != nil {
+		return
+	}
+	s := m.add(&ikeSA{association: h.association, state: adopted})
+	s.createdAt = h.since
+	s.local, s.remote = h.proof.Local, h.proof.Remote
+	s.lingerUntil = m.now.Add(adoptTimeout)
+	if s.quiet = !m.strangers.Allow(m.now); !s.quiet {
+		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
+	}
+	s.receive(msg, h.proof)
+}
+
+// judge holds the initiator's identity and proof against the settings, and
+// answers with ours. Whatever is wrong, the peer hears AUTHENTICATION-FAILED.
+func (s *ikeSA) judge(msg *isakmp.Message, d sa.Datagram) error {
+	o, err := s.open(msg, s.iv)
+	if err != nil {
+		return fmt.Errorf("the peer's identity does not decrypt: %w", err)
+	}
+	s.traceIn(msg.Header, o.payloads, d)
+	if failure := s.verify(o); failure != nil {
+		s.refuse(isakmp.AuthenticationFailed)
+		s.drop(causeFailed, ending{failure: failure})
+		return nil
+	}
+	s.iv = o.next
+	s.repeat.hear(d.Raw)
+	s.contact = isakmp.FindNotification(o.payloads, isakmp.InitialContact) != nil
+	mine := localID(s.m.settings, s.local.Addr())
+	s.localIdentity = mine.String()
+	id := idPayload(mine)
+	ps := []isakmp.Payload{id, &isakmp.Hash{Data: s.proof(false, isakmp.Body(id))}}
+	if ours := s.m.settings.IKELifetime; ours > 0 && (s.life == 0 || ours < s.life) {
+		ps = append(ps, s.lifetimeNotification(sa.Lifetime{Time: ours}))
+	}
+	raw, next, err := s.seal(s.header(isakmp.ExchangeMain, 0), ps, s.iv)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return nil
+	}
+	s.iv = slices.Clone(next)
+	s.say(raw, ps, false)
+	s.establish()
+	return nil
+}
+
+// refuse tells a peer that is not authenticated what it did wrong, in the clear
+// and once (RFC 2408 §5.2).
+func (s *ikeSA) refuse(t isakmp.NotifyType) {
+	ps := []isakmp.Payload{s.notification(t, nil)}
+	raw, err := clearMessage(s.header(isakmp.ExchangeInformational, s.m.random.MessageID()), ps)
+	if err == nil {
+		s.resend(raw, isakmp.Summary(ps), 0, path{s.local, s.remote})
+	}
+}
+
+// notification is one about the ISAKMP SA: its SPI is both cookies.
+func (a *association) notification(t isakmp.NotifyType, data []byte) *isakmp.Notification {
+	return &isakmp.Notification{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtocolISAKMP, SPI: a.cookies(), NotifyType: t, Data: data}
+}

@@ -1,0 +1,74 @@
+package ikev1
+
+import (
+	"encoding/binary"
+	"time"
+
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/sa"
+)
+
+// Dead peer detection (RFC 3706): R-U-THERE, to which R-U-THERE-ACK answers with
+// the same number. Any proof of life ends the question.
+
+// checkTries bounds how often the question is put.
+const checkTries = 5
+
+// check is the question that is open.
+type check struct {
+	number uint32    // of the last question
+	tries  int       // how often it was put; 0: none is open
+	dueAt  time.Time // when to put it again, or to give up
+	theirs uint32    // the highest number of the peer's that was answered
+}
+
+// answered ends the question: the peer lives.
+func (c *check) answered() { c.tries, c.dueAt = 0, time.Time{} }
+
+// acknowledge takes an answer. Only one to the question that is open counts
+// (RFC 3706 §5.4); being authentic, it ended the question already.
+func (c *check) acknowledge(n *isakmp.Notification) {
+	if len(n.Data) == 4 && binary.BigEndian.Uint32(n.Data) == c.number {
+		c.answered()
+	}
+}
+
+// livenessAt is when the peer's silence is to be questioned.
+func (s *ikeSA) livenessAt() time.Time {
+	if s.m.settings.DPD == 0 || !s.peer.dpd || s.state != established || s.dpd.tries > 0 {
+		return time.Time{}
+	}
+	return s.heardAt.Add(s.m.settings.DPD)
+}
+
+// ask puts the question, or puts it again.
+func (s *ikeSA) ask() {
+	if s.dpd.tries == 0 {
+		if s.dpd.number == 0 {
+			s.dpd.number = s.m.random.MessageID() >> 1
+		}
+		s.dpd.number++
+	}
+	s.dpd.tries++
+	s.dpd.dueAt = s.m.now.Add(s.m.cfg.Retransmit.Wait(s.dpd.tries-1, s.m.random.Fraction()))
+	s.inform(s.notification(isakmp.RUThere, binary.BigEndian.AppendUint32(nil, s.dpd.number)))
+}
+
+// answerCheck answers the peer's question. A number that was answered before is
+// a repeat, which the message ID tells already (RFC 3706 §5.4).
+func (s *ikeSA) answerCheck(n *isakmp.Notification) {
+	if len(n.Data) != 4 {
+		return
+	}
+	s.dpd.theirs = binary.BigEndian.Uint32(n.Data)
+	s.inform(s.notification(isakmp.RUThereAck, n.Data))
+}
+
+// silent ends everything with a peer that answers no more.
+func (s *ikeSA) silent() {
+	f := &sa.Failure{Reason: sa.ReasonLivenessTimeout, Local: s.local.String(), Remote: s.remote.String(),
+		Message: "the peer at " + s.remote.String() + " answers no more",
+		Hint:    "check the path to the peer and whether it runs"}
+	s.drop(causeFinished, ending{failure: f})
+	s.m.loseChildren(f)
+}

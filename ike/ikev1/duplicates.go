@@ -1,0 +1,87 @@
+package ikev1
+
+import (
+	"slices"
+	"time"
+
+	"causeway/ike/sa"
+)
+
+// Several ISAKMP SAs with one peer. IKEv1 has no rekey of an ISAKMP SA: a new
+// phase 1 takes the old one's place, and Child SAs stay (RFC 2408 §4.3 leaves
+// the rest open). When both ends make one at once, both ends keep the one whose
+// initiator's cookie is higher.
+
+const maxEstablished = 16
+
+// supersede settles what a new ISAKMP SA means for the older ones. After
+// INITIAL-CONTACT they are gone at the peer, with all that belongs to them
+// (RFC 2407 §4.6.3.3).
+func (m *Machine) supersede(s *ikeSA) {
+	if s.contact {
+		m.forgetBefore(s)
+	}
+	for _, o := range slices.Clone(m.sas) {
+		switch {
+		case o == s || o.state != established:
+		case o.establishedAt.After(s.createdAt) && lesserOf(o, s) == s:
+			s.replacedBy(o) // made at once, and the other is the one to stay
+		default:
+			o.replacedBy(s)
+		}
+	}
+	for n := 0; len(m.sas) > maxEstablished && n < len(m.sas); n++ {
+		if o := m.sas[0]; o != s && o.proven {
+			o.drop(causeFinished, ending{failure: &sa.Failure{Reason: sa.ReasonDuplicate,
+				Message: "the peer made more ISAKMP SAs than it may have at once; the oldest is closed",
+				Hint:    "see whether several devices use one identity"}})
+		}
+	}
+}
+
+// lesserOf is which of two ISAKMP SAs made at once goes.
+func lesserOf(a, b *ikeSA) *ikeSA {
+	if a.cookieI < b.cookieI {
+		return a
+	}
+	return b
+}
+
+// replacedBy leaves the ISAKMP SA to be deleted: soon by who made the
+// successor, later by the other end.
+func (s *ikeSA) replacedBy(by *ikeSA) {
+	wait := supersededTime
+	if by.initiator {
+		wait = ownSupersededTime
+	}
+	s.turn(causeReplaced)
+	s.replaced, s.wantRekey = true, false
+	s.lingerUntil = s.m.now.Add(wait)
+}
+
+// forgetBefore ends what was made before s began, at this end only.
+func (m *Machine) forgetBefore(s *ikeSA) {
+	for _, o := range slices.Clone(m.sas) {
+		if o != s && o.proven && !o.establishedAt.After(s.createdAt) {
+			o.drop(causeFinished, ending{remote: true})
+		}
+	}
+	for _, c := range slices.Clone(m.children) {
+		if !c.EstablishedAt.After(s.createdAt) {
+			m.removeChild(c, ending{remote: true})
+		}
+	}
+}
+
+// renew plans another ISAKMP SA for Child SAs that have none any more: the peer
+// deleted it early. Whoever may start one does; who made the last goes first.
+func (m *Machine) renew(initiator bool) {
+	if m.current() != nil || m.negotiating() || len(m.children) == 0 || m.settings.RespondOnly || !m.path.remote.IsValid() {
+		return
+	}
+	wait := 2 * closingTime
+	if !initiator {
+		wait = 10 * time.Second
+	}
+	m.renewAt = m.later(wait, waitJitter)
+}

@@ -1,0 +1,86 @@
+package ikev1
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"causeway/esp/selector"
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+)
+
+// internal is a defect of this program.
+func internal(err error) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonInternal, Message: err.Error(), Hint: "this is a defect: please report it"}
+}
+
+func syntaxFailure(why string) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "the peer sent a malformed message: " + why,
+		Hint: "capture the exchange at debug level and report it to whichever implementation is wrong"}
+}
+
+// noSuites explains proposals that IKEv1 has no numbers for.
+func noSuites(s *sa.Settings) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no proposal of the connection can be said in IKEv1",
+		Local: proposalLines(s.IKEProposals), Hint: "ike.proposals needs AES-CBC with an integrity algorithm and a group up to 21, for example aes256-sha256-modp2048"}
+}
+
+// mismatchFailure explains a MismatchError to a person.
+func mismatchFailure(what string, err error) *sa.Failure {
+	f := &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no common proposal for the " + what}
+	var m *transform.MismatchError
+	if errors.As(err, &m) {
+		f.Message += ": " + strings.TrimPrefix(m.Error(), "transform: ")
+		f.Local, f.Remote, f.Hint = proposalLines(m.Allowed), proposalLines(m.Offered), m.Hint()
+	}
+	return f
+}
+
+// maxLines bounds the proposals of a peer that a failure shows.
+const maxLines = 32
+
+func proposalLines(ps []transform.Proposal) string {
+	var lines []string
+	for i, p := range ps {
+		if i == maxLines {
+			lines = append(lines, fmt.Sprintf("and %d more", len(ps)-i))
+			break
+		}
+		lines = append(lines, p.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// refusedFailure explains an error notification about our offer: what the peer
+// has is not known.
+func refusedFailure(what string, n *isakmp.Notification, ours []transform.Proposal, option string) *sa.Failure {
+	switch n.NotifyType {
+	case isakmp.NoProposalChosen, isakmp.BadProposalSyntax, isakmp.AttributesNotSupported, isakmp.InvalidTransformID:
+		return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer accepts no proposal for the " + what,
+			Local: proposalLines(ours), Remote: "not told; its log has it",
+			Hint: "compare " + option + " with the peer's configuration: encryption, hash, group and lifetime, all of one line"}
+	case isakmp.InvalidMajorVersion:
+		return &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv1 with us",
+			Local: "IKEv1", Hint: "set ike.version: 2 here, or IKEv1 at the peer"}
+	case isakmp.AuthenticationFailed, isakmp.InvalidHashInformation, isakmp.InvalidSignature:
+		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer refuses our authentication",
+			Remote: "not told; its log has it", Hint: keyHint}
+	case isakmp.InvalidIDInformation:
+		return &sa.Failure{Reason: sa.ReasonIdentityMismatch, Message: "the peer refuses our identity",
+			Remote: "not told; its log has it", Hint: "compare local.identity with what the peer expects of us"}
+	}
+	return &sa.Failure{Reason: sa.ReasonPeerError, Message: fmt.Sprintf("the peer answered the %s with %v", what, n.NotifyType),
+		Hint: "the peer's log says why"}
+}
+
+func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.List) *sa.Failure {
+	return &sa.Failure{
+		Reason:  sa.ReasonSelectorMismatch,
+		Message: what,
+		Local:   local.String() + " === " + remote.String(),
+		Remote:  peerLocal.String() + " === " + peerRemote.String(),
+		Hint:    "the local networks of each end must be the remote networks of the other, one pair for each Child SA",
+	}
+}

@@ -1,0 +1,106 @@
+package ikev1
+
+import (
+	"crypto/hmac"
+	"fmt"
+	"net/netip"
+
+	"causeway/ike/auth"
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/sansio"
+	"causeway/ike/wire"
+)
+
+// Identities and their proofs in phase 1 (RFC 2409 §5). The types of
+// identities have the same numbers in both versions of IKE.
+
+// idPayload is an identity as an ID payload.
+func idPayload(id auth.Identity) *isakmp.Identification {
+	return &isakmp.Identification{IDType: isakmp.IDType(id.Type), Data: []byte(id.Data)}
+}
+
+// identityOf is who an ID payload of phase 1 names. Port and protocol must be
+// those of IKE, or none (RFC 2407 §4.6.2).
+func identityOf(p *isakmp.Identification) (auth.Identity, error) {
+	if p.Protocol != 0 && p.Protocol != 17 || p.Port != 0 && p.Port != ikePort && p.Port != defaultNATPort {
+		return auth.Identity{}, fmt.Errorf("ikev1: identity with protocol %d and port %d", p.Protocol, p.Port)
+	}
+	return auth.FromPayload(&wire.Identification{IDType: wire.IDType(p.IDType), Data: p.Data})
+}
+
+// localID is the identity that this side shows.
+func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
+	if settings.LocalIdentity.IsZero() {
+		return auth.FromAddr(local)
+	}
+	return settings.LocalIdentity
+}
+
+// expectedID is the identity that the peer must show; zero is any. Where none
+// is configured it is the peer's address, unless the peer started and may come
+// from anywhere.
+func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.Identity {
+	switch {
+	case settings.AnyRemoteIdentity:
+		return auth.Identity{}
+	case !settings.RemoteIdentity.IsZero():
+		return settings.RemoteIdentity
+	case initiator || len(settings.RemoteAddresses) > 0:
+		return auth.FromAddr(remote)
+	}
+	return auth.Identity{}
+}
+
+// skeyidOf is SKEYID with a pre-shared key.
+func skeyidOf(a *association, psk auth.Secret, _ []byte) []byte {
+	return keymat.SKEYIDFromPSK(a.prf, psk.Bytes(), a.nonceI, a.nonceR)
+}
+
+func eraseShared(r sansio.KeyExchanged) { keymat.Erase(r.Shared) }
+
+// provesIdentity reports whether the message has an identity and the hash that
+// proves it.
+func (a *association) provesIdentity(o *opened) bool {
+	id, okID := isakmp.Find[*isakmp.Identification](o.payloads)
+	hash, okHash := isakmp.Find[*isakmp.Hash](o.payloads)
+	return okID && okHash && hmac.Equal(hash.Data, a.proof(!a.initiator, isakmp.Body(id)))
+}
+
+// verify holds the peer's identity and proof against the settings. The failure
+// is for the person at this end only.
+func (s *ikeSA) verify(o *opened) *sa.Failure {
+	settings := s.m.settings
+	id, ok := isakmp.Find[*isakmp.Identification](o.payloads)
+	if !ok {
+		return syntaxFailure("the peer sent no identity")
+	}
+	shown, err := identityOf(id)
+	if err != nil {
+		return syntaxFailure(err.Error())
+	}
+	s.remoteIdentity = shown.String()
+	want := expectedID(settings, s.remote.Addr(), s.initiator)
+	switch {
+	case !s.provesIdentity(o):
+		return &sa.Failure{
+			Reason:  sa.ReasonAuthenticationFailed,
+			Message: "the peer's hash is wrong: its pre-shared key is another one",
+			Local:   "identity " + localID(settings, s.local.Addr()).String(),
+			Remote:  "identity " + shown.String(),
+			Hint:    keyHint,
+		}
+	case !want.Matches(shown):
+		return &sa.Failure{
+			Reason:  sa.ReasonIdentityMismatch,
+			Message: fmt.Sprintf("the peer shows identity %s, expected is %s", shown, want),
+			Local:   fmt.Sprintf("expects %s (%v)", want, want.Type),
+			Remote:  fmt.Sprintf("shows %s (%v)", shown, shown.Type),
+			Hint:    "set the connection's remote identity to " + shown.String() + ", or correct the identity at the peer",
+		}
+	}
+	return nil
+}
+
+const keyHint = "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes"
