@@ -24,8 +24,14 @@ type Checks struct {
 
 // Load reads the file at path. The Config is nil if any problem is an error.
 func Load(path string, checks Checks) (*Config, Problems) {
-	unreadable := func(err error) (*Config, Problems) {
-		return nil, Problems{{File: path, What: "cannot be read: " + reason(err)}}
+	c, _, problems := LoadText(path, checks)
+	return c, problems
+}
+
+// LoadText is Load, and gives the text that was read.
+func LoadText(path string, checks Checks) (*Config, []byte, Problems) {
+	unreadable := func(err error) (*Config, []byte, Problems) {
+		return nil, nil, Problems{{File: path, What: "cannot be read: " + reason(err)}}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -40,7 +46,8 @@ func Load(path string, checks Checks) (*Config, Problems) {
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 		d.exposed = readableByAll(info.Mode())
 	}
-	return d.load(data)
+	c, problems := d.load(data)
+	return c, data, problems
 }
 
 // Parse reads data as the file called path: the name is that of the problems,

@@ -11,6 +11,12 @@ import (
 	"causeway/ike/sa"
 )
 
+// Keeps tells whether Set would leave the connection's SAs alone.
+func (e *Engine) Keeps(c *Connection) bool {
+	o := e.owner(c.Settings.Name)
+	return o != nil && o.takes(c)
+}
+
 // same tells whether nothing is to be done for the connection.
 func (o *owner) same(c *Connection) bool { return reflect.DeepEqual(o.conn(), c) }
 

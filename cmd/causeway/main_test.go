@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -96,6 +97,7 @@ type scripted struct {
 	State    control.Status              `json:"status"`
 	Failures map[string]*control.Problem `json:"failures"` // by command
 	Events   []control.Event             `json:"events"`
+	Changes  control.Plan                `json:"plan"`
 
 	stream *control.Stream
 }
@@ -112,6 +114,18 @@ func (g *scripted) result(command string) error {
 func (g *scripted) Up(_ context.Context, c string) error   { return g.result("up " + c) }
 func (g *scripted) Down(_ context.Context, c string) error { return g.result("down " + c) }
 func (g *scripted) Reload(context.Context) error           { return g.result("reload") }
+
+func (g *scripted) Plan(string, []byte) (control.Plan, error) {
+	return g.Changes, g.result("plan")
+}
+
+func (g *scripted) SetConnection(_ context.Context, c string, keys []byte, persist bool) error {
+	return g.result(fmt.Sprintf("set %s %s %v", c, bytes.TrimSpace(keys), persist))
+}
+
+func (g *scripted) RemoveConnection(_ context.Context, c string, persist bool) error {
+	return g.result(fmt.Sprintf("remove %s %v", c, persist))
+}
 
 func (g *scripted) Rekey(_ context.Context, c string, ike, children bool) error {
 	command := "rekey " + c

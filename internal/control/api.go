@@ -169,6 +169,31 @@ func (p *Problem) Details() string {
 	return b.String()
 }
 
+// Plan is what a configuration would change of the running gateway.
+type Plan struct {
+	Added   []string        `json:"added"`
+	Removed []string        `json:"removed"`
+	Changed []PlannedChange `json:"changed"`
+	// Settings are the keys outside connections that differ; those of Restart,
+	// which are among them, only a restart can change.
+	Settings []string `json:"settings"`
+	Restart  []string `json:"restart"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// PlannedChange is one connection's.
+type PlannedChange struct {
+	Name string   `json:"name"`
+	Keys []string `json:"keys"`
+	// Live: its SAs stay. Otherwise they are deleted and made anew.
+	Live bool `json:"live"`
+}
+
+// IsZero tells whether nothing would change.
+func (p *Plan) IsZero() bool {
+	return len(p.Added)+len(p.Removed)+len(p.Changed)+len(p.Settings) == 0
+}
+
 // Event is one thing that happened, as GET /v1/events streams it.
 type Event struct {
 	At         time.Time         `json:"at"`

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,6 +69,31 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, 4*patience, http.MethodPost, "/v1/reload", nil)
 }
 
+// Plan asks what a configuration would change; file is where its text is from.
+func (c *Client) Plan(ctx context.Context, file string, text []byte) (Plan, error) {
+	var p Plan
+	err := c.send(ctx, patience, http.MethodPost, "/v1/plan?"+url.Values{"file": {file}}.Encode(), text, &p)
+	return p, err
+}
+
+// SetConnection adds or changes one connection.
+func (c *Client) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
+	return c.send(ctx, 4*patience, http.MethodPut, connectionPath(name, persist), keys, nil)
+}
+
+// RemoveConnection removes one.
+func (c *Client) RemoveConnection(ctx context.Context, name string, persist bool) error {
+	return c.send(ctx, 4*patience, http.MethodDelete, connectionPath(name, persist), nil, nil)
+}
+
+func connectionPath(name string, persist bool) string {
+	path := "/v1/connections/" + url.PathEscape(name)
+	if persist {
+		path += "?persist"
+	}
+	return path
+}
+
 // maxEvent bounds one event's text: both sides' proposals at their longest
 // stay well below.
 const maxEvent = 1 << 20
@@ -109,9 +135,14 @@ func (c *Client) Events(ctx context.Context, each func(Event) error) error {
 
 // call makes a request and waits for the answer at most for the time given.
 func (c *Client) call(ctx context.Context, wait time.Duration, method, path string, into any) error {
+	return c.send(ctx, wait, method, path, nil, into)
+}
+
+// send is call with a body.
+func (c *Client) send(ctx context.Context, wait time.Duration, method, path string, body []byte, into any) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("no answer within %v", wait))
 	defer cancel()
-	resp, err := c.do(ctx, method, path)
+	resp, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
@@ -127,7 +158,11 @@ func (c *Client) call(ctx context.Context, wait time.Duration, method, path stri
 
 // do makes a request; an answer that is no success is returned as its Problem.
 func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, nil)
+	return c.request(ctx, method, path, nil)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("control: %w", err)
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -42,6 +43,19 @@ func (b *backend) run(ctx context.Context, call string) error {
 func (b *backend) Up(ctx context.Context, c string) error   { return b.run(ctx, "up "+c) }
 func (b *backend) Down(ctx context.Context, c string) error { return b.run(ctx, "down "+c) }
 func (b *backend) Reload(ctx context.Context) error         { return b.run(ctx, "reload") }
+
+func (b *backend) Plan(file string, text []byte) (Plan, error) {
+	err := b.run(context.Background(), "plan "+file+" "+string(text))
+	return Plan{Added: []string{"a"}, Changed: []PlannedChange{{Name: "b", Keys: []string{"metric"}, Live: true}}}, err
+}
+
+func (b *backend) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
+	return b.run(ctx, fmt.Sprint("set ", name, " ", string(keys), " ", persist))
+}
+
+func (b *backend) RemoveConnection(ctx context.Context, name string, persist bool) error {
+	return b.run(ctx, fmt.Sprint("remove ", name, " ", persist))
+}
 
 func (b *backend) Rekey(ctx context.Context, c string, ike, children bool) error {
 	call := "rekey " + c

@@ -55,8 +55,10 @@ type Gateway struct {
 	tally        *control.Tally
 
 	config atomic.Pointer[config.Config]
-	// reloading serialises reloads.
+	// reloading serialises changes of the configuration; text is that of the
+	// running one.
 	reloading sync.Mutex
+	text      []byte
 }
 
 // Run runs a gateway until ctx ends, and takes it down: SAs are deleted at the
@@ -64,7 +66,7 @@ type Gateway struct {
 // *config.InvalidError means that the configuration is bad and nothing was
 // started.
 func Run(ctx context.Context, opt Options) (err error) {
-	cfg, problems := load(opt)
+	cfg, text, problems := load(opt)
 	if err := problems.Err(); err != nil {
 		return err
 	}
@@ -81,6 +83,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 		stream: control.NewStream(), tally: control.NewTally(),
 	}
 	g.config.Store(cfg)
+	g.text = text
 	if err := g.open(cfg); err != nil {
 		return err
 	}
@@ -88,12 +91,17 @@ func Run(ctx context.Context, opt Options) (err error) {
 }
 
 // load reads the configuration file; what the command line says goes first.
-func load(opt Options) (*config.Config, config.Problems) {
-	cfg, problems := config.Load(opt.ConfigPath, Checks())
+func load(opt Options) (*config.Config, []byte, config.Problems) {
+	cfg, text, problems := config.LoadText(opt.ConfigPath, Checks())
+	return opt.over(cfg), text, problems
+}
+
+// over puts what the command line says over a configuration, which may be nil.
+func (opt Options) over(cfg *config.Config) *config.Config {
 	if cfg != nil && opt.Socket != "" {
 		cfg.Control.Socket = opt.Socket
 	}
-	return cfg, problems
+	return cfg
 }
 
 // open acquires what the gateway needs of the system; on failure it gives all

@@ -42,8 +42,8 @@ func TestWholeGateway(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if n := strings.Count(string(out), "--- PASS: TestInside"); n != 7 {
-		t.Errorf("%d of 7 tests passed inside:\n%s", n, out)
+	if n := strings.Count(string(out), "--- PASS: TestInside"); n != 8 {
+		t.Errorf("%d of 8 tests passed inside:\n%s", n, out)
 	}
 }
 
@@ -345,6 +345,74 @@ func TestInsideFailures(t *testing.T) {
 	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), "no interface has that address") {
 		t.Errorf("an address of somebody else: error %v", err)
 	}
+	untouched(t)
+}
+
+const branchKeys = `remote: {address: 198.51.100.22, networks: [10.9.0.0/16]}
+auth: {psk: "long-enough-secret-44"}
+start: on-traffic
+`
+
+// TestInsideConfigure changes connections one by one by the API.
+func TestInsideConfigure(t *testing.T) {
+	peerless(t)
+	g := start(t, gatewayText)
+	ctx := t.Context()
+	text := func() string {
+		t.Helper()
+		return read(t, g.config)
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(g.client.SetConnection(ctx, "branch", []byte(branchKeys), false))
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16", "10.9.0.0/16"})
+	if text() != gatewayText {
+		t.Error("the file changed without being asked to")
+	}
+	plan, err := g.client.Plan(ctx, g.config, []byte(gatewayText))
+	must(err)
+	if len(plan.Removed) != 1 || plan.Removed[0] != "branch" || len(plan.Added)+len(plan.Changed)+len(plan.Settings) != 0 {
+		t.Errorf("a reload would do %+v", plan)
+	}
+	must(g.client.Reload(ctx)) // back to what the file says
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16"})
+
+	must(g.client.SetConnection(ctx, "branch", []byte(branchKeys), true))
+	must(g.client.RemoveConnection(ctx, "demand", true))
+	must(g.client.Reload(ctx))
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16", "10.9.0.0/16"})
+	if s := text(); !strings.Contains(s, "branch:") || strings.Contains(s, "demand:") || !strings.Contains(s, "name: hq") {
+		t.Errorf("the file:\n%s", s)
+	}
+	if mode, err := os.Stat(g.config); err != nil || mode.Mode().Perm() != 0o600 {
+		t.Errorf("the file's mode: %v, %v", mode.Mode(), err)
+	}
+
+	var p *control.Problem
+	before := text()
+	if err := g.client.SetConnection(ctx, "branch", []byte("remote: {address: nobody!}"), true); !errors.As(err, &p) || p.Reason != control.ReasonBadConfiguration {
+		t.Errorf("a bad connection: %v", err)
+	}
+	if text() != before {
+		t.Error("a bad connection changed the file")
+	}
+	changed := strings.Replace(before, "name: hq", "name: other\n  workers: 1", 1)
+	changed = strings.Replace(changed, "10.3.0.0/16", "10.33.0.0/16", 1)
+	changed = strings.Replace(changed, "198.51.100.22", "198.51.100.23", 1)
+	plan, err = g.client.Plan(ctx, g.config, []byte(changed))
+	must(err)
+	if len(plan.Changed) != 2 || !plan.Changed[0].Live || plan.Changed[1].Live != true || len(plan.Restart) != 1 || plan.Restart[0] != "gateway.workers" {
+		t.Errorf("a reload would do %+v", plan)
+	}
+	if _, err := g.client.Plan(ctx, g.config, []byte("connections: 7")); !errors.As(err, &p) || p.Reason != control.ReasonBadConfiguration {
+		t.Errorf("the plan of a bad file: %v", err)
+	}
+	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16", "10.9.0.0/16"})
+	g.end(t)
 	untouched(t)
 }
 

@@ -45,12 +45,15 @@ func logReloadFailure(log *zap.Logger, err error) {
 
 // reload says what it changed.
 func (g *Gateway) reload(ctx context.Context) (done string, err error) {
-	next, problems := load(g.options)
-	if err := problems.Err(); err != nil {
-		return "", &control.Problem{
-			Reason: control.ReasonBadConfiguration, Message: "the configuration has errors\n" + problems.Errors().String(),
-			Hint: "nothing was changed; the running configuration stays in force",
-		}
+	next, text, problems := load(g.options)
+	return g.adopt(ctx, next, text, problems)
+}
+
+// adopt applies a configuration that was read, and its text, if it can be. It
+// says what it changed. g.reloading is held.
+func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, problems config.Problems) (done string, err error) {
+	if err := badConfiguration(problems); err != nil {
+		return "", err
 	}
 	difference := config.Diff(g.config.Load(), next)
 	if keys := needRestart(difference.Settings); len(keys) > 0 {
@@ -69,12 +72,29 @@ func (g *Gateway) reload(ctx context.Context) (done string, err error) {
 		g.log.Warn(w.String())
 	}
 	if difference.IsZero() {
+		g.text = text
 		return "configuration reloaded: nothing has changed", nil
 	}
-	if err := g.apply(ctx, next); err != nil {
+	var routes *routesError
+	err = g.apply(ctx, next)
+	if err == nil || errors.As(err, &routes) { // which leaves everything else in force
+		g.text = text
+	}
+	if err != nil {
 		return "", err
 	}
 	return "configuration reloaded: " + describeDifference(difference), nil
+}
+
+// badConfiguration is the problems' errors as the API shows them; nil for none.
+func badConfiguration(problems config.Problems) error {
+	if problems.Err() == nil {
+		return nil
+	}
+	return &control.Problem{
+		Reason: control.ReasonBadConfiguration, Message: "the configuration has errors\n" + problems.Errors().String(),
+		Hint: "nothing was changed; the running configuration stays in force",
+	}
 }
 
 // changeable are the settings outside connections that a reload applies; a key

@@ -82,7 +82,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 	}
 	write(twoSites)
 	g := &Gateway{options: Options{ConfigPath: path, Socket: "/run/other.sock"}, log: log, level: level}
-	cfg, problems := load(g.options)
+	cfg, _, problems := load(g.options)
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"causeway/config"
+	"causeway/internal/control"
+)
+
+// Plan implements control.Backend.
+func (g *Gateway) Plan(file string, text []byte) (control.Plan, error) {
+	cfg, problems := config.Parse(file, text, Checks())
+	if err := badConfiguration(problems); err != nil {
+		return control.Plan{}, err
+	}
+	cfg = g.options.over(cfg)
+	wanted, err := connections(cfg)
+	if err != nil {
+		return control.Plan{}, err
+	}
+	live := map[string]bool{}
+	for i := range wanted {
+		live[wanted[i].Settings.Name] = g.engine.Keeps(&wanted[i])
+	}
+	difference := config.Diff(g.config.Load(), cfg)
+	plan := control.Plan{
+		Added: []string{}, Removed: []string{}, Changed: []control.PlannedChange{},
+		Settings: append([]string{}, difference.Settings...), Restart: append([]string{}, needRestart(difference.Settings)...),
+	}
+	for _, c := range difference.Added {
+		plan.Added = append(plan.Added, c.Name)
+	}
+	for _, c := range difference.Removed {
+		plan.Removed = append(plan.Removed, c.Name)
+	}
+	for _, c := range difference.Changed {
+		plan.Changed = append(plan.Changed, control.PlannedChange{Name: c.New.Name, Keys: c.Keys, Live: live[c.New.Name]})
+	}
+	for _, w := range problems.Warnings() {
+		plan.Warnings = append(plan.Warnings, w.String())
+	}
+	return plan, nil
+}
+
+// SetConnection implements control.Backend.
+func (g *Gateway) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
+	return g.configure(ctx, "set "+name, persist, func(text []byte) ([]byte, error) { return config.SetConnection(text, name, keys) })
+}
+
+// RemoveConnection implements control.Backend.
+func (g *Gateway) RemoveConnection(ctx context.Context, name string, persist bool) error {
+	return g.configure(ctx, "remove "+name, persist, func(text []byte) ([]byte, error) { return config.RemoveConnection(text, name) })
+}
+
+// configure changes one connection of the running configuration, and of the
+// file if that is asked for. Either both change or neither.
+func (g *Gateway) configure(ctx context.Context, what string, persist bool, edit func([]byte) ([]byte, error)) error {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	text, err := edit(g.text)
+	if err != nil {
+		return &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
+	}
+	next, problems := config.Parse(g.options.ConfigPath, text, Checks())
+	if err := badConfiguration(problems); err != nil {
+		return err
+	}
+	var file *replacement
+	if persist {
+		if file, err = g.rewrite(edit); err != nil {
+			return &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
+		}
+		defer file.drop()
+	}
+	done, err := g.adopt(ctx, g.options.over(next), text, problems)
+	var routes *routesError
+	if err != nil && !errors.As(err, &routes) {
+		logReloadFailure(g.log, err)
+		return err
+	}
+	if persist {
+		if err := file.commit(); err != nil {
+			return fmt.Errorf("gateway: the change is in force, and the file could not be written: %w", err)
+		}
+	}
+	g.log.Info(what + " by the API: " + done)
+	return err
+}
+
+// replacement is a file beside another whose place it is to take.
+type replacement struct{ path, temporary string }
+
+// rewrite edits the configuration file as it is on disk now. It takes effect
+// with commit.
+func (g *Gateway) rewrite(edit func([]byte) ([]byte, error)) (*replacement, error) {
+	path, err := filepath.EvalSymlinks(g.options.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := edit(before)
+	if err != nil {
+		return nil, err
+	}
+	if _, problems := config.Parse(path, text, Checks()); problems.Err() != nil {
+		return nil, fmt.Errorf("the file would have errors\n%s", problems.Errors())
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	if err != nil {
+		os.Remove(f.Name())
+		return nil, err
+	}
+	return &replacement{path, f.Name()}, nil
+}
+
+func (r *replacement) commit() error { return os.Rename(r.temporary, r.path) }
+
+// drop removes what was not committed.
+func (r *replacement) drop() { os.Remove(r.temporary) }
