@@ -13,6 +13,7 @@ import (
 // without a row fails.
 var fuzzedBy = map[string]string{
 	"config.Load":                      "FuzzLoad",
+	"config.LoadText":                  "FuzzLoad",
 	"config.Parse":                     "FuzzLoad",
 	"esp.Open":                         "FuzzOpen",
 	"esp.OpenBatch":                    "tunnel.FuzzInbound",
