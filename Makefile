@@ -68,6 +68,11 @@ fuzz-short:
 lab: ## network namespaces with a real strongSwan (root)
 	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 25m -parallel 4
 
+.PHONY: lab-long
+lab-long: root ## the long forms: ten minutes of colliding rekeys, every order of a collision (root)
+	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 30m -run '^TestCollidingRekeys$$'
+	CAUSEWAY_LONG=1 go test ./test/transcript -count=1 -timeout 10m -run '^TestCrossing$$'
+
 .PHONY: bench
 bench: root build ## throughput beside strongSwan and wireguard-go; rewrites docs/performance.md
 	@test/lab/setup.sh bench
