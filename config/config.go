@@ -164,12 +164,35 @@ type Auth struct {
 	PSKFile     string
 	PSKEnv      string
 	Certificate Certificate
+	PublicKey   PublicKey
+	// Local and Remote are what the sides use; always one of those that are
+	// configured.
+	Local, Remote Method
+	Signatures    []string // empty: the default schemes
 }
 
-// Certificate names the files of certificate authentication.
+// Method is how one side proves who it is.
+type Method string
+
+// The methods.
+const (
+	MethodPSK         Method = "psk"
+	MethodCertificate Method = "certificate"
+	MethodPublicKey   Method = "public_key"
+)
+
+// Certificate is the files of certificate authentication: this side's chain and
+// key, and the authorities for the peer's.
 type Certificate struct {
-	Chain, Key string
-	CA         []string
+	Chain, Key File
+	CA         []File
+}
+
+// PublicKey is the files of raw public keys: this side's private key, and the
+// public keys that the peer may have.
+type PublicKey struct {
+	Key  File
+	Peer []File
 }
 
 // Type says what a connection's selectors are.

@@ -15,7 +15,7 @@ var connectionKeys = section[Connection]{
 		func(c *Connection) *Local { return &c.Local }),
 	nested(Key{Name: "remote", Doc: "The peer's side."}, remoteKeys,
 		func(c *Connection) *Remote { return &c.Remote }),
-	nested(Key{Name: "auth", Doc: "How both sides prove who they are: one of these keys."}, authKeys,
+	nested(Key{Name: "auth", Doc: "How both sides prove who they are. One of `psk`, `psk_file`, `psk_env`, `certificate` and `public_key` for both sides, or with `local` and `remote` one for each."}, authKeys,
 		func(c *Connection) *Auth { return &c.Auth }),
 	value(Key{Name: "type", Doc: "`route-based` negotiates any-to-any selectors and accepts narrower ones: routes decide what is carried. " +
 		"`policy-based` negotiates `local.networks` and `remote.networks`.", Default: "route-based", Example: "policy-based"},
@@ -71,15 +71,38 @@ var authKeys = section[Auth]{
 		variable, func(a *Auth) *string { return &a.PSKEnv }),
 	nested(Key{Name: "certificate", Doc: "X.509 certificates."}, certificateKeys,
 		func(a *Auth) *Certificate { return &a.Certificate }),
+	nested(Key{Name: "public_key", Doc: "Raw public keys, without certificates (RFC 7670)."}, publicKeyKeys,
+		func(a *Auth) *PublicKey { return &a.PublicKey }),
+	value(Key{Name: "local", Doc: "Which of the methods this gateway uses, where there are several.", Otherwise: "the only one", Example: "certificate"},
+		methodKind, func(a *Auth) *Method { return &a.Local }),
+	value(Key{Name: "remote", Doc: "Which of the methods the peer uses, where there are several.", Otherwise: "the only one", Example: "psk"},
+		methodKind, func(a *Auth) *Method { return &a.Remote }),
+	list(Key{Name: "signatures", Doc: "The ways to sign, in order of preference: with which this gateway does, and which the peer may use (RFC 7427).",
+		Otherwise: "all but `rsa-sha1`, RSASSA-PSS before PKCS #1 v1.5", Example: "[rsa-sha256, ecdsa-sha256]"},
+		signature, "a list of signature schemes, such as [rsa-pss-sha256, ecdsa-sha256]", func(a *Auth) *[]string { return &a.Signatures }),
 }
 
+var methodKind = enum(MethodPSK, MethodCertificate, MethodPublicKey)
+
+// signature is checked later, by the package that knows schemes.
+var signature = word("a signature scheme, such as rsa-pss-sha256, ecdsa-sha384 or ed25519", `^[a-zA-Z0-9-]+$`)
+
 var certificateKeys = section[Certificate]{
-	value(Key{Name: "chain", Doc: "This gateway's certificate and those that lead to its authority, in PEM.", Otherwise: "required", Example: "hq.pem"},
-		filePath, func(c *Certificate) *string { return &c.Chain }),
-	value(Key{Name: "key", Doc: "The private key, in PEM.", Otherwise: "required", Example: "hq.key"},
-		filePath, func(c *Certificate) *string { return &c.Key }),
-	list(Key{Name: "ca", Doc: "The authorities that a peer's certificate may come from, in PEM.", Otherwise: "required", Example: "[ca.pem]"},
-		filePath, "a list of files", func(c *Certificate) *[]string { return &c.CA }),
+	value(Key{Name: "chain", Doc: "This gateway's certificate and those that lead to its authority, in PEM. A reload takes a renewed one; SAs stay.",
+		Otherwise: "required, if this gateway uses it", Example: "hq.pem"},
+		fileName, func(c *Certificate) *File { return &c.Chain }),
+	value(Key{Name: "key", Doc: "The private key of the first certificate, in PEM and not encrypted.", Otherwise: "required, if this gateway uses it", Example: "hq.key"},
+		fileName, func(c *Certificate) *File { return &c.Key }),
+	list(Key{Name: "ca", Doc: "The authorities that the peer's certificate may come from, in PEM.", Otherwise: "required, if the peer uses it", Example: "[ca.pem]"},
+		fileName, "a list of files", func(c *Certificate) *[]File { return &c.CA }),
+}
+
+var publicKeyKeys = section[PublicKey]{
+	value(Key{Name: "key", Doc: "This gateway's private key, in PEM and not encrypted.", Otherwise: "required, if this gateway uses it", Example: "hq.key"},
+		fileName, func(k *PublicKey) *File { return &k.Key }),
+	list(Key{Name: "peer", Doc: "The public keys that the peer may have, each in PEM (a certificate counts for the key in it).",
+		Otherwise: "required, if the peer uses it", Example: "[branch.pub]"},
+		fileName, "a list of files", func(k *PublicKey) *[]File { return &k.Peer }),
 }
 
 const proposalsAllowed = "a list of proposals in order of preference"
@@ -200,7 +223,7 @@ func (d *decoder) document(root *yaml.Node) document {
 		c := doc.defaults
 		c.Name = p.name
 		if namesMethod(p.value) {
-			c.Auth = Auth{} // its own method, in place of that of defaults
+			c.Auth = Auth{Signatures: c.Auth.Signatures} // its own method, in place of that of defaults
 		}
 		connectionKeys.decode(d, p.value, path, &c)
 		doc.Connections = append(doc.Connections, c)

@@ -62,7 +62,7 @@ func fileOf(choose func(path string, k entry) string) string {
 			case k.shape.Each != nil:
 				b.WriteString(indent + k.Name + ":\n" + indent + "  a:\n")
 				write(at+".NAME", depth+2, k.shape.Each.Keys)
-			case k.Name == "defaults" || k.Name == "certificate":
+			case k.Name == "defaults" || k.Name == "certificate" || k.Name == "public_key":
 			case k.shape.Type == "object":
 				b.WriteString(indent + k.Name + ":\n")
 				write(at, depth+1, k.shape.Keys)
@@ -116,7 +116,8 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	t.Setenv("AZURE_WEST_PSK", "another-"+psk)
 	left := fileOf(required)
 	walk("", documentKeys.keys(), func(path string, k entry) {
-		if k.shape.Type == "object" || strings.Contains(path, ".certificate.") || strings.HasSuffix(path, "psk_file") {
+		files := strings.Contains(path, ".certificate.") || strings.Contains(path, ".public_key.") || strings.HasSuffix(path, "psk_file")
+		if k.shape.Type == "object" || files || strings.HasSuffix(path, ".auth.local") || strings.HasSuffix(path, ".auth.remote") {
 			return
 		}
 		c, problems := Parse("gw.yaml", []byte(fileOf(func(p string, k entry) string {
@@ -149,8 +150,10 @@ func TestPageExamplesLoad(t *testing.T) {
 	page := read(t, referencePath)
 	t.Chdir(t.TempDir())
 	t.Setenv("BRANCH_PSK", "another-"+psk)
-	if err := os.WriteFile("azure-west.psk", []byte(psk+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"azure-west.psk", "hq.pem", "hq.key"} {
+		if err := os.WriteFile(name, []byte(psk+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	files := 0
 	for _, part := range strings.Split(page, "```yaml\n")[1:] {

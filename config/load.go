@@ -20,6 +20,16 @@ type Checks struct {
 	ProposalDoubt func(protocol, text string) string
 	// Identity says what is wrong with an identity's text.
 	Identity func(text string) error
+	// Auth says what is wrong with the certificates, keys and schemes of a
+	// connection, whose files are read.
+	Auth func(c *Connection) []AuthProblem
+}
+
+// AuthProblem is one thing that is wrong with how a connection authenticates.
+type AuthProblem struct {
+	Key   string // below auth, such as certificate.chain
+	What  string
+	Doubt bool // it can be used nevertheless
 }
 
 // Load reads the file at path. The Config is nil if any problem is an error.

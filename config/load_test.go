@@ -56,7 +56,7 @@ connections:
 				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
 				Networks:  []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")},
 			},
-			Auth:      Auth{PSK: NewSecret(psk)},
+			Auth:      Auth{PSK: NewSecret(psk), Local: MethodPSK, Remote: MethodPSK},
 			Type:      RouteBased,
 			Start:     StartAlways,
 			Mode:      ModeDefault,
@@ -100,7 +100,7 @@ func TestInterface(t *testing.T) {
 				Identity:  "203.0.113.5",
 				Networks:  prefixes("10.2.0.0/16"),
 			},
-			Auth:  Auth{PSK: NewSecret("s3cret")},
+			Auth:  Auth{PSK: NewSecret("s3cret"), Local: MethodPSK, Remote: MethodPSK},
 			Type:  RouteBased,
 			Start: StartAlways,
 			Mode:  ModeDefault,
@@ -170,7 +170,7 @@ defaults: {auth: {psk_file: missing.psk}}
 connections:
   a: {remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}, auth: {psk: "`+psk+`"}}
 `)
-	if want := (Auth{PSK: NewSecret(psk)}); !cmp.Equal(want, c.Connections[0].Auth, compare...) {
+	if want := (Auth{PSK: NewSecret(psk), Local: MethodPSK, Remote: MethodPSK}); !cmp.Equal(want, c.Connections[0].Auth, compare...) {
 		t.Errorf("auth = %+v", c.Connections[0].Auth)
 	}
 }

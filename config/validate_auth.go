@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"slices"
@@ -21,11 +20,25 @@ const (
 	makePSK       = "make one with: openssl rand -base64 24"
 )
 
+// methodKeys are the keys that each are a method of authentication.
+var methodKeys = []struct {
+	name   string
+	method Method
+}{
+	{"psk", MethodPSK}, {"psk_file", MethodPSK}, {"psk_env", MethodPSK},
+	{"certificate", MethodCertificate}, {"public_key", MethodPublicKey},
+}
+
 // namesMethod says whether the node of a connection itself has a method of
 // authentication, whatever defaults has.
 func namesMethod(connection *yaml.Node) bool {
 	auth := valueOf(connection, "auth")
-	return slices.ContainsFunc(authKeys, func(f field[Auth]) bool { return valueOf(auth, f.Name) != nil })
+	for _, k := range methodKeys {
+		if valueOf(auth, k.name) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // valueOf gives what stands behind a key of a mapping, or nil.
@@ -41,32 +54,122 @@ func valueOf(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// auth checks that there is one method, and reads the secret it names.
+// auth checks that each side has one method, and reads the secrets and files
+// that it names.
 func (d *decoder) auth(c *Connection) {
 	prefix := join("connections", c.Name) + ".auth."
-	methods := d.methods(prefix)
-	if len(methods) == 0 {
+	keys := d.methods(prefix)
+	if len(keys) == 0 {
 		prefix = "defaults.auth."
-		methods = d.methods(prefix)
+		keys = d.methods(prefix)
 	}
-	switch len(methods) {
-	case 1:
-		d.secret(c, prefix+methods[0])
-	case 0:
+	if len(keys) == 0 {
 		if d.missing(c, "auth.psk") {
-			d.fail(c, "auth", "a method is required: one of psk, psk_file, psk_env and certificate")
+			d.fail(c, "auth", "a method is required: one of psk, psk_file, psk_env, certificate and public_key")
 		}
-	default:
-		d.at(Error, strings.TrimSuffix(prefix, "."), "has %s: only one method can be used", strings.Join(methods, " and "))
+		return
 	}
+	var methods []Method
+	for _, k := range methodKeys {
+		if slices.Contains(keys, k.name) {
+			if slices.Contains(methods, k.method) {
+				d.at(Error, strings.TrimSuffix(prefix, "."), "has %s: only one method can be used", strings.Join(keys, " and "))
+				return
+			}
+			methods = append(methods, k.method)
+		}
+	}
+	if !d.authSides(c, prefix, keys, methods) {
+		return
+	}
+	for _, k := range keys {
+		if strings.HasPrefix(k, "psk") {
+			d.secret(c, prefix+k)
+		}
+	}
+	d.authFiles(c, prefix)
+}
+
+// authSides settles which method each side uses.
+func (d *decoder) authSides(c *Connection, prefix string, keys []string, methods []Method) bool {
+	a, ok := &c.Auth, true
+	for _, side := range []struct {
+		key string
+		use *Method
+	}{{"auth.local", &a.Local}, {"auth.remote", &a.Remote}} {
+		switch {
+		case *side.use == "" && len(methods) == 1:
+			*side.use = methods[0]
+		case *side.use == "" && ok:
+			d.at(Error, strings.TrimSuffix(prefix, "."), "has %s: say with local and remote which side uses which", strings.Join(keys, " and "))
+			ok = false
+		case *side.use != "" && !slices.Contains(methods, *side.use):
+			d.fail(c, side.key, "is %s, which auth does not have: it has %s", *side.use, strings.Join(keys, " and "))
+			ok = false
+		}
+	}
+	for _, m := range methods {
+		if ok && a.Local != m && a.Remote != m {
+			d.at(Error, strings.TrimSuffix(prefix, "."), "has %s, which neither side uses", m)
+			ok = false
+		}
+	}
+	return ok
+}
+
+// authFiles reads the files that the sides need, and has them judged.
+func (d *decoder) authFiles(c *Connection, prefix string) {
+	a, before := &c.Auth, len(d.problems.Errors())
+	need := func(used bool, key string, there bool, side string) {
+		if used && !there && !d.broken[prefix+key] {
+			d.at(Error, prefix+key, "is required: %s", side)
+		}
+	}
+	certified := func(m Method) bool { return m == MethodCertificate }
+	need(certified(a.Local), "certificate.chain", !a.Certificate.Chain.IsZero(), "this gateway proves itself with a certificate")
+	need(certified(a.Local), "certificate.key", !a.Certificate.Key.IsZero(), "this gateway proves itself with a certificate")
+	need(certified(a.Remote), "certificate.ca", len(a.Certificate.CA) > 0, "the peer proves itself with a certificate")
+	need(a.Local == MethodPublicKey, "public_key.key", !a.PublicKey.Key.IsZero(), "this gateway proves itself with its key")
+	need(a.Remote == MethodPublicKey, "public_key.peer", len(a.PublicKey.Peer) > 0, "the peer proves itself with its key")
+	d.read(&a.Certificate.Chain, prefix+"certificate.chain", "certificates", false)
+	d.read(&a.Certificate.Key, prefix+"certificate.key", "a private key", true)
+	d.read(&a.PublicKey.Key, prefix+"public_key.key", "a private key", true)
+	a.Certificate.CA = d.readAll(a.Certificate.CA, prefix+"certificate.ca", "certificates")
+	a.PublicKey.Peer = d.readAll(a.PublicKey.Peer, prefix+"public_key.peer", "a public key")
+	if len(d.problems.Errors()) > before || d.checks.Auth == nil {
+		return
+	}
+	for _, p := range d.checks.Auth(c) {
+		severity := Error
+		if p.Doubt {
+			severity = Warning
+		}
+		at := prefix + p.Key
+		if p.Key == "" {
+			at = strings.TrimSuffix(prefix, ".")
+		}
+		if strings.HasPrefix(p.Key, "signatures") {
+			at = d.path(c, "auth.signatures") + strings.TrimPrefix(p.Key, "signatures")
+		}
+		d.at(severity, at, "%s", p.What)
+	}
+}
+
+// readAll reads the files of a list, which connections may share.
+func (d *decoder) readAll(files []File, path, holds string) []File {
+	out := slices.Clone(files)
+	for i := range out {
+		d.read(&out[i], index(path, i), holds, false)
+	}
+	return out
 }
 
 // methods gives the methods of authentication whose keys the file has there.
 func (d *decoder) methods(prefix string) []string {
 	var out []string
-	for _, f := range authKeys {
-		if d.has(prefix + f.Name) {
-			out = append(out, f.Name)
+	for _, k := range methodKeys {
+		if d.has(prefix + k.name) {
+			out = append(out, k.name)
 		}
 	}
 	return out
@@ -122,26 +225,14 @@ func secretOf(variable string) secretResult {
 	}
 }
 
-// readSecret reads a regular file only: another kind could block for ever.
+// readSecret reads the pre-shared key of a file.
 func readSecret(path string) secretResult {
 	failed := func(format string, args ...any) secretResult {
 		return secretResult{failure: quote(path) + " " + fmt.Sprintf(format, args...)}
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return failed("cannot be read: %s", reason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return failed("is not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return failed("cannot be read: %s", reason(err))
-	}
-	defer func() { _ = f.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
-	if err != nil {
-		return failed("cannot be read: %s", reason(err))
+	data, mode, failure := readRegular(path, maxSecretFile)
+	if failure != "" {
+		return secretResult{failure: failure}
 	}
 	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	switch {
@@ -151,7 +242,7 @@ func readSecret(path string) secretResult {
 		return failed("is larger than %d bytes, which no pre-shared key needs", maxSecretFile)
 	}
 	r := secretResult{secret: NewSecret(string(data))}
-	if readableByAll(info.Mode()) {
+	if readableByAll(mode) {
 		r.warning = fmt.Sprintf("%s can be read by every user of this machine: chmod 600 %s", quote(path), clip(path))
 	}
 	return r

@@ -132,16 +132,11 @@ func sameCertificates(a, b []*x509.Certificate) bool {
 }
 
 // Doubt says what is wrong with the credentials at a time, which a peer would
-// refuse them for; "" is nothing. soon is how long before the end to warn.
+// refuse them for; nil is nothing. soon is how long before the end to warn.
 func (c *Credentials) Doubt(now time.Time, soon time.Duration) error {
 	for i, cert := range c.chain {
-		switch {
-		case now.After(cert.NotAfter):
-			return fmt.Errorf("the certificate of %s expired at %s", subjectOf(cert), day(cert.NotAfter))
-		case now.Before(cert.NotBefore):
-			return fmt.Errorf("the certificate of %s is valid from %s on only", subjectOf(cert), day(cert.NotBefore))
-		case now.Add(soon).After(cert.NotAfter):
-			return fmt.Errorf("the certificate of %s expires at %s", subjectOf(cert), day(cert.NotAfter))
+		if err := Doubt(cert, now, soon); err != nil {
+			return err
 		}
 		if i > 0 && !bytes.Equal(c.chain[i-1].RawIssuer, cert.RawSubject) {
 			return fmt.Errorf("the certificate of %s does not follow that of %s, which %s issued: put the chain in order, from our own up",
@@ -152,6 +147,19 @@ func (c *Credentials) Doubt(now time.Time, soon time.Duration) error {
 		if err := mayAuthenticate(c.chain[0], true); err != nil {
 			return errors.New("the certificate of " + subjectOf(c.chain[0]) + ": " + err.Error())
 		}
+	}
+	return nil
+}
+
+// Doubt says whether a certificate is out of date, or will be soon; nil is no.
+func Doubt(c *x509.Certificate, now time.Time, soon time.Duration) error {
+	switch {
+	case now.After(c.NotAfter):
+		return fmt.Errorf("the certificate of %s expired at %s", subjectOf(c), day(c.NotAfter))
+	case now.Before(c.NotBefore):
+		return fmt.Errorf("the certificate of %s is valid from %s on only", subjectOf(c), day(c.NotBefore))
+	case now.Add(soon).After(c.NotAfter):
+		return fmt.Errorf("the certificate of %s expires at %s", subjectOf(c), day(c.NotAfter))
 	}
 	return nil
 }

@@ -18,7 +18,6 @@ import (
 // certificate, or raw public keys. It is immutable.
 type Trust struct {
 	authorities []*x509.Certificate
-	roots       *x509.CertPool
 	keys        []crypto.PublicKey
 	schemes     []Scheme
 }
@@ -52,12 +51,11 @@ func NewTrust(authorities []*x509.Certificate, keys []crypto.PublicKey, schemes 
 			return nil, fmt.Errorf("auth: %w", err)
 		}
 	}
-	t := &Trust{authorities: authorities, roots: x509.NewCertPool(), keys: keys, schemes: schemes}
-	for _, a := range authorities {
-		t.roots.AddCert(a)
-	}
-	return t, nil
+	return &Trust{authorities: authorities, keys: keys, schemes: schemes}, nil
 }
+
+// Authorities are those that a certificate may come from.
+func (t *Trust) Authorities() []*x509.Certificate { return t.authorities }
 
 // Hashes are the hash algorithms to announce (RFC 7427 §4).
 func (t *Trust) Hashes() []HashAlgorithm { return Hashes(t.schemes) }
@@ -180,7 +178,7 @@ func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, 
 			return &Signer{Key: shown.keys[0]}, nil
 		}
 		return nil, &Problem{Reason: ReasonCertificateUntrusted, Message: "the peer shows a raw public key that is not the one configured",
-			Local: t.String(), Remote: "shows a raw " + describeKey(shown.keys[0]) + " public key", Hint: "compare auth.remote.public_keys with the public key at the peer"}
+			Local: t.String(), Remote: "shows a raw " + describeKey(shown.keys[0]) + " public key", Hint: "compare auth.public_key.peer with the public key at the peer"}
 	case len(shown.certificates) > 0:
 		// The certificate may hold the configured key: then the key counts.
 		if k := shown.certificates[0].PublicKey; slices.ContainsFunc(t.keys, func(o crypto.PublicKey) bool { return samePublicKey(o, k) }) {
@@ -209,10 +207,10 @@ func (t *Trust) missing(shown *Shown) *Problem {
 	switch {
 	case len(shown.keys) > 0:
 		p.Message, p.Remote = "the peer shows a raw public key, a certificate is needed", "a raw "+describeKey(shown.keys[0])+" public key"
-		p.Hint = "give the peer a certificate, or its key to auth.remote.public_keys"
+		p.Hint = "give the peer a certificate, or its key to auth.public_key.peer"
 	case len(shown.certificates) > 0:
 		p.Reason, p.Message, p.Remote = ReasonCertificateUntrusted, "the peer shows a certificate with a key that is not the one configured", DescribeCertificate(shown.certificates[0])
-		p.Hint = "compare auth.remote.public_keys with the public key at the peer, or name its authority in ca"
+		p.Hint = "compare auth.public_key.peer with the public key at the peer, or name its authority in ca"
 	case len(shown.ignored) > 0:
 		p.Remote = "sends " + strings.Join(slices.Compact(shown.ignored), ", ") + ", which is not supported"
 		p.Hint = "let the peer send X.509 certificates themselves"
@@ -223,11 +221,7 @@ func (t *Trust) missing(shown *Shown) *Problem {
 // chain builds and checks the path from the peer's certificate to an authority.
 // The standard library bounds how many signatures that takes.
 func (t *Trust) chain(now time.Time, own *x509.Certificate, others []*x509.Certificate) ([]*x509.Certificate, *Problem) {
-	pool := x509.NewCertPool()
-	for _, c := range others {
-		pool.AddCert(c)
-	}
-	chains, err := own.Verify(x509.VerifyOptions{Roots: t.roots, Intermediates: pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	chains, err := own.Verify(x509.VerifyOptions{Roots: pool(t.authorities), Intermediates: pool(others), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
 		return nil, t.untrusted(now, own, others, err)
 	}
@@ -241,6 +235,14 @@ func (t *Trust) chain(now time.Time, own *x509.Certificate, others []*x509.Certi
 	}
 	return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's certificate must not be used so: " + first.Error(),
 		Local: t.String(), Remote: DescribeCertificate(own), Hint: "give the peer a certificate made for IPsec, of an authority that may issue it"}
+}
+
+func pool(list []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range list {
+		p.AddCert(c)
+	}
+	return p
 }
 
 // checkChain holds a chain against what the standard library leaves open.

@@ -26,6 +26,7 @@ func Checks() config.Checks {
 			_, err := parserOf(protocol)(protocolOf(protocol), text)
 			return err
 		},
+		Auth: checkAuth,
 		ProposalDoubt: func(protocol, text string) string {
 			p, err := parserOf(protocol)(protocolOf(protocol), text)
 			if err != nil {
@@ -102,6 +103,11 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		RespondOnly:        c.Mode == config.RespondOnly || c.Remote.Any,
 		InitiateOnly:       c.Mode == config.InitiateOnly,
 	}
+	made, problems := credentialsOf(&c.Auth)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("connection %s: auth.%s: %s", c.Name, problems[0].Key, problems[0].What)
+	}
+	s.Credentials, s.Trust = made.local, made.remote
 	s.RemoteAddresses = literalAddresses(c.Remote)
 	var err error
 	if s.LocalIdentity, err = identityOf(c.Local.Identity, cfg.Gateway.Identity); err != nil {

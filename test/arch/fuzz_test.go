@@ -37,6 +37,8 @@ var fuzzedBy = map[string]string{
 	"ike/auth.ParseHashAlgorithms":     "FuzzParseHashAlgorithms",
 	"ike/auth.ParsePublicKey":          "FuzzParsePublicKey",
 	"ike/auth.ParseScheme":             "FuzzParseScheme",
+	"ike/auth.ParsePrivateKey":         "FuzzParsePrivateKey",
+	"ike/auth.ParsePublicKeyFile":      "FuzzParsePrivateKey",
 }
 
 // notParsers open a thing of the kernel's instead of reading bytes.

@@ -55,9 +55,10 @@ var arrowsOf = map[string]arrows{
 
 // testArrows are what the tests of a package may import besides.
 var testArrows = map[string]arrows{
-	"ike/ikev2": {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
-	"ike/auth":  {[]string{"test/pki"}, "certificates made for the test"},
-	"tunnel":    {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
+	"ike/ikev2":        {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
+	"internal/gateway": {[]string{"test/pki"}, "certificates made for the test"},
+	"ike/auth":         {[]string{"test/pki"}, "certificates made for the test"},
+	"tunnel":           {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
 }
 
 func wrongImports(t *tree) []string {
