@@ -94,7 +94,9 @@ func (h *host) SendIKE(b []byte, local, remote netip.AddrPort) error {
 }
 
 // SendProbe implements Transport.
-func (h *host) SendProbe(b []byte, local, remote netip.AddrPort) error { return h.SendIKE(b, local, remote) }
+func (h *host) SendProbe(b []byte, local, remote netip.AddrPort) error {
+	return h.SendIKE(b, local, remote)
+}
 
 // LocalAddr implements Transport.
 func (h *host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
