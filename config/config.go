@@ -245,6 +245,10 @@ type ESP struct {
 	LifetimePackets int
 	ReplayWindow    int
 	Encapsulation   Encapsulation
+	// TFCPadding is what packets are padded to a multiple of; 0: they are not.
+	TFCPadding int
+	// TFCDummies is how many dummy packets are sent a second; 0: none.
+	TFCDummies int
 }
 
 // Encapsulation says when ESP is carried in UDP.

@@ -138,6 +138,12 @@ var espKeys = section[ESP]{
 	value(Key{Name: "encapsulation", Doc: "`auto` and `force` make the peer carry ESP in UDP, as if there were a NAT; `never` does without UDP, unless there is one.",
 		Default: "auto", Example: "force"},
 		enum(EncapsulationAuto, EncapsulationForce, EncapsulationNever), func(e *ESP) *Encapsulation { return &e.Encapsulation }),
+	value(Key{Name: "tfc_padding", Doc: "Packets are padded to a multiple of so many bytes, and at most to what the path carries, so that their lengths tell less (RFC 4303 §2.7); a large number makes all of one length. It costs bandwidth and speed.",
+		Default: "off", Example: "256"},
+		either("off", whole[int](2, 65535, "bytes from 2 to 65535")), func(e *ESP) *int { return &e.TFCPadding }),
+	value(Key{Name: "tfc_dummies", Doc: "So many packets a second that mean nothing are sent besides, at random, while there is bandwidth to spare (RFC 4303 §2.6).",
+		Default: "off", Example: "10"},
+		either("off", whole[int](1, 10000, "packets a second from 1 to 10000")), func(e *ESP) *int { return &e.TFCDummies }),
 }
 
 // replayWindow is in whole words of the bitmap (RFC 6479).

@@ -17,6 +17,7 @@ type Outbound struct {
 	// soft and last are sequence numbers: where to ask for a rekey, and the
 	// end, which is nearer than the sequence space's when packets are limited.
 	soft, last uint64
+	tfc        bool
 
 	_        [64]byte // what workers write is apart from what they only read
 	sequence atomic.Uint64
@@ -33,7 +34,7 @@ func NewOutbound(p Parameters) (*Outbound, error) {
 	}
 	o := &Outbound{
 		spi: p.SPI, shape: t.shape(), limits: p.Limits,
-		soft: softSequence(p.ESN), last: lastSequence(p.ESN),
+		soft: softSequence(p.ESN), last: lastSequence(p.ESN), tfc: !p.NoTFC,
 	}
 	if l := p.Limits.HardPackets; l != 0 {
 		o.last = min(o.last, l)
@@ -115,6 +116,10 @@ func (o *Outbound) SealedLen(payload int) int { return o.shape.sealedLen(payload
 // MaxPayload is the largest payload of an ESP packet of at most espLen bytes, or
 // negative if not even an empty one fits.
 func (o *Outbound) MaxPayload(espLen int) int { return o.shape.maxPayload(espLen) }
+
+// TFC tells whether the peer takes payloads with padding behind the packet
+// (RFC 4303 §2.7).
+func (o *Outbound) TFC() bool { return o.tfc }
 
 // SPI identifies the SA at its receiver.
 func (o *Outbound) SPI() uint32 { return o.spi }

@@ -91,6 +91,9 @@ type Parameters struct {
 	// up to a multiple of 64; zero is DefaultReplayWindow. The window cannot be
 	// turned off. An Outbound ignores it.
 	ReplayWindow int
+	// NoTFC says that the peer takes no traffic flow confidentiality padding
+	// (RFC 7296 §1.3.1: ESP_TFC_PADDING_NOT_SUPPORTED).
+	NoTFC bool
 	// Limits end the SA's life besides its sequence numbers.
 	Limits Limits
 }

@@ -13,6 +13,8 @@ import (
 type ConnectionConfig struct {
 	// Share is its part of the bandwidth of each direction.
 	Share meter.Share
+	// TFC hides the pattern of the traffic.
+	TFC TFC
 	// Transit lets packets pass between this connection's sites and those of
 	// others that allow it, too.
 	Transit bool

@@ -32,6 +32,7 @@ type outboundWorker struct {
 	send       sendQueue
 
 	fragments []byte
+	padding   []byte // of packets in pending, made when first needed
 	icmp      *icmpLimiter
 	reply     []byte // one ICMP error with room for the device's header
 	cut       segmenter
@@ -194,6 +195,9 @@ func (w *outboundWorker) unserved(c *connection, list *outboundList, b []byte, p
 }
 
 func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
+	if size := sa.padded(w.now, len(b), p.version); size > len(b) {
+		b = w.pad(b, size)
+	}
 	w.pending = append(w.pending, outboundPacket{
 		bytes: b, sa: sa, sealed: sa.out.SealedLen(len(b)),
 		tos: outerTOS(p.tos), nextHeader: p.nextHeader(),
@@ -240,7 +244,7 @@ func (w *outboundWorker) seal() {
 		w.send.seal(w.scratch, w.now, rest[:n])
 		rest = rest[n:]
 	}
-	w.pending = w.pending[:0]
+	w.pending, w.padding = w.pending[:0], w.padding[:0]
 }
 
 // runLength is how many of the packets go out as one run: same SA, same outer

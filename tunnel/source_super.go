@@ -89,7 +89,7 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 	}
 	w.seal()
 	_, _, sa := w.find(p)
-	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 {
+	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 || sa.pads() {
 		w.apart()
 		return
 	}

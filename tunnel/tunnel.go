@@ -137,6 +137,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return t.sendKeepalives(running) })
+	group.Go(func() error { return t.sendDummies(running) })
 	for _, r := range t.cfg.Transport.PathErrors() {
 		group.Go(func() error { return t.hearPathErrors(r) })
 	}

@@ -94,6 +94,7 @@ type agreement struct {
 	suite         transform.Suite
 	spiIn, spiOut uint32
 	local, remote selector.List
+	noTFC         bool // the peer cannot cut padding off
 	// keys are those of the exchange; we says that its initiator is us.
 	keys   keymat.ChildKeys
 	we     bool
@@ -115,7 +116,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		EncryptionIn: auth.NewSecret(in), EncryptionOut: auth.NewSecret(out),
 		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
-		Local: s.local, Remote: s.remote, Bare: s.bare(),
+		Local: s.local, Remote: s.remote, Bare: s.bare(), NoTFC: a.noTFC,
 		Soft: s.m.softLifetime(life), Hard: hard,
 		EstablishedAt: s.m.now, Rekeys: a.rekeys,
 	}}

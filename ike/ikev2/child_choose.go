@@ -19,6 +19,7 @@ type childChoice struct {
 	offered       transform.Proposal
 	spiIn, spiOut uint32 // ours is allocated last
 	local, remote selector.List
+	noTFC         bool // the peer cannot cut padding off
 }
 
 // chooseChild judges a peer's offer: selectors first, then proposals. Of the
@@ -29,7 +30,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool)
 	if !ok || tsi == nil || tsr == nil {
 		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors"})
 	}
-	c := &childChoice{}
+	c := &childChoice{noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil}
 	if refused := s.chooseSelectors(c, among, selectorsFromWire(tsi), selectorsFromWire(tsr)); refused != nil {
 		return nil, refused
 	}
@@ -107,7 +108,7 @@ func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32
 	s.reserved = 0
 	made := s.install(&agreement{
 		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
-		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys,
+		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys, noTFC: c.noTFC,
 	})
 	return made, c.payloads()
 }

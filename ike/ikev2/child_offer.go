@@ -108,6 +108,7 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	return s.install(&agreement{
 		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
 		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr, o.more...), we: true, rekeys: rekeys,
+		noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil,
 	}), nil
 }
 

@@ -185,7 +185,8 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 // connectionConfig is what the data path needs to know of a connection.
 func connectionConfig(c config.Connection) tunnel.ConnectionConfig {
 	share := meter.Share{Guarantee: c.Bandwidth.Guarantee, Ceiling: c.Bandwidth.Ceiling, Weight: c.Bandwidth.Weight}
-	return tunnel.ConnectionConfig{Transit: c.Transit, Share: share}
+	tfc := tunnel.TFC{Padding: c.ESP.TFCPadding, Dummies: c.ESP.TFCDummies}
+	return tunnel.ConnectionConfig{Transit: c.Transit, Share: share, TFC: tfc}
 }
 
 // forget removes from the data path the connections that cfg has no more.

@@ -41,7 +41,7 @@ func inboundParameters(c *sa.Child, replayWindow int) (esp.Parameters, error) {
 
 func outboundParameters(c *sa.Child) (esp.Parameters, error) {
 	p, err := parameters(c)
-	p.SPI = c.SPIOut
+	p.SPI, p.NoTFC = c.SPIOut, c.NoTFC
 	p.EncryptionKey, p.IntegrityKey = c.EncryptionOut.Bytes(), c.IntegrityOut.Bytes()
 	return p, err
 }

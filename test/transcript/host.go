@@ -299,6 +299,9 @@ func describe(r sa.Report) string {
 		if r.Child.Bare {
 			text += " without UDP"
 		}
+		if r.Child.NoTFC {
+			text += " without TFC padding"
+		}
 		return text
 	case sa.PathProbed:
 		return fmt.Sprintf("probe of %d octets answered=%v", r.Size, r.Answered)
