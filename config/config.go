@@ -23,7 +23,7 @@ type Gateway struct {
 	Bandwidth Bandwidth
 	Workers   int // 0: one for each processor
 	DataPath  DataPath
-	// DisableOffloads are kernel features to do without.
+	// DisableOffloads are features of the machine to do without.
 	DisableOffloads []Offload
 }
 
@@ -37,15 +37,17 @@ const (
 	DataPathPortable DataPath = "portable"
 )
 
-// Offload is a kernel feature that packs many packets into one.
+// Offload is a feature of the kernel or the processor that makes packets cheaper.
 type Offload string
 
 // The offloads.
 const (
-	OffloadTSO        Offload = "tso"         // TCP superpackets of the TUN device
-	OffloadUSO        Offload = "uso"         // UDP superpackets of the TUN device
-	OffloadUDPSegment Offload = "udp_segment" // trains of datagrams to send
-	OffloadUDPGRO     Offload = "udp_gro"     // trains of datagrams received
+	OffloadTSO         Offload = "tso"          // TCP superpackets of the TUN device
+	OffloadUSO         Offload = "uso"          // UDP superpackets of the TUN device
+	OffloadUDPSegment  Offload = "udp_segment"  // trains of datagrams to send
+	OffloadUDPGRO      Offload = "udp_gro"      // trains of datagrams received
+	OffloadSPISteering Offload = "spi_steering" // a socket for each worker, chosen by SPI
+	OffloadVAES        Offload = "vaes"         // AES-GCM by vector instructions
 )
 
 // Listen says where IKE and ESP arrive.

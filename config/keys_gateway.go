@@ -52,9 +52,10 @@ var gatewayKeys = section[Gateway]{
 	value(Key{Name: "data_path", Doc: "How packets are exchanged with the TUN device: `native` leaves superpackets whole and is twice as fast, " +
 		"`portable` takes them apart. `auto` is native where the kernel can do it.", Default: "auto", Example: "portable"},
 		enum(DataPathAuto, DataPathNative, DataPathPortable), func(g *Gateway) *DataPath { return &g.DataPath }),
-	list(Key{Name: "disable_offloads", Doc: "Kernel features to do without, where a kernel or a driver gets them wrong: `tso` and `uso` (TCP and UDP superpackets of the native data path), " +
-		"`udp_segment` and `udp_gro` (trains of datagrams sent and received). Each costs throughput.", Otherwise: "none", Example: "[udp_gro, uso]"},
-		enum(OffloadTSO, OffloadUSO, OffloadUDPSegment, OffloadUDPGRO), "a list of offloads", func(g *Gateway) *[]Offload { return &g.DisableOffloads }),
+	list(Key{Name: "disable_offloads", Doc: "Features to do without, where a kernel, a driver or a processor gets them wrong: `tso` and `uso` (TCP and UDP superpackets of the native data path), " +
+		"`udp_segment` and `udp_gro` (trains of datagrams sent and received), `spi_steering` (a socket for each worker, ESP apart from IKE), `vaes` (AES-GCM by vector instructions). " +
+		"Each costs throughput.", Otherwise: "none", Example: "[udp_gro, uso]"},
+		enum(OffloadTSO, OffloadUSO, OffloadUDPSegment, OffloadUDPGRO, OffloadSPISteering, OffloadVAES), "a list of offloads", func(g *Gateway) *[]Offload { return &g.DisableOffloads }),
 }
 
 var listenKeys = section[Listen]{

@@ -10,8 +10,8 @@ import (
 // DataPath is what the control plane needs of ESP. Its methods may be called
 // from any goroutine and must not block on the network.
 type DataPath interface {
-	// AllocateSPI reserves an inbound SPI.
-	AllocateSPI() (uint32, error)
+	// AllocateSPI reserves an inbound SPI for the connection.
+	AllocateSPI(connection string) (uint32, error)
 	// InstallInbound makes the data path receive on c.SPIIn.
 	InstallInbound(connection string, c *sa.Child) error
 	// ActivateOutbound makes it send on c.SPIOut, in preference to older

@@ -140,7 +140,7 @@ func newFakeDataPath() *fakeDataPath {
 	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}}
 }
 
-func (d *fakeDataPath) AllocateSPI() (uint32, error) {
+func (d *fakeDataPath) AllocateSPI(string) (uint32, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.next++

@@ -40,13 +40,18 @@ type version struct {
 	acceptor *acceptor
 }
 
+// spiAllocator reserves ESP SPIs for a connection, whose name never changes.
+func (e *Engine) spiAllocator(s *sa.Settings) func() (uint32, error) {
+	return func() (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name) }
+}
+
 func (e *Engine) newIKEv1() *version {
 	v := &version{ours: localSPIv1, spis: spiTable{m: map[uint64]*inbox{}}}
 	v.machine = func(s *sa.Settings) machine {
 		return ikev1.New(ikev1.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
-			AllocateSPI: e.cfg.DataPath.AllocateSPI,
+			AllocateSPI: e.spiAllocator(s),
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 		})
@@ -65,7 +70,7 @@ func (e *Engine) newIKEv2() *version {
 		return ikev2.New(ikev2.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
-			AllocateSPI: e.cfg.DataPath.AllocateSPI,
+			AllocateSPI: e.spiAllocator(s),
 			Carried:     e.cfg.DataPath.Carried,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,

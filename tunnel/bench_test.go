@@ -63,7 +63,8 @@ func (s *sink) Write(bufs [][]byte, offset int) (int, error) {
 func (s *sink) Receivers(int) []Receiver                { return nil }
 func (s *sink) Control() []Receiver                     { return nil }
 func (s *sink) PathErrors() []PathErrorReader           { return nil }
-func (s *sink) NewSender() Sender                       { return s }
+func (s *sink) NewSender(int) Sender                    { return s }
+func (s *sink) Workers() int                            { return 1 }
 func (s *sink) SendKeepalive(_, _ netip.AddrPort) error { return nil }
 func (s *sink) PathMTU(_, _ netip.Addr) (int, error)    { return 0, nil }
 func (s *sink) Send(runs []udp.Run) error {
@@ -102,7 +103,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	}
 	tunnel.AddConnection("peer", ConnectionConfig{})
 	tunnel.SetRoutes(routesTo(t, "peer", "10.0.0.0/8", "fd00::/8"))
-	spi, err := tunnel.AllocateSPI()
+	spi, err := tunnel.AllocateSPI("peer")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type ConnectionConfig struct {
 // fields below the line belong to Tunnel.mu.
 type connection struct {
 	name     string
+	home     int // the worker that its SPIs are steered to
 	config   atomic.Pointer[ConnectionConfig]
 	outbound atomic.Pointer[outboundList] // never nil
 	path     pathMTU
@@ -39,7 +40,7 @@ type connection struct {
 }
 
 func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {
-	c := &connection{name: name}
+	c := &connection{name: name, home: t.emptiest()}
 	c.up, c.down = t.up.NewClass(cfg.Share, c), t.down.NewClass(cfg.Share, c)
 	c.config.Store(&cfg)
 	c.outbound.Store(&outboundList{})

@@ -61,6 +61,7 @@ func (t *Tunnel) RemoveConnection(name string) {
 	t.forwarding.Store(newForwarding(old.routes, next))
 	c.up.Close()
 	c.down.Close()
+	t.settled[c.home]--
 	last := c.counters.snapshot()
 	t.retired.add(&last)
 }
@@ -80,11 +81,31 @@ func (t *Tunnel) SetRoutes(routes *routing.Table) {
 	t.forwarding.Store(newForwarding(routes, t.forwarding.Load().connections))
 }
 
-// AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it.
-func (t *Tunnel) AllocateSPI() (uint32, error) {
+// AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it. All
+// SPIs of a connection are at home with one worker: the kernel merges by
+// addresses and ports, so what its SAs receive comes in one order only if it comes
+// to one socket.
+func (t *Tunnel) AllocateSPI(connection string) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sad.allocate()
+	home := 0
+	if c := t.forwarding.Load().connections[connection]; c != nil {
+		home = c.home
+	}
+	return t.sad.allocate(home)
+}
+
+// emptiest is the worker that is home to the fewest connections, which now has
+// one more.
+func (t *Tunnel) emptiest() int {
+	least := 0
+	for i, n := range t.settled {
+		if n < t.settled[least] {
+			least = i
+		}
+	}
+	t.settled[least]++
+	return least
 }
 
 // ReleaseSPI frees an SPI that no SA was installed for; otherwise it does

@@ -35,7 +35,7 @@ func (t *Tunnel) Inject(connection string, packet []byte) error {
 	defer i.mu.Unlock()
 	if i.scratch == nil {
 		i.scratch = esp.NewScratch()
-		i.queue.init(t)
+		i.queue.init(t, 0)
 	}
 	now := t.now()
 	i.queue.seal(i.scratch, now, []outboundPacket{{

@@ -87,14 +87,17 @@ func linkUp(name string, prefixes ...string) error {
 type offloadCase struct {
 	backend                    tun.Backend
 	noTSO, noUSO, noGSO, noGRO bool
-	queues                     int
+	queues                     int // and workers
+	noSteering                 bool
 	bare                       bool // ESP without UDP
 	damage                     int  // one in how many datagrams loses a bit; 0: none
 }
 
 var offloadCases = map[string]offloadCase{
 	"native":                        {backend: tun.Native},
-	"native with two queues":        {backend: tun.Native, queues: 2},
+	"native with one worker":        {backend: tun.Native, queues: 1},
+	"native with three workers":     {backend: tun.Native, queues: 3},
+	"native without SPI steering":   {backend: tun.Native, queues: 2, noSteering: true},
 	"native without TSO":            {backend: tun.Native, noTSO: true},
 	"native without USO":            {backend: tun.Native, noUSO: true},
 	"native without UDP_SEGMENT":    {backend: tun.Native, noGSO: true},
@@ -103,6 +106,7 @@ var offloadCases = map[string]offloadCase{
 	"native, ESP without UDP":       {backend: tun.Native, bare: true},
 	"portable, ESP without UDP":     {backend: tun.Portable, bare: true},
 	"portable":                      {backend: tun.Portable},
+	"portable with two workers":     {backend: tun.Portable, queues: 2},
 	"portable without UDP offloads": {backend: tun.Portable, noGSO: true, noGRO: true},
 }
 
@@ -118,7 +122,7 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 		if err != nil {
 			return err
 		}
-		conns, err := udp.Listen(udp.Config{Addresses: []netip.Addr{outer}, NoGSO: c.noGSO, NoGRO: c.noGRO})
+		conns, err := udp.Listen(udp.Config{Addresses: []netip.Addr{outer}, Workers: c.queues, NoSteering: c.noSteering, NoGSO: c.noGSO, NoGRO: c.noGRO})
 		if err != nil {
 			return errors.Join(err, device.Close())
 		}
@@ -190,11 +194,11 @@ type damagingSender struct {
 	source *rand.Rand
 }
 
-func (d damaging) NewSender() Sender {
+func (d damaging) NewSender(worker int) Sender {
 	if d.one == 0 {
-		return d.Transport.NewSender()
+		return d.Transport.NewSender(worker)
 	}
-	return &damagingSender{d.Transport.NewSender(), d.one, rand.New(rand.NewPCG(3, 1))}
+	return &damagingSender{d.Transport.NewSender(worker), d.one, rand.New(rand.NewPCG(3, 1))}
 }
 
 func (d *damagingSender) Send(runs []udp.Run) error {

@@ -50,9 +50,10 @@ func newWires() (a, b *wire) {
 	return a, b
 }
 
-func (w *wire) Control() []Receiver { return nil }
-func (w *wire) NewSender() Sender   { return w }
-func (w *wire) Close() error        { w.once.Do(func() { close(w.closed) }); return nil }
+func (w *wire) Control() []Receiver  { return nil }
+func (w *wire) NewSender(int) Sender { return w }
+func (w *wire) Workers() int         { return 1 }
+func (w *wire) Close() error         { w.once.Do(func() { close(w.closed) }); return nil }
 
 // Receivers gives everything to the first worker.
 func (w *wire) Receivers(worker int) []Receiver {
@@ -286,7 +287,7 @@ func (p *pair) child(t testing.TB, ofA, ofB selector.List, change func(*esp.Para
 	t.Helper()
 	spis := [2]uint32{}
 	for i, g := range []*gateway{p.a, p.b} {
-		spi, err := g.AllocateSPI()
+		spi, err := g.AllocateSPI("peer")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,7 +59,7 @@ type outboundPacket struct {
 
 // newOutboundWorker makes the worker of one queue of the device.
 func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
-	w := newSourceless(t)
+	w := newSourceless(t, queue)
 	switch device := t.cfg.Device.(type) {
 	case tun.SuperDevice:
 		w.source = newSuperSource(device, queue)
@@ -69,8 +69,9 @@ func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 	return w
 }
 
-// newSourceless makes an outboundWorker that is not given its packets by a source.
-func newSourceless(t *Tunnel) *outboundWorker {
+// newSourceless makes an outboundWorker that is not given its packets by a source
+// and sends as the worker of that number.
+func newSourceless(t *Tunnel, worker int) *outboundWorker {
 	w := &outboundWorker{
 		t:         t,
 		scratch:   esp.NewScratch(),
@@ -79,7 +80,7 @@ func newSourceless(t *Tunnel) *outboundWorker {
 		icmp:      newICMPLimiter(),
 		reply:     make([]byte, tun.HeaderRoom, tun.HeaderRoom+icmpMaxLen),
 	}
-	w.send.init(t)
+	w.send.init(t, worker)
 	return w
 }
 

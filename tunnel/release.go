@@ -93,7 +93,7 @@ func wakeOf(line *meter.Line) <-chan struct{} {
 type upRelease struct{ *outboundWorker }
 
 func newUpRelease(t *Tunnel) upRelease {
-	w := newSourceless(t)
+	w := newSourceless(t, 0)
 	w.send.paid = true
 	return upRelease{w}
 }

@@ -39,7 +39,7 @@ func TestRemovedKeysAreErased(t *testing.T) {
 // TestErasedInTheMiddleOfABatch: the run is dropped whole, others go out.
 func TestErasedInTheMiddleOfABatch(t *testing.T) {
 	s := newStage(t, nil)
-	spi, err := s.AllocateSPI()
+	spi, err := s.AllocateSPI("peer")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ type failing struct {
 	err error
 }
 
-func (f failing) NewSender() Sender { return f }
+func (f failing) NewSender(int) Sender { return f }
 
 func (f failing) Send(runs []udp.Run) error {
 	for i := range runs {

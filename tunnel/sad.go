@@ -10,15 +10,16 @@ import (
 
 	"causeway/esp"
 	"causeway/esp/selector"
+	"causeway/tunnel/udp"
 )
 
 const (
 	sadBits = 16
 	sadSize = 1 << sadBits // Child SAs at once, over all connections
 
-	// Every free slot is used once before one is used again, and then with
-	// another upper half: an SPI comes back after sadSize others at the
-	// earliest, never while late packets of its last owner are on their way.
+	// Every free slot of a worker is used once before one is used again, and then
+	// with another upper half: an SPI comes back after at least sadSize/256
+	// others, never while late packets of its last owner are on their way.
 )
 
 var errSADFull = errors.New("tunnel: every SPI is in use")
@@ -35,44 +36,63 @@ type inboundSA struct {
 }
 
 // sad finds an inbound SA by its SPI. An SPI is a random upper half and the
-// index of its slot, so that lookup is one load and one comparison. Workers
-// read slots; everything else is guarded by Tunnel.mu.
+// index of its slot, so that lookup is one load and one comparison; its low bits
+// also say which worker it is steered to, its home. Workers read slots;
+// everything else is guarded by Tunnel.mu.
 type sad struct {
 	slots [sadSize]atomic.Pointer[inboundSA]
 
 	random   io.Reader
-	free     []uint16 // ring of free slots, oldest first
-	head     int
-	count    int
+	homes    []home
 	reserved []uint32 // by slot: the SPI handed out, 0 if free
 	previous []uint16 // by slot: the upper half used last
 }
 
-func newSAD(random io.Reader) (*sad, error) {
+// home is the slots of one worker.
+type home struct {
+	free        []uint16 // ring of free slots, oldest first
+	head, count int
+}
+
+func newSAD(random io.Reader, workers int) (*sad, error) {
 	s := &sad{
 		random:   random,
-		free:     make([]uint16, sadSize),
-		count:    sadSize,
+		homes:    make([]home, workers),
 		reserved: make([]uint32, sadSize),
 		previous: make([]uint16, sadSize),
 	}
-	for i := range s.free {
-		s.free[i] = uint16(i)
+	order, err := s.shuffled()
+	if err != nil {
+		return nil, err
 	}
-	return s, s.shuffle()
+	for _, slot := range order {
+		h := &s.homes[s.home(uint32(slot))]
+		h.free = append(h.free, slot)
+	}
+	for i := range s.homes {
+		s.homes[i].count = len(s.homes[i].free)
+	}
+	return s, nil
 }
 
-// shuffle puts the free slots in an order that nobody outside can guess.
-func (s *sad) shuffle() error {
+// home is the worker that the SPI, or its slot, is steered to.
+func (s *sad) home(spi uint32) int { return udp.Home(spi, len(s.homes)) }
+
+// shuffled is the slots in an order that nobody outside can guess.
+func (s *sad) shuffled() ([]uint16, error) {
 	noise := make([]byte, 4*sadSize)
 	if _, err := io.ReadFull(s.random, noise); err != nil {
-		return fmt.Errorf("tunnel: no randomness for SPIs: %w", err)
+		return nil, fmt.Errorf("tunnel: no randomness for SPIs: %w", err)
+	}
+	order := make([]uint16, sadSize)
+	for i := range order {
+		order[i] = uint16(i)
 	}
 	for i := sadSize - 1; i > 0; i-- {
 		j := int(binary.NativeEndian.Uint32(noise[4*i:]) % uint32(i+1))
-		s.free[i], s.free[j] = s.free[j], s.free[i]
+		order[i], order[j] = order[j], order[i]
 	}
-	return nil
+	return order, nil
 }
 
 // lookup finds the SA of spi, or nil. Safe for concurrent use.
@@ -84,13 +104,21 @@ func (s *sad) lookup(spi uint32) *inboundSA {
 	return sa
 }
 
-// allocate reserves an SPI. The values 0 to 255 are reserved (RFC 4303 §2.1):
-// the upper half is never 0.
-func (s *sad) allocate() (uint32, error) {
-	if s.count == 0 {
-		return 0, errSADFull
+// allocate reserves an SPI, at home with the worker of that number if it has one
+// free. The values 0 to 255 are reserved (RFC 4303 §2.1): the upper half is never
+// 0.
+func (s *sad) allocate(worker int) (uint32, error) {
+	for i := range s.homes {
+		if h := &s.homes[(worker+i)%len(s.homes)]; h.count > 0 {
+			return s.take(h)
+		}
 	}
-	slot := s.free[s.head]
+	return 0, errSADFull
+}
+
+// take reserves the oldest free slot of h, under an SPI that it did not have last.
+func (s *sad) take(h *home) (uint32, error) {
+	slot := h.free[h.head]
 	upper := uint16(0)
 	for upper == 0 || upper == s.previous[slot] {
 		var b [2]byte
@@ -99,8 +127,8 @@ func (s *sad) allocate() (uint32, error) {
 		}
 		upper = binary.BigEndian.Uint16(b[:])
 	}
-	s.head = (s.head + 1) % sadSize
-	s.count--
+	h.head = (h.head + 1) % len(h.free)
+	h.count--
 	spi := uint32(upper)<<sadBits | uint32(slot)
 	s.reserved[slot], s.previous[slot] = spi, upper
 	return spi, nil
@@ -122,6 +150,7 @@ func (s *sad) release(spi uint32) {
 	slot := spi & (sadSize - 1)
 	s.slots[slot].Store(nil)
 	s.reserved[slot] = 0
-	s.free[(s.head+s.count)%sadSize] = uint16(slot)
-	s.count++
+	h := &s.homes[s.home(slot)]
+	h.free[(h.head+h.count)%len(h.free)] = uint16(slot)
+	h.count++
 }

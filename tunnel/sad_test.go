@@ -9,16 +9,17 @@ import (
 
 	"causeway/esp"
 	"causeway/esp/selector"
+	"causeway/tunnel/udp"
 )
 
 func TestSPIs(t *testing.T) {
-	s, err := newSAD(rand.Reader)
+	s, err := newSAD(rand.Reader, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[uint32]bool{}
 	allocate := func() uint32 {
-		spi, err := s.allocate()
+		spi, err := s.allocate(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,22 +40,22 @@ func TestSPIs(t *testing.T) {
 	if again := allocate(); again%sadSize != first%sadSize {
 		t.Fatalf("%08x is not in the last free slot", again)
 	}
-	if _, err := s.allocate(); !errors.Is(err, errSADFull) {
+	if _, err := s.allocate(0); !errors.Is(err, errSADFull) {
 		t.Fatalf("one more than there is: %v", err)
 	}
 }
 
 func TestSPIOfZeroUpperHalfIsSkipped(t *testing.T) {
 	noise := append(make([]byte, 4*sadSize), 0, 0, 0, 0, 0, 7)
-	s, err := newSAD(bytes.NewReader(noise))
+	s, err := newSAD(bytes.NewReader(noise), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	spi, err := s.allocate()
+	spi, err := s.allocate(0)
 	if err != nil || spi>>16 != 7 {
 		t.Errorf("SPI %08x, %v", spi, err)
 	}
-	if _, err := s.allocate(); !errors.Is(err, io.EOF) {
+	if _, err := s.allocate(0); !errors.Is(err, io.EOF) {
 		t.Errorf("no randomness, but %v", err)
 	}
 }
@@ -75,18 +76,18 @@ func (s *sevens) Read(b []byte) (int, error) {
 }
 
 func TestSlotNeverHasTheSameSPITwice(t *testing.T) {
-	s, err := newSAD(&sevens{})
+	s, err := newSAD(&sevens{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var first uint32
 	for range sadSize {
-		if first, err = s.allocate(); err != nil || first>>16 != 7 {
+		if first, err = s.allocate(0); err != nil || first>>16 != 7 {
 			t.Fatalf("%08x, %v", first, err)
 		}
 	}
 	s.release(first)
-	again, err := s.allocate()
+	again, err := s.allocate(0)
 	if err != nil || again != first&0xffff|9<<16 {
 		t.Errorf("%08x after %08x, %v", again, first, err)
 	}
@@ -137,7 +138,7 @@ func TestControlRefuses(t *testing.T) {
 	if !p.a.sad.isReserved(spiA) || p.a.sad.lookup(spiA) == nil {
 		t.Error("ReleaseSPI removed an SA")
 	}
-	spare, err := p.a.AllocateSPI()
+	spare, err := p.a.AllocateSPI("peer")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,3 +167,55 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestHomes: connections are spread over the workers, the SPIs of one are with
+// one, and where that has no more, with another.
+func TestHomes(t *testing.T) {
+	w, _ := newWires()
+	g, err := New(Config{Device: newSink(), Transport: workers{w, 3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	allocate := func(connection string) int {
+		t.Helper()
+		spi, err := g.AllocateSPI(connection)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return udp.Home(spi, 3)
+	}
+	seen := map[int]bool{}
+	for _, name := range []string{"a", "b", "c"} {
+		g.AddConnection(name, ConnectionConfig{})
+		home := allocate(name)
+		if seen[home] {
+			t.Errorf("%s shares worker %d while another has none", name, home)
+		}
+		seen[home] = true
+		for range 50 {
+			if again := allocate(name); again != home {
+				t.Fatalf("%s is at home with workers %d and %d", name, home, again)
+			}
+		}
+	}
+	b := allocate("b")
+	g.RemoveConnection("b")
+	g.AddConnection("d", ConnectionConfig{})
+	if home := allocate("d"); home != b {
+		t.Errorf("worker %d has two connections, %d none", home, b)
+	}
+	for range sadSize - 3*51 - 2 {
+		allocate("a")
+	}
+	if _, err := g.AllocateSPI("a"); !errors.Is(err, errSADFull) {
+		t.Errorf("one more than there is: %v", err)
+	}
+}
+
+// workers is a transport with so many workers.
+type workers struct {
+	Transport
+	n int
+}
+
+func (w workers) Workers() int { return w.n }

@@ -43,9 +43,9 @@ type runNote struct {
 	packets, bytes int
 }
 
-func (q *sendQueue) init(t *Tunnel) {
+func (q *sendQueue) init(t *Tunnel, worker int) {
 	q.t = t
-	q.sender = t.cfg.Transport.NewSender()
+	q.sender = t.cfg.Transport.NewSender(worker)
 	q.slab = make([]byte, 0, slabSize)
 	q.runs = make([]udp.Run, 0, maxRuns)
 	q.notes = make([]runNote, 0, maxRuns)

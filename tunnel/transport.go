@@ -15,8 +15,10 @@ type Transport interface {
 	// Control returns the sockets of no worker. They are for IKE, but ESP may
 	// come there, too.
 	Control() []Receiver
-	// NewSender makes a Sender for one goroutine.
-	NewSender() Sender
+	// Workers is how many workers have sockets; at least 1.
+	Workers() int
+	// NewSender makes a Sender for a worker, for one goroutine.
+	NewSender(worker int) Sender
 	// SendKeepalive sends the one-byte NAT keepalive (RFC 3948 §2.3).
 	SendKeepalive(local, remote netip.AddrPort) error
 	// PathMTU is what the kernel believes the outer path MTU to be.
@@ -49,7 +51,7 @@ func UDP(c *udp.Conns) Transport { return sockets{c} }
 
 type sockets struct{ *udp.Conns }
 
-func (s sockets) NewSender() Sender { return s.Conns.NewSender() }
+func (s sockets) NewSender(worker int) Sender { return s.Conns.NewSender(worker) }
 
 func (s sockets) PathErrors() []PathErrorReader {
 	readers := s.Conns.PathErrors()

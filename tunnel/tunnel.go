@@ -81,6 +81,7 @@ type Tunnel struct {
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair
+	settled  []int    // by worker: how many connections it is home to
 	retired  Counters // of connections that were removed
 }
 
@@ -103,13 +104,14 @@ func New(cfg Config) (*Tunnel, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
-	table, err := newSAD(cfg.Random)
+	table, err := newSAD(cfg.Random, cfg.Transport.Workers())
 	if err != nil {
 		return nil, err
 	}
 	t := &Tunnel{
 		cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{},
-		up: meter.NewLine(0), down: meter.NewLine(0),
+		settled: make([]int, cfg.Transport.Workers()),
+		up:      meter.NewLine(0), down: meter.NewLine(0),
 	}
 	t.upWakes, t.downWakes = wakeOf(t.up), wakeOf(t.down)
 	t.forwarding.Store(&forwarding{})

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"errors"
 	"time"
 )
 
@@ -128,22 +129,25 @@ type crew struct {
 	sets []*pollSet
 }
 
-// newCrew makes the workers: one for each queue, and one for the sockets that
-// belong to none. Where the device or the sockets cannot be waited for
-// together, each has a goroutine of its own.
+// newCrew makes the workers: one for each queue or socket that there is, and one
+// for the sockets that are no worker's. Where the device or the sockets cannot be
+// waited for together, each has a goroutine of its own.
 func (t *Tunnel) newCrew() (*crew, error) {
 	c := &crew{}
 	queues := t.cfg.Device.Queues()
 	if t.cfg.Workers > 0 {
 		queues = min(queues, t.cfg.Workers)
 	}
-	for n := range queues {
-		if err := c.add(t, newOutboundWorker(t, n), n, t.cfg.Transport.Receivers(n)); err != nil {
-			c.close()
-			return nil, err
+	var errs []error
+	for n := range max(queues, t.cfg.Transport.Workers()) {
+		var out *outboundWorker
+		if n < queues {
+			out = newOutboundWorker(t, n)
 		}
+		errs = append(errs, c.add(t, out, n, t.cfg.Transport.Receivers(n)))
 	}
-	if err := c.add(t, nil, 0, t.cfg.Transport.Control()); err != nil {
+	errs = append(errs, c.add(t, nil, 0, t.cfg.Transport.Control()))
+	if err := errors.Join(errs...); err != nil {
 		c.close()
 		return nil, err
 	}

@@ -38,7 +38,9 @@ func (d *dataPath) replayWindow(connection string) int {
 }
 
 // AllocateSPI implements ike.DataPath.
-func (d *dataPath) AllocateSPI() (uint32, error) { return d.tunnel.AllocateSPI() }
+func (d *dataPath) AllocateSPI(connection string) (uint32, error) {
+	return d.tunnel.AllocateSPI(connection)
+}
 
 // InstallInbound implements ike.DataPath.
 func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {

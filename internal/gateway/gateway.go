@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +112,13 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 			g.close()
 		}
 	}()
-	if g.conns, err = udp.Listen(socketConfig(cfg)); err != nil {
+	if err := chooseCipher(cfg); err != nil {
+		return err
+	}
+	if g.workers = cfg.Gateway.Workers; g.workers == 0 {
+		g.workers = processors
+	}
+	if g.conns, err = udp.Listen(socketConfig(cfg, g.workers)); err != nil {
 		return err
 	}
 	outerMTU := g.outerMTU(cfg)
@@ -128,17 +133,13 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if err := g.kernel.RemoveLeftovers(cfg.Gateway.Interface.Name); err != nil {
 		return err
 	}
-	g.workers = cfg.Gateway.Workers
-	if g.workers == 0 {
-		g.workers = runtime.GOMAXPROCS(0)
-	}
 	if err = g.kernel.Within(func() (err error) {
 		g.device, err = tun.Open(deviceConfig(cfg, g.mtu, g.workers))
 		return err
 	}); err != nil {
 		return err
 	}
-	spareProcessors(g.device.Queues() + len(g.conns.ControlReceivers()))
+	spareProcessors(g.workers + 1)
 	return g.openTunnel(cfg, outerMTU)
 }
 

@@ -4,9 +4,13 @@ import (
 	"slices"
 
 	"causeway/config"
+	"causeway/esp"
 	"causeway/tunnel/tun"
 	"causeway/tunnel/udp"
 )
+
+// portableCipher is what esp calls AES-GCM without vector instructions.
+const portableCipher = "crypto/cipher"
 
 var backends = map[config.DataPath]tun.Backend{
 	config.DataPathAuto:     tun.Auto,
@@ -21,9 +25,10 @@ func deviceConfig(cfg *config.Config, mtu, workers int) tun.Config {
 	}
 }
 
-func socketConfig(cfg *config.Config) udp.Config {
+func socketConfig(cfg *config.Config, workers int) udp.Config {
 	return udp.Config{
 		Addresses: cfg.Gateway.Listen.Addresses, IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
+		Workers: workers, NoSteering: without(cfg, config.OffloadSPISteering),
 		BareESP: wantsBareESP(cfg), NoGSO: without(cfg, config.OffloadUDPSegment), NoGRO: without(cfg, config.OffloadUDPGRO),
 	}
 }
@@ -47,12 +52,17 @@ func dataPathName(d tun.Device) string {
 	return string(config.DataPathPortable)
 }
 
+// chooseCipher turns the vector instructions off where the configuration says so.
+func chooseCipher(cfg *config.Config) error { return esp.Native(!without(cfg, config.OffloadVAES)) }
+
 // offloads are those in use.
 func offloads(d tun.Device, sockets udp.Features) map[string]string {
 	return map[string]string{
-		string(config.OffloadTSO):        onOff(d.Offloads().TSO),
-		string(config.OffloadUSO):        onOff(d.Offloads().USO),
-		string(config.OffloadUDPSegment): onOff(sockets.GSO),
-		string(config.OffloadUDPGRO):     onOff(sockets.GRO),
+		string(config.OffloadTSO):         onOff(d.Offloads().TSO),
+		string(config.OffloadUSO):         onOff(d.Offloads().USO),
+		string(config.OffloadUDPSegment):  onOff(sockets.GSO),
+		string(config.OffloadUDPGRO):      onOff(sockets.GRO),
+		string(config.OffloadSPISteering): onOff(sockets.Steering),
+		string(config.OffloadVAES):        onOff(esp.NativeName() != portableCipher),
 	}
 }

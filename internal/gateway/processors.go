@@ -10,6 +10,10 @@ import (
 // a few megabytes, and packets make no garbage, so collections are rare.
 const garbagePercent = 400
 
+// processors is how many this process may use: what GOMAXPROCS was before
+// spareProcessors.
+var processors = runtime.GOMAXPROCS(0)
+
 // spareProcessors prepares the scheduler for movers goroutines that spend their
 // time in system calls. Coming back from one needs a free P; with no more of
 // them than processors, packets wait for one: on 2 processors TCP through two
@@ -17,7 +21,7 @@ const garbagePercent = 400
 // the environment go first.
 func spareProcessors(movers int) {
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2*movers+2))
+		runtime.GOMAXPROCS(max(processors, 2*movers+2))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)

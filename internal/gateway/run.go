@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -115,7 +116,7 @@ func (g *Gateway) listening() []string {
 		}
 		out = append(out, r.Local().String())
 	}
-	return out
+	return slices.Compact(out) // workers share
 }
 
 // wait returns when the gateway is to end: nil if it was asked to.

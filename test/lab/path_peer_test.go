@@ -192,7 +192,7 @@ func (p *peer) SendProbe(b []byte, local, remote netip.AddrPort) error {
 func (p *peer) LocalAddr(netip.Addr) (netip.Addr, error) { return p.local, nil }
 
 // AllocateSPI implements ike.DataPath.
-func (p *peer) AllocateSPI() (uint32, error) {
+func (p *peer) AllocateSPI(string) (uint32, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.spis++

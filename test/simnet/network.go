@@ -122,7 +122,7 @@ func (h *Host) change(do func() error) error {
 }
 
 // AllocateSPI implements ike.DataPath. No SPI comes twice.
-func (h *Host) AllocateSPI() (spi uint32, err error) {
+func (h *Host) AllocateSPI(string) (spi uint32, err error) {
 	return spi, h.change(func() error {
 		h.nextSPI++
 		spi = h.nextSPI

@@ -17,7 +17,7 @@ func BenchmarkLoopback(b *testing.B) {
 			c := listen(b, cfg)
 			_, nat := c.ports()
 			self := netip.AddrPortFrom(v4, nat)
-			r, s, batch := receiver(b, c, v4, true), c.NewSender(), NewBatch(16)
+			r, s, batch := receiver(b, c, v4, true), c.NewSender(0), NewBatch(16)
 			runs := []Run{{Payload: slab(44 * 1472), SegmentSize: 1472, Local: self, Remote: self}}
 			b.SetBytes(44 * 1472)
 			b.ReportAllocs()

@@ -63,7 +63,7 @@ func TestClosed(t *testing.T) {
 		}
 	}
 	self := netip.AddrPortFrom(v4, nat)
-	if err := c.NewSender().Send([]Run{{Payload: slab(9), Local: self, Remote: self}}); !errors.Is(err, net.ErrClosed) {
+	if err := c.NewSender(0).Send([]Run{{Payload: slab(9), Local: self, Remote: self}}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("send after close: %v", err)
 	}
 	if err := c.SendIKE(slab(9), self, self); !errors.Is(err, net.ErrClosed) {

@@ -27,6 +27,10 @@ func (c *Conns) WorkerReceivers(n int) []*Receiver {
 	return c.receivers(func(s *socket) bool { return s.worker == n })
 }
 
+// Workers is how many data workers have something to read: those with sockets of
+// their own, or the first.
+func (c *Conns) Workers() int { return max(c.steering, 1) }
+
 // ControlReceivers are those of no worker: IKE comes there.
 func (c *Conns) ControlReceivers() []*Receiver { return c.WorkerReceivers(noWorker) }
 
@@ -76,7 +80,7 @@ func (c *Conns) SendKeepalive(local, remote netip.AddrPort) error {
 // sendSingle sends one datagram, whole or in fragments, and says what went
 // wrong. c.single is held.
 func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, whole bool) error {
-	sock := c.socketFor(local, remote)
+	sock := c.sender.socketFor(local, remote)
 	if sock == nil {
 		return fmt.Errorf("udp: cannot send from %v to %v: no socket has that local address and port", local, remote)
 	}
@@ -199,7 +203,7 @@ func nameOf(a netip.AddrPort) unix.Sockaddr {
 // Features says which offloads are in use now: a socket loses UDP_SEGMENT when
 // an interface refuses it.
 func (c *Conns) Features() Features {
-	f := Features{GSO: true, GRO: true}
+	f := Features{GSO: true, GRO: true, Steering: c.steering > 0}
 	for _, s := range c.sockets {
 		if s.raw {
 			f.BareESP = true

@@ -12,10 +12,11 @@ import (
 )
 
 // Conns are the open sockets: for each local address, or for each family where
-// no addresses are given, one on the IKE port and one on the NAT port.
+// no addresses are given, one on the IKE port and one or a group on the NAT port.
 type Conns struct {
 	sockets    []*socket
 	icmp       []*PathErrorReader
+	steering   int          // how many workers have sockets of their own; 0: none
 	addresses  []netip.Addr // as configured
 	natPort    uint16
 	unroutable atomic.Uint64 // sends for which there is no socket
@@ -32,7 +33,6 @@ func Listen(cfg Config) (*Conns, error) {
 		return nil, err
 	}
 	c := &Conns{addresses: cfg.Addresses, natPort: cfg.NATPort}
-	c.sender = &Sender{conns: c, out: newOutgoing(sendSlots)}
 	addresses := cfg.Addresses
 	if len(addresses) == 0 {
 		addresses = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
@@ -57,19 +57,18 @@ func Listen(cfg Config) (*Conns, error) {
 		c.Close()
 		return nil, err
 	}
+	c.sender = c.NewSender(noWorker)
 	return c, nil
 }
 
-// open opens both sockets of one address.
+// open opens the UDP sockets of one address.
 func (c *Conns) open(a netip.Addr, cfg *Config) error {
-	for _, port := range []uint16{cfg.IKEPort, cfg.NATPort} {
-		s, err := openSocket(netip.AddrPortFrom(a, port), port == cfg.NATPort, cfg)
-		if err != nil {
-			return err
-		}
-		c.sockets = append(c.sockets, s)
+	s, err := openSocket(netip.AddrPortFrom(a, cfg.IKEPort), false, cfg)
+	if err != nil {
+		return err
 	}
-	return nil
+	c.sockets = append(c.sockets, s)
+	return c.openNAT(a, cfg)
 }
 
 // openRaw opens the socket for ESP without UDP, if there may be one.

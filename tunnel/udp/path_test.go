@@ -91,7 +91,7 @@ func TestTrainAcrossVeth(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := joined(t, f[0], f[1])
 			runs := p.run(44*p.maxPayload, p.maxPayload)
-			if err := p.near.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+			if err := p.near.NewSender(0).Send(runs); err != nil || runs[0].Result != Sent {
 				t.Fatal(err, runs[0].Result)
 			}
 			got, messages := collect(t, receiver(t, p.far, p.farAddr.Addr(), true), 44)
@@ -116,7 +116,7 @@ func TestPathMTU(t *testing.T) {
 				t.Errorf("path MTU %d, %v", mtu, err)
 			}
 			r := receiver(t, p.far, p.farAddr.Addr(), true)
-			s := p.near.NewSender()
+			s := p.near.NewSender(0)
 			tooBig := func() {
 				t.Helper()
 				before := p.near.Stats()
@@ -154,7 +154,7 @@ func TestPathMTU(t *testing.T) {
 // A path that goes away costs datagrams, not the socket.
 func TestUnreachable(t *testing.T) {
 	p := joined(t, families["IPv4"][0], families["IPv4"][1])
-	s := p.near.NewSender()
+	s := p.near.NewSender(0)
 	runs := p.run(10*1000, 1000)
 	runs[0].Remote = netip.MustParseAddrPort("203.0.113.1:4500")
 	if err := s.Send(runs); err != nil || runs[0].Result != Dropped {
@@ -214,7 +214,7 @@ func TestFullSendBuffer(t *testing.T) {
 		runs = append(runs, p.run(40*p.maxPayload, p.maxPayload)...)
 	}
 	start := time.Now()
-	if err := p.near.NewSender().Send(runs); err != nil {
+	if err := p.near.NewSender(0).Send(runs); err != nil {
 		t.Fatal(err)
 	}
 	if d := time.Since(start); d > 3*time.Second {

@@ -147,7 +147,7 @@ func TestPathErrors(t *testing.T) {
 			}
 			// The kernel, which believed all of it, must not stop our sockets.
 			runs := p.run(p.maxPayload, 0)
-			if err := p.near.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+			if err := p.near.NewSender(0).Send(runs); err != nil || runs[0].Result != Sent {
 				t.Errorf("result %v, error %v", runs[0].Result, err)
 			}
 			collect(t, receiver(t, p.far, far, true), 1)

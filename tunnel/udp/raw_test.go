@@ -51,7 +51,7 @@ func TestBareESP(t *testing.T) {
 				{Payload: espOf(302, largest+1), Local: local, Remote: remote},
 				{Payload: espOf(303, 40), Local: local, Remote: remote, TOS: 3},
 			}
-			if err := p.near.NewSender().Send(runs); err != nil {
+			if err := p.near.NewSender(0).Send(runs); err != nil {
 				t.Fatal(err)
 			}
 			for i, want := range []Result{Sent, Sent, Sent, TooBig, Sent} {
@@ -86,7 +86,7 @@ func TestBareESPFilter(t *testing.T) {
 			} {
 				runs = append(runs, Run{Payload: b, Local: local, Remote: remote})
 			}
-			if err := p.near.NewSender().Send(runs); err != nil {
+			if err := p.near.NewSender(0).Send(runs); err != nil {
 				t.Fatal(err)
 			}
 			got, _ := collect(t, bare(t, p.far, remote.Addr()), 1)

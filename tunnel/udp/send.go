@@ -3,6 +3,7 @@ package udp
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,13 +25,23 @@ const (
 // Sender sends runs. It belongs to one goroutine.
 type Sender struct {
 	conns   *Conns
+	sockets []*socket // those to prefer first
 	out     outgoing
 	pending int // slots filled and not yet sent
 }
 
-// NewSender makes a Sender; each sending goroutine needs its own.
-func (c *Conns) NewSender() *Sender {
-	return &Sender{conns: c, out: newOutgoing(sendSlots)}
+// NewSender makes a Sender for data worker n; each sending goroutine needs its
+// own.
+func (c *Conns) NewSender(n int) *Sender {
+	s := &Sender{conns: c, sockets: slices.Clone(c.sockets), out: newOutgoing(sendSlots)}
+	foreign := func(s *socket) int {
+		if s.worker == n {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(s.sockets, func(a, b *socket) int { return foreign(a) - foreign(b) })
+	return s
 }
 
 // Send sends runs in order, several in one system call, and sets the Result of
@@ -39,9 +50,9 @@ func (c *Conns) NewSender() *Sender {
 // of a second is dropped. Its only error is net.ErrClosed.
 func (s *Sender) Send(runs []Run) error {
 	for len(runs) > 0 {
-		sock := s.conns.socketFor(runs[0].Local, runs[0].Remote)
+		sock := s.socketFor(runs[0].Local, runs[0].Remote)
 		n := 1
-		for n < len(runs) && s.conns.socketFor(runs[n].Local, runs[n].Remote) == sock {
+		for n < len(runs) && s.socketFor(runs[n].Local, runs[n].Remote) == sock {
 			n++
 		}
 		if sock == nil {
@@ -252,10 +263,10 @@ func (o *outgoing) datagrams(i int) uint64 {
 	return uint64((len(o.payloads[i]) + o.sizes[i] - 1) / o.sizes[i])
 }
 
-// socketFor is the socket a datagram between the two leaves from: the one bound
-// to local, or else the wildcard one of the port. Nil when there is none.
-func (c *Conns) socketFor(local, remote netip.AddrPort) *socket {
-	for _, s := range c.sockets {
+// socketFor is the socket a datagram between the two leaves from: one bound to
+// local, or else a wildcard one of the port. Nil when there is none.
+func (s *Sender) socketFor(local, remote netip.AddrPort) *socket {
+	for _, s := range s.sockets {
 		if s.local.Port() != local.Port() || s.local.Addr().Is4() != remote.Addr().Is4() {
 			continue
 		}

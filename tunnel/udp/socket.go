@@ -52,8 +52,9 @@ type socket struct {
 	counters counters
 }
 
-// openSocket binds one UDP socket and sets its options.
-func openSocket(local netip.AddrPort, nat bool, cfg *Config) (*socket, error) {
+// openSocket binds one UDP socket and sets its options; more is what to do to it
+// before it is bound.
+func openSocket(local netip.AddrPort, nat bool, cfg *Config, more ...func(*socket) error) (*socket, error) {
 	family := unix.AF_INET
 	if local.Addr().Is6() {
 		family = unix.AF_INET6
@@ -66,7 +67,13 @@ func openSocket(local netip.AddrPort, nat bool, cfg *Config) (*socket, error) {
 	if !nat {
 		s.worker = noWorker
 	}
-	if err := s.configure(cfg); err != nil {
+	err = s.configure(cfg)
+	for _, set := range more {
+		if err == nil {
+			err = set(s)
+		}
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}

@@ -6,6 +6,8 @@ import "sync/atomic"
 type Features struct {
 	GSO bool // every socket sends with UDP_SEGMENT
 	GRO bool // every socket receives with UDP_GRO
+	// Steering: ESP goes to the worker that its SPI names.
+	Steering bool
 	// BareESP: there are sockets for ESP without UDP.
 	BareESP bool
 	// ReceiveBuffer is the smallest buffer the kernel granted.

@@ -34,6 +34,11 @@ type Config struct {
 	// 16 MiB and 8 MiB when zero. Without CAP_NET_ADMIN the kernel caps them at
 	// net.core.rmem_max and wmem_max.
 	ReceiveBuffer, SendBuffer int
+	// Workers is how many data workers get sockets of their own on the NAT port;
+	// 0 is none, and one socket for everything.
+	Workers int
+	// NoSteering is the switch that does without them.
+	NoSteering bool
 	// NoGSO and NoGRO are the switches that turn UDP_SEGMENT and UDP_GRO off
 	// where the kernel or a driver gets them wrong.
 	NoGSO, NoGRO bool

@@ -145,7 +145,7 @@ func TestTrains(t *testing.T) {
 				TOS:         0xb8 | 2, // EF, ECT(0)
 			}
 			runs := []Run{run}
-			if err := a.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+			if err := a.NewSender(0).Send(runs); err != nil || runs[0].Result != Sent {
 				t.Fatal(err, runs[0].Result)
 			}
 			size := tt.segment
@@ -186,7 +186,7 @@ func TestMixedSizes(t *testing.T) {
 		want = append(want, split(all[:n], size)...)
 		all = all[n:]
 	}
-	if err := c.NewSender().Send(runs); err != nil {
+	if err := c.NewSender(0).Send(runs); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := collect(t, receiver(t, c, v4, true), len(want))
@@ -209,7 +209,7 @@ func TestLocalAddressOnWildcard(t *testing.T) {
 		local := netip.AddrPortFrom(netip.MustParseAddr(tt.source), tt.port)
 		remote := netip.AddrPortFrom(netip.MustParseAddr(tt.target), tt.port)
 		runs := []Run{{Payload: []byte("hello"), Local: local, Remote: remote}}
-		if err := c.NewSender().Send(runs); err != nil || runs[0].Result != Sent {
+		if err := c.NewSender(0).Send(runs); err != nil || runs[0].Result != Sent {
 			t.Fatal(err, runs[0].Result)
 		}
 		_, messages := collect(t, receiver(t, c, remote.Addr(), tt.port == nat), 1)
@@ -290,8 +290,8 @@ func TestTrainRefused(t *testing.T) {
 			_, nat := c.ports()
 			self := netip.AddrPortFrom(v4, nat)
 			run := Run{Payload: slab(5*1000 + 1), SegmentSize: 1000, Local: self, Remote: self}
-			s := c.NewSender()
-			sock := c.socketFor(self, self)
+			s := c.NewSender(0)
+			sock := s.socketFor(self, self)
 			s.out.fill(0, sock, &run, run.Payload, run.SegmentSize)
 			s.sendSingly(sock, 0, tt.errno.(unix.Errno))
 			got, _ := collect(t, receiver(t, c, v4, true), 6)
@@ -316,7 +316,7 @@ func TestSendGoesOn(t *testing.T) {
 		{Payload: slab(10), Local: netip.AddrPortFrom(v4, 9), Remote: self},
 		{Payload: slab(20), Local: self, Remote: self},
 	}
-	if err := c.NewSender().Send(runs); err != nil {
+	if err := c.NewSender(0).Send(runs); err != nil {
 		t.Fatal(err)
 	}
 	var got []Result
@@ -339,7 +339,7 @@ func TestNoAllocations(t *testing.T) {
 		_, nat := c.ports()
 		self := netip.AddrPortFrom(addr, nat)
 		r := receiver(t, c, addr, true)
-		s, b := c.NewSender(), NewBatch(4)
+		s, b := c.NewSender(0), NewBatch(4)
 		runs := []Run{
 			{Payload: slab(44 * 1452), SegmentSize: 1452, Local: self, Remote: self, TOS: 2},
 			{Payload: slab(3 * 100), SegmentSize: 100, Local: self, Remote: self},
@@ -454,7 +454,7 @@ func TestReceiveMode(t *testing.T) {
 	want(20)
 	train := append(slab(1400), slab(1400)...)
 	runs := []Run{{Payload: train, SegmentSize: 1400, Local: self, Remote: self}}
-	if err := c.NewSender().Send(runs); err != nil {
+	if err := c.NewSender(0).Send(runs); err != nil {
 		t.Fatal(err)
 	}
 	want(1)
