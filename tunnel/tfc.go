@@ -63,7 +63,7 @@ func (w *outboundWorker) pad(b []byte, size int) []byte {
 // sendDummies sends the dummy packets of all connections until ctx ends.
 func (t *Tunnel) sendDummies(ctx context.Context) error {
 	d := &dummies{next: map[*connection]time.Duration{}, scratch: esp.NewScratch(), zeros: make([]byte, t.cfg.OuterMTU)}
-	d.send.init(t)
+	d.send.init(t, 0)
 	d.send.paid = true
 	timer := time.NewTimer(idleTick)
 	defer timer.Stop()
