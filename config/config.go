@@ -108,15 +108,19 @@ const (
 
 // Connection is one peer and what is reached through it.
 type Connection struct {
-	Name   string
-	Local  Local
-	Remote Remote
-	Auth   Auth
-	Type   Type
-	Start  Start
-	Mode   Mode
-	IKE    IKE
-	ESP    ESP
+	Name string
+	// Profile is the one whose defaults are filled in.
+	Profile Profile
+	Local   Local
+	Remote  Remote
+	Auth    Auth
+	Type    Type
+	// ChildPerPair: policy-based has a Child SA for each pair of networks.
+	ChildPerPair bool
+	Start        Start
+	Mode         Mode
+	IKE          IKE
+	ESP          ESP
 	// Direct is a private line to the same networks, preferred while healthy.
 	Direct Direct
 	// Probe asks through the tunnel whether the site answers.
@@ -302,10 +306,11 @@ func builtinGateway() Config {
 // builtinConnection holds the defaults of a connection.
 func builtinConnection() Connection {
 	return Connection{
-		Type:  RouteBased,
-		Start: StartAlways,
-		Mode:  ModeDefault,
-		IKE:   IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280},
+		Profile: ProfileNone,
+		Type:    RouteBased,
+		Start:   StartAlways,
+		Mode:    ModeDefault,
+		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

@@ -11,6 +11,9 @@ import (
 )
 
 var connectionKeys = section[Connection]{
+	value(Key{Name: "profile", Doc: "The defaults for a peer of a certain make; the connection's own keys go before them, and they go before `defaults`. See Profiles above.",
+		Default: "none", Example: "strongswan"},
+		profileKind, func(c *Connection) *Profile { return &c.Profile }),
 	nested(Key{Name: "local", Doc: "This gateway's side."}, localKeys,
 		func(c *Connection) *Local { return &c.Local }),
 	nested(Key{Name: "remote", Doc: "The peer's side."}, remoteKeys,
@@ -20,6 +23,9 @@ var connectionKeys = section[Connection]{
 	value(Key{Name: "type", Doc: "`route-based` negotiates any-to-any selectors and accepts narrower ones: routes decide what is carried. " +
 		"`policy-based` negotiates `local.networks` and `remote.networks`.", Default: "route-based", Example: "policy-based"},
 		enum(RouteBased, PolicyBased), func(c *Connection) *Type { return &c.Type }),
+	value(Key{Name: "child_per_pair", Doc: "Whether `policy-based` negotiates a Child SA for each pair of a local and a remote network, as some makes want it, instead of one for all.",
+		Default: "false", Example: "true"},
+		truth, func(c *Connection) *bool { return &c.ChildPerPair }),
 	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it; " +
 		"`on-demand` waits for a command or for the peer. A connection that only responds is `on-demand`.", Default: "always", Example: "on-traffic"},
 		enum(StartAlways, StartOnTraffic, StartOnDemand), func(c *Connection) *Start { return &c.Start }),
@@ -216,6 +222,8 @@ func connections(key Key) field[document] {
 // document reads the file: the defaults first, then each connection over them.
 func (d *decoder) document(root *yaml.Node) document {
 	doc := document{Config: builtinGateway(), defaults: builtinConnection()}
+	plain := unprofiled(valueOf(root, "defaults"))
+	profileOf(valueOf(root, "defaults"), &doc.defaults)
 	documentKeys.decode(d, root, "", &doc)
 	if doc.connections == nil {
 		return doc
@@ -227,6 +235,10 @@ func (d *decoder) document(root *yaml.Node) document {
 			d.wrong(p.key, path, "the name of a connection must be at most 63 letters, digits, and . _ - and begin with a letter or digit")
 		}
 		c := doc.defaults
+		if valueOf(follow(p.value), "profile") != nil {
+			c = plain
+			profileOf(follow(p.value), &c)
+		}
 		c.Name = p.name
 		if namesMethod(p.value) {
 			c.Auth = Auth{Signatures: c.Auth.Signatures} // its own method, in place of that of defaults

@@ -51,7 +51,8 @@ connections:
 		Control: Control{Socket: "/run/causeway/control.sock"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},
 		Connections: []Connection{{
-			Name: "azure-west",
+			Name:    "azure-west",
+			Profile: ProfileNone,
 			Remote: Remote{
 				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
 				Networks:  []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")},
@@ -93,8 +94,9 @@ func TestInterface(t *testing.T) {
 		Control: Control{Socket: "/run/causeway/control.sock", HTTP: "127.0.0.1:8500"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},
 		Connections: []Connection{{
-			Name:  "azure-west",
-			Local: Local{Identity: "hq.example.com", Networks: prefixes("10.1.0.0/16")},
+			Name:    "azure-west",
+			Profile: ProfileNone,
+			Local:   Local{Identity: "hq.example.com", Networks: prefixes("10.1.0.0/16")},
 			Remote: Remote{
 				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
 				Identity:  "203.0.113.5",

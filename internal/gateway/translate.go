@@ -194,6 +194,9 @@ func childrenOf(c config.Connection) []sa.ChildSettings {
 	if c.Type == config.RouteBased {
 		return []sa.ChildSettings{{Name: c.Name, Local: anyOf(c), Remote: anyOf(c)}}
 	}
+	if c.ChildPerPair {
+		return pairsOf(c)
+	}
 	return []sa.ChildSettings{{Name: c.Name, Local: selectorsOf(c.Local.Networks), Remote: selectorsOf(c.Remote.Networks)}}
 }
 
