@@ -161,7 +161,7 @@ func (m *Machine) replace(c *child) {
 			continue
 		}
 		old, by := o, c
-		if o.EstablishedAt.After(c.startedAt) && rank(o) > rank(c) {
+		if !o.EstablishedAt.Before(c.startedAt) && rank(o) > rank(c) {
 			old, by = c, o
 		}
 		wait := replacedTime

@@ -24,7 +24,7 @@ func (m *Machine) supersede(s *ikeSA) {
 	for _, o := range slices.Clone(m.sas) {
 		switch {
 		case o == s || o.state != established:
-		case o.establishedAt.After(s.createdAt) && lesserOf(o, s) == s:
+		case !o.establishedAt.Before(s.createdAt) && lesserOf(o, s) == s:
 			s.replacedBy(o) // made at once, and the other is the one to stay
 		default:
 			o.replacedBy(s)
@@ -62,12 +62,12 @@ func (s *ikeSA) replacedBy(by *ikeSA) {
 // forgetBefore ends what was made before s began, at this end only.
 func (m *Machine) forgetBefore(s *ikeSA) {
 	for _, o := range slices.Clone(m.sas) {
-		if o != s && o.proven && !o.establishedAt.After(s.createdAt) {
+		if o != s && o.proven && o.establishedAt.Before(s.createdAt) {
 			o.drop(causeFinished, ending{remote: true})
 		}
 	}
 	for _, c := range slices.Clone(m.children) {
-		if !c.EstablishedAt.After(s.createdAt) {
+		if c.EstablishedAt.Before(s.createdAt) {
 			m.removeChild(c, ending{remote: true})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/keymat"
@@ -18,6 +19,10 @@ import (
 // maxMessages bounds the message IDs of the peer that one ISAKMP SA remembers,
 // so that no message is taken twice. It is replaced long before.
 const maxMessages = 1 << 13
+
+// hearsayTime is how long the true answer may come after somebody said in the
+// clear that we are refused.
+const hearsayTime = 5 * time.Second
 
 func (a *association) cookies() []byte {
 	b := binary.BigEndian.AppendUint64(nil, a.cookieI)
@@ -104,8 +109,11 @@ func (s *ikeSA) hearsay(msg *isakmp.Message, d sa.Datagram) {
 	s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "an unprotected notification before phase 1 is done")
 }
 
-// hurry leaves a phase 1 that seems to be refused two more tries.
-func (s *ikeSA) hurry() { s.repeat.attempt = max(s.repeat.attempt, s.m.cfg.Retransmit.Tries-3) }
+// hurry leaves the true answer a moment: the peer has our message, so repeating
+// it is of no use.
+func (s *ikeSA) hurry() {
+	s.repeat.attempt, s.repeat.dueAt = s.m.cfg.Retransmit.Tries, s.m.now.Add(hearsayTime)
+}
 
 // deleted takes the peer's word that SAs of its are gone (RFC 2408 §3.15).
 func (m *Machine) deleted(p *isakmp.Delete) {

@@ -176,7 +176,15 @@ func (s *ikeSA) identify(msg *isakmp.Message, d sa.Datagram) error {
 	if err != nil {
 		return fmt.Errorf("the answer to our identity does not decrypt: %w", err)
 	}
-	if failure := s.verify(o); failure != nil {
+	failure := s.verify(o)
+	if !s.provesIdentity(o) { // anybody may have sent it: the true one may come yet
+		if s.hint == nil && failure != nil {
+			s.hint = failure
+			s.hurry()
+		}
+		return errHash
+	}
+	if failure != nil {
 		s.traceIn(msg.Header, o.payloads, d)
 		s.drop(causeFailed, ending{failure: failure})
 		return nil

@@ -57,7 +57,7 @@ func (s *scene) agree(g *gateway.Gateway, d *strongswan.Daemon, own, peer link.E
 		Local, Remote                 string
 		LocalIdentity, RemoteIdentity string
 	}
-	want := ike{2, role, theirs.SPIi, theirs.SPIr, theirs.Remote, theirs.Local, theirs.RemoteID, theirs.LocalID}
+	want := ike{own.IKEVersion(), role, theirs.SPIi, theirs.SPIr, theirs.Remote, theirs.Local, theirs.RemoteID, theirs.LocalID}
 	o := ours.IKE
 	got := ike{o.Version, o.Role, o.SPIi, o.SPIr, o.Local, o.Remote, o.LocalIdentity, o.RemoteIdentity}
 	if diff := cmp.Diff(want, got); diff != "" {

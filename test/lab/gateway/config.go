@@ -42,6 +42,7 @@ connections:
     type: {{if .PolicyBased}}policy-based{{else}}route-based{{end}}
     start: {{start .}}
     ike:
+      version: {{.IKEVersion}}
 {{- if .IKE}}
       proposals: {{list .IKE}}
 {{- end}}

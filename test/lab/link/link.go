@@ -19,6 +19,9 @@ type End struct {
 	// Name is the connection's; empty: link.Name.
 	Name string
 
+	// Version is IKE's; 0: 2.
+	Version int
+
 	Local  netip.Addr // outer
 	Remote netip.Addr // outer; the zero value: any
 
@@ -52,6 +55,14 @@ type End struct {
 	// Keys are further lines of YAML for the connection, which only this
 	// project's gateway reads.
 	Keys string
+}
+
+// IKEVersion is the version of IKE.
+func (e End) IKEVersion() int {
+	if e.Version == 0 {
+		return 2
+	}
+	return e.Version
 }
 
 // Connection is the connection's name.

@@ -70,7 +70,7 @@ swanctl {
 connections {
 {{- range .}}
   {{.Connection}} {
-    version = 2
+    version = {{.IKEVersion}}
     local_addrs = {{.Local}}
     remote_addrs = {{if .Remote.IsValid}}{{.Remote}}{{else}}%any{{end}}
 {{- with .IKE}}
