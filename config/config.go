@@ -145,6 +145,7 @@ type Remote struct {
 	// then, and Mode is RespondOnly.
 	Any       bool
 	Addresses []Address // tried in order
+	Port      int       // of IKE; 500: and 4500 from the second exchange on
 	Identity  string    // empty: the peer's outer address, or any identity with Any
 	Networks  []netip.Prefix
 }
@@ -310,6 +311,7 @@ func builtinConnection() Connection {
 		Type:    RouteBased,
 		Start:   StartAlways,
 		Mode:    ModeDefault,
+		Remote:  Remote{Port: 500},
 		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280},
 		ESP: ESP{
 			Lifetime:      time.Hour,

@@ -55,6 +55,7 @@ connections:
 			Profile: ProfileNone,
 			Remote: Remote{
 				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
+				Port:      500,
 				Networks:  []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")},
 			},
 			Auth:      Auth{PSK: NewSecret(psk), Local: MethodPSK, Remote: MethodPSK},
@@ -99,6 +100,7 @@ func TestInterface(t *testing.T) {
 			Local:   Local{Identity: "hq.example.com", Networks: prefixes("10.1.0.0/16")},
 			Remote: Remote{
 				Addresses: []Address{{IP: netip.MustParseAddr("203.0.113.5")}},
+				Port:      500,
 				Identity:  "203.0.113.5",
 				Networks:  prefixes("10.2.0.0/16"),
 			},

@@ -22,7 +22,9 @@ type waiter struct {
 func (w *waiter) observe(r sa.Report) {
 	switch r := r.(type) {
 	case sa.Failed:
-		w.failed = r.Failure
+		if !r.Stranger { // anybody can fail
+			w.failed = r.Failure
+		}
 	case sa.IKEEstablished:
 		if r.Rekeys != 0 {
 			w.ike--

@@ -218,7 +218,9 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 	var f *sa.Failure
 	switch r := r.(type) {
 	case sa.Failed:
-		f = r.Failure
+		if !r.Stranger || !o.carrying { // whoever fails while it is up is not its peer
+			f = r.Failure
+		}
 	case sa.IKEClosed:
 		f = r.Failure
 	case sa.ChildClosed:

@@ -126,6 +126,10 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
+	if s.wantDelete { // Down came meanwhile
+		x.child.release(s.m)
+		return
+	}
 	s.m.supersede(s, false, s.createdAt)
 	if s.state != established {
 		x.child.release(s.m)

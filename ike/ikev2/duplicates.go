@@ -32,6 +32,8 @@ func (m *Machine) supersede(s *ikeSA, initialContact bool, since time.Time) {
 	for _, o := range slices.Clone(m.sas) {
 		switch {
 		case o == s:
+		case o.proven && o.remoteIdentity != s.remoteIdentity:
+			// Another device: a connection may be for several.
 		case o == s.reauthenticates:
 			o.lesser = true // reauth.go ends it
 		case o.state == nascent || o.state == initSent || o.state == initAnswered:
@@ -77,7 +79,7 @@ func (s *ikeSA) yieldTo() {
 // lost the one that should stay.
 func (s *ikeSA) endDuplicate() {
 	for _, o := range s.m.sas {
-		if o == s || o.state != established && o.state != rekeying || o.wantDelete || o.lesser || !o.covers(s) {
+		if o == s || o.remoteIdentity != s.remoteIdentity || o.state != established && o.state != rekeying || o.wantDelete || o.lesser || !o.covers(s) {
 			continue
 		}
 		if !o.spokeAt.After(s.establishedAt) {
@@ -100,7 +102,7 @@ func (s *ikeSA) endDuplicate() {
 func (s *ikeSA) tidy() {
 	s.tidyAt = time.Time{}
 	for _, o := range s.m.sas {
-		if o == s || !o.settled() {
+		if o == s || !o.settled() || o.remoteIdentity != s.remoteIdentity {
 			continue
 		}
 		s.tidyAt = s.m.now.Add(tidyWait)

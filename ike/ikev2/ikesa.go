@@ -235,7 +235,8 @@ func (s *ikeSA) drop(c cause, e ending) {
 	case e.failure != nil && s.quiet:
 		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
 	case e.failure != nil:
-		s.m.fail(s.remote, e.failure)
+		s.m.failure = e.failure
+		s.m.emit(sa.Failed{Connection: s.m.settings.Name, Remote: s.remote, Failure: e.failure, Stranger: !s.initiator})
 	}
 	s.erase()
 	if s.state == lingering {

@@ -175,6 +175,10 @@ func (m *Machine) down() {
 			s.removeChildren(ending{})
 			s.wantDelete = true
 		case lingering, deleting, gone:
+		case authSent:
+			// The peer may have the IKE SA already: it is deleted once the answer
+			// comes, which may not take long.
+			s.wantDelete, s.window.tries = true, deleteTries
 		default:
 			s.drop(causeFailed, ending{})
 		}

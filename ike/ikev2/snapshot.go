@@ -41,7 +41,7 @@ func (m *Machine) state() sa.State {
 	out := sa.StateDown
 	for _, s := range m.sas {
 		switch {
-		case s.state < established:
+		case s.state < established && !s.wantDelete:
 			return sa.StateConnecting
 		case s.state < lingering:
 			out = sa.StateClosing

@@ -208,6 +208,8 @@ func (s *ikeSA) exhausted() {
 	switch {
 	case s.state == deleting:
 		s.drop(causeFinished, ending{})
+	case s.state == authSent && s.wantDelete:
+		s.drop(causeFailed, ending{})
 	case s.lesser && s.m.current() != nil && s.m.current() != s:
 		s.drop(causeFailed, ending{}) // the peer may never have known it
 	default:

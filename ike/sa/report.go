@@ -71,6 +71,8 @@ type Failed struct {
 	Connection string
 	Remote     netip.AddrPort
 	Failure    *Failure
+	// Stranger says that it was the attempt of a peer that did not prove who it is.
+	Stranger bool
 }
 
 // EndpointChanged: the peer's outer address is another one now.

@@ -63,7 +63,7 @@ func connections(cfg *config.Config) ([]ike.Connection, error) {
 		if err != nil {
 			return nil, err
 		}
-		conn := ike.Connection{Settings: settings, Start: startOf(c.Start)}
+		conn := ike.Connection{Settings: settings, Start: startOf(c.Start), RemotePort: uint16(c.Remote.Port)}
 		for _, a := range c.Remote.Addresses {
 			conn.Remotes = append(conn.Remotes, a.String())
 		}

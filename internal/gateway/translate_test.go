@@ -82,12 +82,12 @@ func TestEverythingConfigured(t *testing.T) {
 connections:
   branch:
     local: {networks: [10.1.0.0/16, 10.9.0.0/16]}
-    remote: {address: [branch.example.net, 203.0.113.9], identity: admin@branch.example.com, networks: [10.2.0.0/16]}
+    remote: {address: [branch.example.net, 203.0.113.9], port: 4510, identity: admin@branch.example.com, networks: [10.2.0.0/16]}
     type: policy-based
     start: on-traffic
     mode: initiate-only
-    ike: {proposals: [aes128-sha1-modp1024], lifetime: 4h, dpd: 10s}
-    esp: {proposals: [aes256-sha512], lifetime: 30m, lifetime_bytes: 1GB, replay_window: 256, encapsulation: force}
+    ike: {proposals: [aes128-sha1-modp1024], lifetime: 4h, reauth: 1d, dpd: 10s}
+    esp: {proposals: [aes256-sha512], lifetime: 30m, lifetime_bytes: 1GB, lifetime_packets: 5000, replay_window: 256, encapsulation: force}
 `+key)
 	s := c.Settings
 	if got := s.LocalIdentity.String(); got != "hq.example.com" {
@@ -95,6 +95,9 @@ connections:
 	}
 	if got := s.RemoteIdentity.String(); got != "admin@branch.example.com" {
 		t.Errorf("remote identity %s", got)
+	}
+	if c.RemotePort != 4510 || s.Reauthentication != 24*time.Hour || s.ChildLifetime.Packets != 5000 {
+		t.Errorf("port %d, reauthentication %v, %d packets", c.RemotePort, s.Reauthentication, s.ChildLifetime.Packets)
 	}
 	if c.Start != ike.StartOnTraffic || !s.InitiateOnly || s.RespondOnly || !s.ForceEncapsulation {
 		t.Errorf("start %v, initiate only %v, respond only %v, force %v", c.Start, s.InitiateOnly, s.RespondOnly, s.ForceEncapsulation)
