@@ -131,6 +131,7 @@ type Connection struct {
 	// Transit: packets may pass to and from other connections that allow it.
 	Transit   bool
 	Bandwidth Share
+	Translate []Translation
 }
 
 // Local is this gateway's side of a connection.
@@ -282,6 +283,21 @@ type Probe struct {
 	Interval, Timeout time.Duration // Timeout 0: the interval
 	Lost, Recovered   int           // in a row, to change the verdict
 }
+
+// Translation is one prefix that has another address on the other side.
+type Translation struct {
+	Inside, Outside netip.Prefix
+	Direction       TranslationDirection
+}
+
+// TranslationDirection says whose addresses a Translation is about.
+type TranslationDirection string
+
+// The directions of translation.
+const (
+	Egress  TranslationDirection = "egress"  // hosts of this side
+	Ingress TranslationDirection = "ingress" // hosts of the peer's side
+)
 
 // Share is one connection's part of the gateway's bandwidth, in bits a second.
 type Share struct {

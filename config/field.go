@@ -144,6 +144,31 @@ func values[V comparable](d *decoder, nodes []*yaml.Node, path string, k kind[V]
 	return out
 }
 
+// records is a key with a list of mappings.
+func records[T, S any](key Key, s section[S], allowed string, of func(*T) *[]S) field[T] {
+	each := s.shape()
+	list := shape{Type: "array", Allowed: allowed, Items: &each, Closed: true}
+	return field[T]{
+		entry: entry{key, list},
+		decode: func(d *decoder, n *yaml.Node, path string, into *T) {
+			nodes := d.items(n, path, list)
+			out := make([]S, len(nodes))
+			for i, n := range nodes {
+				d.mark(index(path, i), follow(n))
+				s.decode(d, follow(n), index(path, i), &out[i])
+			}
+			*of(into) = out
+		},
+		changes: func(path string, a, b *T) []string {
+			same := func(x, y S) bool { return len(s.changes("", &x, &y)) == 0 }
+			if slices.EqualFunc(*of(a), *of(b), same) {
+				return nil
+			}
+			return []string{path}
+		},
+	}
+}
+
 // nested is a key with a section behind it.
 func nested[T, S any](key Key, s section[S], of func(*T) *S) field[T] {
 	return field[T]{

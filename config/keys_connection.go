@@ -45,6 +45,9 @@ var connectionKeys = section[Connection]{
 	value(Key{Name: "transit", Doc: "Whether packets may pass between this connection's sites and those of other connections that allow it, too: a hub between them.",
 		Default: "false", Example: "true"},
 		truth, func(c *Connection) *bool { return &c.Transit }),
+	records(Key{Name: "translate", Doc: "Static one-to-one address translation, for sites whose networks overlap: see [Overlapping networks](#overlapping-networks).",
+		Otherwise: "none", Example: "[{inside: 10.0.0.0/24, outside: 100.64.1.0/24, direction: egress}]"},
+		translationKeys, "a list of rules, each with inside, outside and direction", func(c *Connection) *[]Translation { return &c.Translate }),
 	nested(Key{Name: "bandwidth", Doc: "This connection's part of the gateway's bandwidth."}, shareKeys,
 		func(c *Connection) *Share { return &c.Bandwidth }),
 }

@@ -162,6 +162,7 @@ func (d *decoder) connection(config *Config, c *Connection) {
 	d.selectors(c)
 	d.auth(c)
 	d.share(&config.Gateway, c)
+	d.translations(c)
 	d.paths(&config.Gateway, c)
 	d.limits(c)
 	if c.Local.Identity == "" {

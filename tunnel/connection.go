@@ -7,6 +7,7 @@ import (
 	"causeway/esp"
 	"causeway/esp/selector"
 	"causeway/routing/meter"
+	"causeway/routing/translate"
 )
 
 // ConnectionConfig is what the data path knows of a connection beyond its SAs.
@@ -15,6 +16,8 @@ type ConnectionConfig struct {
 	Share meter.Share
 	// TFC hides the pattern of the traffic.
 	TFC TFC
+	// Translate rewrites the addresses of its packets; nil: none.
+	Translate *translate.Table
 	// Transit lets packets pass between this connection's sites and those of
 	// others that allow it, too.
 	Transit bool
@@ -62,6 +65,18 @@ type outboundSA struct {
 // outboundList is the Child SAs of a connection, newest first: after a rekey
 // both the old and the new match, and the new must carry.
 type outboundList struct{ children []*outboundSA }
+
+// carrier finds the SA for the flow, or nil. Selectors are about addresses as
+// the peer knows them.
+func (c *connection) carrier(list *outboundList, f selector.Flow) *outboundSA {
+	if table := c.config.Load().Translate; table != nil {
+		var err error
+		if f.Src, f.Dst, err = table.Outbound(f.Src, f.Dst); err != nil {
+			return nil
+		}
+	}
+	return list.match(&f)
+}
 
 // match finds the SA for the flow, or nil (RFC 4301 §5.1).
 func (l *outboundList) match(f *selector.Flow) *outboundSA {

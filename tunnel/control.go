@@ -31,7 +31,7 @@ func (t *Tunnel) AddConnection(name string, cfg ConnectionConfig) {
 	if c := old.connections[name]; c != nil {
 		c.up.Set(cfg.Share)
 		c.down.Set(cfg.Share)
-		if before := c.config.Swap(&cfg); before.Transit != cfg.Transit {
+		if before := c.config.Swap(&cfg); before.Transit != cfg.Transit || before.Translate != cfg.Translate {
 			t.renew()
 		}
 		return

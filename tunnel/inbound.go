@@ -265,6 +265,9 @@ func (w *inboundWorker) accept(sa *inboundSA, p *esp.Packet) (why Drop, ok bool)
 		return DropSelector, false
 	}
 	b := p.Payload[:inner.length]
+	if table := sa.conn.config.Load().Translate; table != nil && (table.RewriteInbound(b) != nil || inner.parse(b) != nil) {
+		return DropMalformed, false
+	}
 	ecn, ok := decapsulated(inner.tos, w.ecn)
 	if !ok {
 		return DropECN, false
@@ -287,7 +290,17 @@ func (w *inboundWorker) permitted(sa *inboundSA, p *packet) bool {
 		return true
 	}
 	flow := p.key.flow()
-	if !sa.policy.Inbound(&flow) || !w.forwarding.behind(flow.Src, sa.conn) {
+	if !sa.policy.Inbound(&flow) {
+		return false
+	}
+	src := flow.Src
+	if table := sa.conn.config.Load().Translate; table != nil {
+		var err error
+		if src, _, err = table.Inbound(src, flow.Dst); err != nil {
+			return false
+		}
+	}
+	if !w.forwarding.behind(src, sa.conn) {
 		return false
 	}
 	entry.key, entry.from, entry.sa = p.key, w.forwarding, sa

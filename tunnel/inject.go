@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"causeway/esp"
@@ -26,6 +27,7 @@ func (t *Tunnel) Inject(connection string, packet []byte) error {
 	if c == nil {
 		return fmt.Errorf("tunnel: connection %q is not known to the data path", connection)
 	}
+	packet = slices.Clone(packet) // it may be translated
 	sa, p, err := c.carrierOf(packet)
 	if err != nil {
 		return err
@@ -50,10 +52,12 @@ func (c *connection) carrierOf(b []byte) (*outboundSA, *packet, error) {
 	if p.parse(b) != nil || p.length != len(b) {
 		return nil, nil, errMalformed
 	}
-	flow := p.key.flow()
-	sa := c.outbound.Load().match(&flow)
+	sa := c.carrier(c.outbound.Load(), p.key.flow())
 	if sa == nil {
 		return nil, nil, ErrNoSA
+	}
+	if c.config.Load().Translate.RewriteOutbound(b) != nil {
+		return nil, nil, errMalformed
 	}
 	return sa, p, nil
 }

@@ -127,13 +127,28 @@ func (w *outboundWorker) one(b []byte) {
 	}
 	switch {
 	case p.length <= mtu:
-		w.queue(sa, b, p)
+		if w.translate(sa, b) {
+			w.queue(sa, b, p)
+		}
 	case p.df:
 		sa.conn.counters.drop(DropTooBig, 1)
 		w.answer(b, p, icmpTooBig, mtu)
 	default:
-		w.fragment(sa, b, p, mtu)
+		if w.translate(sa, b) {
+			w.fragment(sa, b, p, mtu)
+		}
 	}
+}
+
+// translate gives a packet the addresses that the peer knows; a packet that
+// cannot have them is dropped.
+func (w *outboundWorker) translate(sa *outboundSA, b []byte) bool {
+	table := sa.conn.config.Load().Translate
+	if table == nil || table.RewriteOutbound(b) == nil {
+		return true
+	}
+	sa.conn.counters.drop(DropMalformed, 1)
+	return false
 }
 
 // lookup finds the SA of a packet. It returns nil after it dealt with one that
@@ -168,8 +183,7 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 		return conn, nil, nil
 	}
 	list := conn.outbound.Load()
-	flow := p.key.flow()
-	sa := list.match(&flow)
+	sa := conn.carrier(list, p.key.flow())
 	if sa != nil {
 		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}

@@ -93,6 +93,12 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 		w.apart()
 		return
 	}
+	if sa.conn.config.Load().Translate != nil {
+		// The headers are what segments are made from: from the new ones, now.
+		if !w.translate(sa, b) || p.parse(b) != nil || w.cut.start(b, p, o) != nil {
+			return
+		}
+	}
 	tos, nextHeader := outerTOS(p.tos), p.nextHeader()
 	for w.cut.count() > 0 {
 		w.send.sealSegments(w.scratch, w.now, sa, tos, nextHeader, &w.cut)

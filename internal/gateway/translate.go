@@ -12,6 +12,7 @@ import (
 	"causeway/ike/auth"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
+	"causeway/routing/translate"
 )
 
 // Checks lets package config, which knows no protocol, ask what an identity or
@@ -197,7 +198,27 @@ func childrenOf(c config.Connection) []sa.ChildSettings {
 	if c.ChildPerPair {
 		return pairsOf(c)
 	}
-	return []sa.ChildSettings{{Name: c.Name, Local: selectorsOf(c.Local.Networks), Remote: selectorsOf(c.Remote.Networks)}}
+	table := translationOf(c)
+	return []sa.ChildSettings{{
+		Name: c.Name, Local: selectorsOf(c.Local.Networks, table.Local), Remote: selectorsOf(c.Remote.Networks, table.Remote),
+	}}
+}
+
+// translationOf is the address translation of a connection, nil if it has none.
+// What could be wrong with the rules the configuration refuses.
+func translationOf(c config.Connection) *translate.Table {
+	rules := make([]translate.Rule, len(c.Translate))
+	for i, r := range c.Translate {
+		rules[i] = translate.Rule{Inside: r.Inside, Outside: r.Outside, Direction: translate.Egress}
+		if r.Direction == config.Ingress {
+			rules[i].Direction = translate.Ingress
+		}
+	}
+	table, err := translate.Compile(rules)
+	if err != nil {
+		panic(err)
+	}
+	return table
 }
 
 // pairsOf are the Child SAs of a connection that speaks IKEv1, where each has one
@@ -205,7 +226,8 @@ func childrenOf(c config.Connection) []sa.ChildSettings {
 func pairsOf(c config.Connection) []sa.ChildSettings {
 	local, remote := anyOf(c), anyOf(c)
 	if c.Type != config.RouteBased {
-		local, remote = selectorsOf(c.Local.Networks), selectorsOf(c.Remote.Networks)
+		table := translationOf(c)
+		local, remote = selectorsOf(c.Local.Networks, table.Local), selectorsOf(c.Remote.Networks, table.Remote)
 	}
 	var out []sa.ChildSettings
 	for _, l := range local {
@@ -233,10 +255,11 @@ func anyOf(c config.Connection) selector.List {
 	return out
 }
 
-func selectorsOf(networks []netip.Prefix) selector.List {
+// selectorsOf are the networks as the peer knows them.
+func selectorsOf(networks []netip.Prefix, known func(netip.Prefix) netip.Prefix) selector.List {
 	out := make(selector.List, 0, len(networks))
 	for _, p := range networks {
-		out = append(out, selector.FromPrefix(p))
+		out = append(out, selector.FromPrefix(known(p)))
 	}
 	return out
 }

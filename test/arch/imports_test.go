@@ -41,15 +41,16 @@ var arrowsOf = map[string]arrows{
 	"tunnel/udp":           {nil, "sockets, for whatever is sent"},
 	"tunnel/tun":           {nil, "devices, for whatever is read"},
 	"tunnel/tun/tuntest":   {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},
-	"tunnel": {[]string{"esp", "esp/selector", "routing", "routing/meter", "tunnel/udp", "tunnel/tun"},
+	"tunnel": {[]string{"esp", "esp/selector", "routing", "routing/meter", "routing/translate", "tunnel/udp", "tunnel/tun"},
 		"the data path works with the control plane stopped: never ike"},
-	"routing/meter":  {nil, "rates and bytes: the caller knows what they belong to"},
-	"routing/kernel": {nil, "makes the kernel as wanted; does not decide what is wanted"},
-	"routing/probe":  {nil, "counts answers; what follows from them is decided elsewhere"},
+	"routing/meter":     {nil, "rates and bytes: the caller knows what they belong to"},
+	"routing/translate": {nil, "packets in, packets out"},
+	"routing/kernel":    {nil, "makes the kernel as wanted; does not decide what is wanted"},
+	"routing/probe":     {nil, "counts answers; what follows from them is decided elsewhere"},
 
 	"internal/control": {nil, "its types are the API: internal/gateway fills them"},
 	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
-		"routing", "routing/kernel", "routing/meter", "routing/probe", "internal/control"}, "the only place where all meet"},
+		"routing", "routing/kernel", "routing/meter", "routing/probe", "routing/translate", "internal/control"}, "the only place where all meet"},
 	"cmd/causeway": {[]string{"config", "internal/control", "internal/gateway"}, "no logic"},
 }
 

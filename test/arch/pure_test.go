@@ -12,7 +12,7 @@ import (
 // can be replayed.
 var pure = []string{
 	"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev2", "ike/ikev1", "ike/ikev1/isakmp", "ike/sansio",
-	"esp", "esp/selector", "routing", "routing/meter",
+	"esp", "esp/selector", "routing", "routing/meter", "routing/translate",
 }
 
 // clocks are the functions of time that read or wait for the real one.
