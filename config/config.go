@@ -177,6 +177,16 @@ type Auth struct {
 	// configured.
 	Local, Remote Method
 	Signatures    []string // empty: the default schemes
+	PPK           PPK
+}
+
+// PPK is a post-quantum pre-shared key (RFC 8784). Secret is set whichever of
+// secret and file it came from.
+type PPK struct {
+	ID       string // empty: there is none
+	Secret   Secret
+	File     string
+	Required bool
 }
 
 // Method is how one side proves who it is.

@@ -91,6 +91,19 @@ var authKeys = section[Auth]{
 	list(Key{Name: "signatures", Doc: "The ways to sign, in order of preference: with which this gateway does, and which the peer may use (RFC 7427).",
 		Otherwise: "all but `rsa-sha1`, RSASSA-PSS before PKCS #1 v1.5", Example: "[rsa-sha256, ecdsa-sha256]"},
 		signature, "a list of signature schemes, such as [rsa-pss-sha256, ecdsa-sha256]", func(a *Auth) *[]string { return &a.Signatures }),
+	nested(Key{Name: "ppk", Doc: "A post-quantum pre-shared key (RFC 8784), mixed into the keys beside any method: who breaks Diffie-Hellman later still lacks it."}, ppkKeys,
+		func(a *Auth) *PPK { return &a.PPK }),
+}
+
+var ppkKeys = section[PPK]{
+	value(Key{Name: "id", Doc: "The name of the key, the same at both ends.", Otherwise: "required, if there is a key", Example: "azure-2026"},
+		word("a name of at most 64 letters, digits, and . _ - @", `^[A-Za-z0-9._@-]{1,64}$`), func(p *PPK) *string { return &p.ID }),
+	value(Key{Name: "secret", Doc: "The key itself, taken as it is written; 256 random bits or more.", Otherwise: "this or `file` is required", Example: "\"T3kQ9vX5tS9rW2mK8bYcf1Zq0vX5tS9rW2mK8bYc\""},
+		secretText, func(p *PPK) *Secret { return &p.Secret }),
+	value(Key{Name: "file", Doc: "A file that holds the key; a newline at its end is left out.", Otherwise: "this or `secret` is required", Example: "azure-west.ppk"},
+		filePath, func(p *PPK) *string { return &p.File }),
+	value(Key{Name: "required", Doc: "Refuse a peer that does not have the key; otherwise go on without it.", Default: "false", Example: "true"},
+		truth, func(p *PPK) *bool { return &p.Required }),
 }
 
 var methodKind = enum(MethodPSK, MethodCertificate, MethodPublicKey)
@@ -246,7 +259,7 @@ func (d *decoder) document(root *yaml.Node) document {
 		}
 		c.Name = p.name
 		if namesMethod(p.value) {
-			c.Auth = Auth{Signatures: c.Auth.Signatures} // its own method, in place of that of defaults
+			c.Auth = Auth{Signatures: c.Auth.Signatures, PPK: c.Auth.PPK} // its own method, in place of that of defaults
 		}
 		connectionKeys.decode(d, p.value, path, &c)
 		doc.Connections = append(doc.Connections, c)

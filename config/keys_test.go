@@ -62,7 +62,7 @@ func fileOf(choose func(path string, k entry) string) string {
 			case k.shape.Each != nil:
 				b.WriteString(indent + k.Name + ":\n" + indent + "  a:\n")
 				write(at+".NAME", depth+2, k.shape.Each.Keys)
-			case k.Name == "defaults" || k.Name == "certificate" || k.Name == "public_key":
+			case k.Name == "defaults" || k.Name == "certificate" || k.Name == "public_key" || k.Name == "ppk":
 			case k.shape.Type == "object":
 				b.WriteString(indent + k.Name + ":\n")
 				write(at, depth+1, k.shape.Keys)
@@ -116,7 +116,7 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	t.Setenv("AZURE_WEST_PSK", "another-"+psk)
 	left := fileOf(required)
 	walk("", documentKeys.keys(), func(path string, k entry) {
-		files := strings.Contains(path, ".certificate.") || strings.Contains(path, ".public_key.") || strings.HasSuffix(path, "psk_file")
+		files := strings.Contains(path, ".certificate.") || strings.Contains(path, ".public_key.") || strings.HasSuffix(path, "psk_file") || strings.Contains(path, ".ppk.")
 		if k.shape.Type == "object" || files || strings.HasSuffix(path, ".auth.local") || strings.HasSuffix(path, ".auth.remote") {
 			return
 		}

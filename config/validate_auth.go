@@ -88,7 +88,38 @@ func (d *decoder) auth(c *Connection) {
 		}
 	}
 	d.authFiles(c, prefix)
+	d.ppk(c)
 }
+
+// ppk reads the post-quantum key and judges it.
+func (d *decoder) ppk(c *Connection) {
+	p := &c.Auth.PPK
+	if !d.given(c, "auth.ppk") {
+		return
+	}
+	path := "auth.ppk.secret"
+	switch {
+	case p.ID == "" && !d.broken[d.path(c, "auth.ppk.id")]:
+		d.fail(c, "auth.ppk.id", "is required: both ends name the key by it")
+	case p.File != "" && !p.Secret.IsZero():
+		d.fail(c, "auth.ppk", "has secret and file: only one can be used")
+		return
+	case p.File == "" && p.Secret.IsZero() && !d.broken[d.path(c, path)]:
+		d.fail(c, "auth.ppk", "needs the key: secret or file")
+		return
+	}
+	if p.File != "" {
+		path = "auth.ppk.file"
+		p.File = d.resolve(p.File)
+		p.Secret = d.cached(d.path(c, path), "file "+p.File, func() secretResult { return readSecret(p.File) })
+	}
+	if n := len(p.Secret.text); n > 0 && n < goodPPKLength {
+		d.warn(c, path, "is short: it has %d characters, and should have %d random ones to withstand quantum computers; make one with: openssl rand -base64 48", n, goodPPKLength)
+	}
+}
+
+// goodPPKLength is 256 bits in base64.
+const goodPPKLength = 43
 
 // authSides settles which method each side uses.
 func (d *decoder) authSides(c *Connection, prefix string, keys []string, methods []Method) bool {

@@ -50,7 +50,7 @@ func lasting(c *Connection) Connection {
 	out.Settings = &s
 	out.Start, out.Remotes = 0, nil
 	s.RemoteAddresses = nil
-	s.PSK, s.Credentials, s.Trust = auth.Secret{}, nil, nil
+	s.PSK, s.Credentials, s.Trust, s.PPK = auth.Secret{}, nil, nil, nil
 	s.IKEProposals, s.ESPProposals, s.Children = nil, nil, nil
 	s.IKELifetime, s.Reauthentication, s.DPD, s.ChildLifetime = 0, 0, 0, sa.Lifetime{}
 	s.FragmentSize, s.RespondOnly, s.InitiateOnly = 0, false, false

@@ -34,6 +34,8 @@ type association struct {
 	// peerHashes are the hash algorithms in which we may sign (RFC 7427 §4); nil:
 	// the peer announced none.
 	peerHashes []auth.HashAlgorithm
+	// ppkAgreed says that both ends announced to have post-quantum keys.
+	ppkAgreed bool
 
 	// intermediates says whether IKE_INTERMEDIATE was agreed, and chainI and
 	// chainR are what AUTH covers of its messages (RFC 9242 §3.3).

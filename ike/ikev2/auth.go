@@ -50,28 +50,50 @@ func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.I
 
 // authOctets is what the AUTH of one side covers (RFC 7296 §2.15): its own
 // IKE_SA_INIT message, the other's nonce, its own identity.
-func (a *association) authOctets(byInitiator bool, idBody []byte) []byte {
+// With a post-quantum key, SK_p has it mixed in (RFC 8784 §3).
+func (a *association) authOctets(byInitiator bool, idBody []byte, ppk *sa.PPK) []byte {
 	if byInitiator {
-		return a.withIntermediates(keymat.SignedOctets(a.initRequest, a.nonceR, a.prf, a.keys.PI, idBody))
+		return a.withIntermediates(keymat.SignedOctets(a.initRequest, a.nonceR, a.prf, a.mixed(a.keys.PI, ppk), idBody))
 	}
-	return a.withIntermediates(keymat.SignedOctets(a.initResponse, a.nonceI, a.prf, a.keys.PR, idBody))
+	return a.withIntermediates(keymat.SignedOctets(a.initResponse, a.nonceI, a.prf, a.mixed(a.keys.PR, ppk), idBody))
 }
 
-// authenticate makes our proof and then sends IKE_AUTH.
+// authenticate makes our proof and then sends IKE_AUTH. Where a post-quantum key
+// is offered and not required, there is a proof without it as well.
 func (s *ikeSA) authenticate() {
 	id := localID(s.m.settings, s.local.Addr())
 	s.localIdentity = id.String()
-	s.prove(id, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
+	ppk, f := s.proposedPPK()
+	if f != nil {
+		s.drop(causeFailed, ending{failure: f})
+		return
+	}
+	s.proveOrDrop(id, ppk, func(shown []wire.Payload, proof *wire.Authentication) {
+		switch {
+		case ppk == nil:
+			s.sendAuth(id, shown, proof, nil)
+		case ppk.Required:
+			s.sendAuth(id, shown, proof, []wire.Payload{notify(wire.NotifyPPKIdentity, ppkIdentity(ppk))})
+		default:
+			s.proveOrDrop(id, nil, func(_ []wire.Payload, plain *wire.Authentication) {
+				s.sendAuth(id, shown, proof, []wire.Payload{notify(wire.NotifyPPKIdentity, ppkIdentity(ppk)), notify(wire.NotifyNoPPKAuth, plain.Data)})
+			})
+		}
+	})
+}
+
+func (s *ikeSA) proveOrDrop(id auth.Identity, ppk *sa.PPK, then func([]wire.Payload, *wire.Authentication)) {
+	s.prove(id, ppk, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
 		if f != nil {
 			s.drop(causeFailed, ending{failure: f})
 			return
 		}
-		s.sendAuth(id, shown, proof)
+		then(shown, proof)
 	})
 }
 
 // sendAuth sends IKE_AUTH, its payloads in the order of RFC 7296 appendix C.2.
-func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Authentication) {
+func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Authentication, more []wire.Payload) {
 	settings := s.m.settings
 	ps := append([]wire.Payload{id.Payload(true)}, shown...)
 	if s.m.current() == nil {
@@ -93,7 +115,7 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
-	s.request(&authExchange{child: offer}, append(ps, offer.payloads(nil)...))
+	s.request(&authExchange{child: offer}, append(append(ps, offer.payloads(nil)...), more...))
 }
 
 // respond takes the peer's answer to IKE_AUTH.
@@ -109,9 +131,13 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"})
 		return
 	}
+	refused := s.confirmPPK(msg)
 	s.current = x // while it waits
 	s.verify(s.m.settings, msg, id, true, func(f *sa.Failure) {
 		s.current = nil
+		if refused != nil {
+			f = refused
+		}
 		if f != nil {
 			x.child.release(s.m)
 			s.distrust(f)
@@ -123,6 +149,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 
 // trusted goes on with a responder that is who it should be.
 func (x *authExchange) trusted(s *ikeSA, msg *message) {
+	s.mixPPK()
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
@@ -202,7 +229,11 @@ func identityFailure(want, shown auth.Identity) *sa.Failure {
 func (s *ikeSA) serveAuth(msg *message) error {
 	settings := s.m.settings
 	id := msg.identity(true)
+	refused := s.takePPK(msg)
 	s.verify(settings, msg, id, false, func(f *sa.Failure) {
+		if refused != nil {
+			f = refused
+		}
 		mine := localID(settings, s.local.Addr())
 		if asked := msg.identity(false); f == nil && asked != nil {
 			f = askedFor(mine, asked)
@@ -212,13 +243,17 @@ func (s *ikeSA) serveAuth(msg *message) error {
 			return
 		}
 		s.localIdentity = mine.String()
-		s.prove(mine, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
+		s.prove(mine, s.ppk, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
 			if f != nil {
 				s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
 				return
 			}
 			ps := append([]wire.Payload{mine.Payload(false)}, shown...)
-			s.grant(msg, append(ps, proof))
+			if ps = append(ps, proof); s.ppk != nil {
+				ps = append(ps, notify(wire.NotifyPPKIdentity, nil))
+			}
+			s.mixPPK()
+			s.grant(msg, ps)
 		})
 	})
 	return nil

@@ -18,6 +18,9 @@ func extensions(c *sa.Settings) []wire.Payload {
 	if transform.Additional(c.IKEProposals) {
 		ps = append(ps, notify(wire.NotifyIntermediateExchangeSupported, nil))
 	}
+	if c.PPK != nil {
+		ps = append(ps, notify(wire.NotifyUsePPK, nil))
+	}
 	if signs(c) {
 		ps = append(ps, hashAlgorithms(c))
 	}
@@ -30,6 +33,7 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 		a.fragmentSize = c.FragmentSize
 	}
 	a.intermediates = transform.Additional(c.IKEProposals) && msg.notify(wire.NotifyIntermediateExchangeSupported) != nil
+	a.ppkAgreed = c.PPK != nil && msg.notify(wire.NotifyUsePPK) != nil
 	a.agreeHashes(msg)
 }
 
@@ -40,6 +44,9 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 	var common sa.Settings
 	for _, c := range a.candidates(sa.Datagram{Local: h.local, Remote: h.remote}) {
 		common.FragmentSize = max(common.FragmentSize, c.FragmentSize)
+		if c.PPK != nil {
+			common.PPK = c.PPK
+		}
 		if transform.Additional(c.IKEProposals) {
 			common.IKEProposals = c.IKEProposals
 		}
@@ -48,6 +55,9 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 	agreed := sa.Settings{FragmentSize: h.fragmentSize}
 	if h.intermediates {
 		agreed.IKEProposals = common.IKEProposals
+	}
+	if h.ppkAgreed {
+		agreed.PPK = common.PPK
 	}
 	return append(extensions(&agreed), a.signatures(h)...)
 }

@@ -37,6 +37,8 @@ type ikeSA struct {
 	// failure of this one is no news.
 	quiet                         bool
 	localIdentity, remoteIdentity string
+	// ppk is the post-quantum key in use, or nil (ppk.go).
+	ppk *sa.PPK
 
 	window window
 	// asked is the path of the peer's last request: its answer goes back there

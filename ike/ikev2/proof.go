@@ -35,10 +35,10 @@ func (j *signing) Run() any {
 }
 
 // prove makes our AUTH payload for the identity, and the CERT payloads that go
-// with it.
-func (s *ikeSA) prove(id auth.Identity, then func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure)) {
+// with it. ppk is the post-quantum key that is used, or nil.
+func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure)) {
 	settings := s.m.settings
-	octets := s.authOctets(s.initiator, id.Body())
+	octets := s.authOctets(s.initiator, id.Body(), ppk)
 	if settings.Credentials == nil {
 		then(nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: auth.PSK(s.prf, settings.PSK, octets)}, nil)
 		return
@@ -93,14 +93,14 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		return
 	}
 	s.remoteIdentity = shown.String()
-	proof, ok := payload[*wire.Authentication](msg)
+	proof, ok := s.proofOf(msg)
 	if !ok {
 		then(&sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer wants to use EAP",
 			Local: expectedMethod(settings), Remote: "EAP", Hint: methodHint(settings)})
 		return
 	}
 	body, _ := id.AppendBody(nil)
-	octets := s.authOctets(!initiator, body)
+	octets := s.authOctets(!initiator, body, s.ppk)
 	want := expectedID(settings, s.remote.Addr(), initiator)
 	if settings.Trust == nil {
 		then(s.checkPSK(settings, proof, octets, want, shown))
@@ -133,13 +133,17 @@ func (s *ikeSA) checkPSK(settings *sa.Settings, proof *wire.Authentication, octe
 	case proof.Method != wire.AuthSharedKey:
 		return otherMethod(settings, proof)
 	case !valid:
-		return &sa.Failure{
+		f := &sa.Failure{
 			Reason:  sa.ReasonAuthenticationFailed,
 			Message: "the pre-shared key of the peer is another one",
 			Local:   "identity " + localID(settings, s.local.Addr()).String(),
 			Remote:  "identity " + shown.String(),
 			Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
 		}
+		if s.ppk != nil {
+			f.Message = "the pre-shared key of the peer, or its post-quantum key, is another one"
+		}
+		return f
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ type Settings struct {
 	Credentials *auth.Credentials
 	// Trust is what the peer's signature is held against; nil: it uses the PSK.
 	Trust *auth.Trust
+	// PPK is a post-quantum pre-shared key (RFC 8784); nil: none.
+	PPK *PPK
 
 	// IKEProposals and ESPProposals are in order of preference.
 	IKEProposals []transform.Proposal
@@ -71,6 +73,15 @@ func (s *Settings) IKEVersion() int {
 		return 1
 	}
 	return 2
+}
+
+// PPK is a post-quantum pre-shared key, which protects what a shared key or a
+// certificate authenticates from quantum computers to come.
+type PPK struct {
+	ID     string
+	Secret auth.Secret
+	// Required refuses a peer that does not have it.
+	Required bool
 }
 
 // ChildSettings is one wanted Child SA: the selectors of its two sides.

@@ -109,6 +109,9 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		return nil, fmt.Errorf("connection %s: auth.%s: %s", c.Name, problems[0].Key, problems[0].What)
 	}
 	s.Credentials, s.Trust = made.local, made.remote
+	if p := c.Auth.PPK; p.ID != "" {
+		s.PPK = &sa.PPK{ID: p.ID, Secret: auth.NewSecret(p.Secret.Bytes()), Required: p.Required}
+	}
 	s.RemoteAddresses = literalAddresses(c.Remote)
 	var err error
 	if s.LocalIdentity, err = identityOf(c.Local.Identity, cfg.Gateway.Identity); err != nil {

@@ -330,6 +330,8 @@ func (p *play) set(words []string) error {
 		s.ForceEncapsulation = value == "yes"
 	case "bare":
 		s.BareESP = value == "yes"
+	case "ppk": // set a ppk ID SECRET [required]
+		s.PPK = &sa.PPK{ID: value, Secret: auth.NewSecret([]byte(words[3])), Required: len(words) > 4}
 	case "schemes": // set a schemes KEYWORD,..: before those that follow
 		p.schemes[s] = Schemes(value)
 	case "certificate": // set a certificate KIND NAME [HOW..]

@@ -38,7 +38,11 @@ connections:
 {{- end}}
       networks: {{list .RemoteNetworks}}
     auth:
+{{- if .Proof}}
+      {{.Proof.Auth}}
+{{- else}}
       psk_file: {{$.Name}}-{{.Connection}}.psk
+{{- end}}
     type: {{if .PolicyBased}}policy-based{{else}}route-based{{end}}
     start: {{start .}}
     ike:
@@ -115,6 +119,14 @@ func (g *Gateway) Configure(ends ...link.End) error {
 		path := filepath.Join(directory, g.space.Role+"-"+end.Connection()+".psk")
 		if err := os.WriteFile(path, []byte(end.PSK+"\n"), 0o600); err != nil {
 			return fmt.Errorf("gateway: %w", err)
+		}
+		if end.Proof == nil {
+			continue
+		}
+		for name, data := range end.Proof.Files {
+			if err := os.WriteFile(filepath.Join(directory, name), data, 0o600); err != nil {
+				return fmt.Errorf("gateway: %w", err)
+			}
 		}
 	}
 	var b strings.Builder

@@ -52,6 +52,10 @@ type End struct {
 	// leaves the default.
 	FragmentSize int
 
+	// Proof is how this end proves itself and holds the other to its word; nil:
+	// both by the PSK. Peer leaves it out, since each end has its own.
+	Proof *Proof
+
 	// Keys are further lines of YAML for the connection, which only this
 	// project's gateway reads.
 	Keys string
@@ -101,6 +105,16 @@ func (e End) Peer() End {
 	p.Local, p.Remote = e.Remote, e.Local
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
-	p.Start, p.OnTraffic = !e.Start, false
+	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
 	return p
+}
+
+// Proof is one end's authentication, for whoever runs it.
+type Proof struct {
+	// Files are written to the end's directory: for strongSwan, swanctl's.
+	Files map[string][]byte
+	// Auth is the mapping behind auth, which this project's gateway reads.
+	Auth string
+	// Local and Remote are lines of strongSwan's sections of these names.
+	Local, Remote []string
 }

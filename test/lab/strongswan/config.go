@@ -31,6 +31,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":     strings.Join,
 	"prefixes": prefixes,
 	"children": children,
+	"sides":    sides,
 	"seconds":  func(d time.Duration) int { return int(d.Seconds()) },
 }).Parse(`
 {{define "strongswan.conf" -}}
@@ -84,13 +85,17 @@ connections {
     rekey_time = {{seconds .IKELifetime}}
 {{- end}}
     local {
-      auth = psk
+{{- range sides .Proof true}}
+      {{.}}
+{{- end}}
 {{- with .LocalIdentity}}
       id = {{.}}
 {{- end}}
     }
     remote {
-      auth = psk
+{{- range sides .Proof false}}
+      {{.}}
+{{- end}}
 {{- with .RemoteIdentity}}
       id = {{.}}
 {{- end}}
@@ -138,6 +143,17 @@ func prefixes(list []netip.Prefix) string {
 	return strings.Join(texts, ",")
 }
 
+// sides are the lines of how one side proves itself.
+func sides(p *link.Proof, local bool) []string {
+	switch {
+	case p == nil:
+		return []string{"auth = psk"}
+	case local:
+		return p.Local
+	}
+	return p.Remote
+}
+
 // selectors are those of one Child SA.
 type selectors struct {
 	Name          string
@@ -169,6 +185,26 @@ func (d *Daemon) write(path DataPath, ends []link.End) error {
 		}
 		if err := d.place.Write(context.Background(), name, []byte(b.String())); err != nil {
 			return fmt.Errorf("strongswan: %w", err)
+		}
+	}
+	for _, end := range ends {
+		if end.Proof == nil {
+			continue
+		}
+		for name, data := range end.Proof.Files {
+			if err := d.place.Write(context.Background(), "swanctl/"+name, data); err != nil {
+				return fmt.Errorf("strongswan: %w", err)
+			}
+		}
+	}
+	for _, end := range ends {
+		if end.Proof == nil {
+			continue
+		}
+		for name, data := range end.Proof.Files {
+			if err := d.place.Write(context.Background(), "swanctl/"+name, data); err != nil {
+				return fmt.Errorf("strongswan: %w", err)
+			}
 		}
 	}
 	return nil

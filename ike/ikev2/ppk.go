@@ -1,0 +1,105 @@
+package ikev2
+
+import (
+	"fmt"
+
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// Post-quantum pre-shared keys (RFC 8784): a secret that both ends have is mixed
+// into SK_d, SK_pi and SK_pr once the exchange of IKE_AUTH shows that the other
+// has it, too. Who breaks the Diffie-Hellman exchange later still lacks it.
+
+// ppkIDFixed is the type of a PPK identity that names one key for good (RFC 8784
+// §5.1).
+const ppkIDFixed = 2
+
+// ppkIdentity is the data of PPK_IDENTITY.
+func ppkIdentity(p *sa.PPK) []byte { return append([]byte{ppkIDFixed}, p.ID...) }
+
+// mixed is a key of the IKE SA with the PPK in use mixed in.
+func (a *association) mixed(key []byte, p *sa.PPK) []byte {
+	if p == nil {
+		return key
+	}
+	return keymat.PRFPlus(a.prf, p.Secret.Bytes(), key, len(key))
+}
+
+// proposedPPK is the PPK that we can use with a peer that announced to have
+// some.
+func (s *ikeSA) proposedPPK() (*sa.PPK, *sa.Failure) {
+	p := s.m.settings.PPK
+	switch {
+	case p == nil:
+		return nil, nil
+	case s.ppkAgreed:
+		return p, nil
+	case p.Required:
+		return nil, ppkFailure(p, "the peer has no post-quantum key, which is required here", "does not announce USE_PPK")
+	}
+	return nil, nil
+}
+
+func ppkFailure(p *sa.PPK, message, remote string) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: message,
+		Local: fmt.Sprintf("ID %q", p.ID), Remote: remote,
+		Hint: "give both ends the same post-quantum key under the same ID, or set auth.ppk.required to false"}
+}
+
+// takePPK settles, as the responder, whether the PPK that the initiator names is
+// used (RFC 8784 §3).
+func (s *ikeSA) takePPK(msg *message) *sa.Failure {
+	ours, named := s.m.settings.PPK, msg.notify(wire.NotifyPPKIdentity)
+	s.ppk = nil
+	switch {
+	case named != nil && ours != nil && s.ppkAgreed && string(named.Data) == string(ppkIdentity(ours)):
+		s.ppk = ours
+	case ours != nil && ours.Required:
+		remote := "names none"
+		if named != nil {
+			remote = fmt.Sprintf("ID %q", named.Data[min(1, len(named.Data)):])
+		}
+		return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
+	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
+		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer insists on a post-quantum key that is not known here",
+			Remote: fmt.Sprintf("ID %q", named.Data[min(1, len(named.Data)):]), Hint: "configure it with auth.ppk, under this ID"}
+	}
+	return nil
+}
+
+// confirmPPK settles, as the initiator, whether the responder took our PPK.
+func (s *ikeSA) confirmPPK(msg *message) *sa.Failure {
+	s.ppk = nil
+	p, f := s.proposedPPK()
+	switch {
+	case p == nil:
+		return f
+	case msg.notify(wire.NotifyPPKIdentity) != nil:
+		s.ppk = p
+	case p.Required:
+		return ppkFailure(p, "the peer does not know our post-quantum key, which is required here", "answers without PPK_IDENTITY")
+	}
+	return nil
+}
+
+// proofOf is the peer's proof: AUTH, or what stands in NO_PPK_AUTH where the PPK
+// that AUTH was made with is not used.
+func (s *ikeSA) proofOf(msg *message) (*wire.Authentication, bool) {
+	proof, ok := payload[*wire.Authentication](msg)
+	if n := msg.notify(wire.NotifyNoPPKAuth); ok && n != nil && s.ppk == nil && !s.initiator {
+		return &wire.Authentication{Method: proof.Method, Data: n.Data}, true
+	}
+	return proof, ok
+}
+
+// mixPPK takes the PPK in use into SK_d, for all keys to come (RFC 8784 §3).
+func (s *ikeSA) mixPPK() {
+	if s.ppk == nil {
+		return
+	}
+	d := s.mixed(s.keys.D, s.ppk)
+	keymat.Erase(s.keys.D)
+	s.keys.D = d
+}
