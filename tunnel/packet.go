@@ -89,6 +89,9 @@ func (p *packet) parse4(b []byte) error {
 	if int(offset)*8+length-headerLen > 0xffff {
 		return errMalformed // would reassemble to more than a packet can be
 	}
+	if offset == 1 && b[9] == protoTCP {
+		return errMalformed // would lie over the flags of a header that was judged (RFC 4301 §7.2, RFC 1858 §4.2)
+	}
 	*p = packet{
 		version: 4, tos: b[1], protocol: b[9],
 		df:        fragment&0x4000 != 0,

@@ -41,6 +41,21 @@ func TestParseFlow(t *testing.T) {
 	udp6 := selector.Flow{Src: addr("fd00::1"), Dst: addr("fd00::2"), Protocol: 17, SrcPort: 1111, DstPort: 2222, Ports: true}
 	noPorts := func(f selector.Flow) selector.Flow { f.SrcPort, f.DstPort, f.Ports = 0, 0, false; return f }
 
+	behind := func(next byte, extensions ...byte) []byte {
+		b := udpPacket(t, "fd00::1", "fd00::2", 32, ipOptions{})
+		out := append([]byte{}, b[:40]...)
+		out[5] += byte(len(extensions))
+		out[6] = next
+		return append(append(out, extensions...), b[40:]...)
+	}
+	routed := behind(protoRouting, protoUDP, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	fragmented := behind(protoFragment, protoDestOpts, 0, 0, 1, 0, 0, 0, 1, protoUDP, 0, 1, 4, 0, 0, 0, 0)
+	laterExtension := behind(protoFragment, protoDestOpts, 0, 0, 9, 0, 0, 0, 1)
+	nothing := behind(protoNone)
+	ipsec := behind(50)
+	later8 := udpPacket(t, "10.0.0.1", "10.0.0.2", 32, ipOptions{})
+	later8[7] = 1
+
 	tests := []struct {
 		name   string
 		packet []byte
@@ -54,6 +69,13 @@ func TestParseFlow(t *testing.T) {
 		{"IPv6 extensions", extended(), udp6, true, true},
 		{"IPv6 first fragment", fragment6(0, true), udp6, false, true},
 		{"IPv6 atomic fragment", fragment6(0, false), udp6, true, true},
+		{"IPv6 routing header", routed, udp6, true, true},
+		{"IPv6 extension behind a fragment header", fragmented, udp6, false, true},
+		{"IPv6 later fragment of an extension", laterExtension,
+			selector.Flow{Src: addr("fd00::1"), Dst: addr("fd00::2"), Protocol: protoDestOpts}, false, false},
+		{"IPv6 without a next header", nothing, selector.Flow{Src: addr("fd00::1"), Dst: addr("fd00::2"), Protocol: protoNone}, true, true},
+		{"ESP inside", ipsec, selector.Flow{Src: addr("fd00::1"), Dst: addr("fd00::2"), Protocol: 50}, true, true},
+		{"UDP fragment after its header", later8, noPorts(udp4), false, false},
 		{"IPv6 later fragment", fragment6(5, true), noPorts(udp6), false, false},
 		{"IPv4 later fragment", later4, noPorts(udp4), false, false},
 		{"echo request", pingPacket(t, "10.0.0.1", "10.0.0.2", nil),
@@ -100,16 +122,28 @@ func TestParseRefuses(t *testing.T) {
 	nine[40+8*8] = protoUDP
 	giant := v4()
 	giant[6], giant[7] = 0x1f, 0xff
+	overlapping := v4()
+	overlapping[7], overlapping[9] = 1, protoTCP
+	unfinished := v6()[:40+8]
+	unfinished[4], unfinished[5], unfinished[6] = 0, 8, protoHopByHop
+	copy(unfinished[40:], []byte{protoUDP, 2, 1, 4, 0, 0, 0, 0}) // says 24 bytes
+	headless := v6()[:40+8+8]
+	headless[4], headless[5], headless[6] = 0, 16, protoFragment
+	copy(headless[40:], []byte{protoDestOpts, 0, 0, 1, 0, 0, 0, 1}) // more to come (RFC 7112)
+	copy(headless[48:], []byte{protoUDP, 0, 1, 4, 0, 0, 0, 0})
 	tests := map[string][]byte{
-		"version 5":                 change(v4(), 0, 0x55),
-		"header of 16 bytes":        change(v4(), 0, 0x44),
-		"header beyond the length":  change(change(v4(), 3, 24), 0, 0x4f),
-		"length below the header":   change(change(v4(), 2, 0), 3, 19),
-		"length beyond the bytes":   change(v4(), 3, 255),
-		"IPv6 beyond the bytes":     change(v6(), 4, 255),
-		"endless extension headers": chain,
-		"nine extension headers":    nine,
-		"ends past 65,535 bytes":    giant,
+		"version 5":                                        change(v4(), 0, 0x55),
+		"header of 16 bytes":                               change(v4(), 0, 0x44),
+		"header beyond the length":                         change(change(v4(), 3, 24), 0, 0x4f),
+		"length below the header":                          change(change(v4(), 2, 0), 3, 19),
+		"length beyond the bytes":                          change(v4(), 3, 255),
+		"IPv6 beyond the bytes":                            change(v6(), 4, 255),
+		"endless extension headers":                        chain,
+		"nine extension headers":                           nine,
+		"ends past 65,535 bytes":                           giant,
+		"lies over the TCP flags":                          overlapping,
+		"IPv6 ends in an extension":                        unfinished,
+		"IPv6 first fragment ends before the upper header": headless,
 	}
 	for name, b := range tests {
 		var p packet

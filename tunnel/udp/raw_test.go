@@ -74,6 +74,34 @@ func TestBareESP(t *testing.T) {
 	}
 }
 
+// What the network cut is whole again before it is looked at (RFC 4303 §3.4.1).
+func TestBareESPInFragments(t *testing.T) {
+	for name, f := range families {
+		t.Run(name, func(t *testing.T) {
+			p := joined(t, f[0], f[1])
+			ownAddress(t, f[0].Addr())
+			family, level, option, never := unix.AF_INET, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT
+			if f[0].Addr().Is6() {
+				family, level, option, never = unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT
+			}
+			fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ESP)
+			if err == nil {
+				defer unix.Close(fd)
+				err = unix.SetsockoptInt(fd, level, option, never)
+			}
+			large := espOf(300, 4000)
+			if err == nil {
+				err = unix.Sendto(fd, large, 0, nameOf(netip.AddrPortFrom(f[1].Addr(), 0)))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := collect(t, bare(t, p.far, f[1].Addr()), 1)
+			sameDatagrams(t, [][]byte{large}, got)
+		})
+	}
+}
+
 // What cannot be ESP of anybody does not even wake the process.
 func TestBareESPFilter(t *testing.T) {
 	for name, f := range families {
