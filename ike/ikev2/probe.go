@@ -10,12 +10,13 @@ import (
 // liveness check with a notify that nobody knows (RFC 7296 §3.10.1). What does
 // not get through is repeated in fragments (RFC 7383 §2.5.2), which does, so a
 // probe that is too long costs the IKE SA a moment and never its life. A peer
-// that cannot put fragments together is not probed.
+// that cannot put fragments together is not probed, and none without liveness
+// checks: a request that is never answered ends the IKE SA.
 
 // probePath is the data path's wish to know whether a packet of that size
 // arrives.
 func (m *Machine) probePath(ev sa.ProbePath) {
-	if s := m.current(); s != nil && s.usable() && s.fragmentSize > 0 {
+	if s := m.current(); s != nil && s.usable() && s.fragmentSize > 0 && m.settings.DPD > 0 {
 		s.wantProbe = ev
 	}
 }
