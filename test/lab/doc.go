@@ -32,6 +32,9 @@
 //	s, guest := newMachineScene(t)
 //	d := s.strongswanAt(guest.In(roots.Trixie), strongswan.Kernel, b)
 //
+// libreswan 5.2 runs there too (package libreswan). Its like are joined by
+// [scene.joinForeign].
+//
 // The machine is booted once, in about seven seconds, and serves one test at a
 // time, which finds it as new. To plug it in takes a second or two, so a test with
 // many cases makes one scene and runs them in it one after the other, each with

@@ -1,0 +1,94 @@
+package lab
+
+import (
+	"context"
+	"testing"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/libreswan"
+	"causeway/test/lab/link"
+	"causeway/test/lab/roots"
+	"causeway/test/lab/world"
+)
+
+// foreign is a daemon that is not strongSwan.
+type foreign interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+}
+
+// joinForeign joins our gateway to such a peer; who begins is started last. The
+// peer takes only its own selectors, so ours are policy-based.
+func (s *scene) joinForeign(own link.End, at func(peer link.End) (foreign, error)) *gateway.Gateway {
+	s.t.Helper()
+	own.PolicyBased = true
+	d, err := at(own.Peer())
+	s.must(err)
+	begin := func() {
+		s.must(s.bounded(d.Start))
+		s.ends(d.Stop)
+	}
+	var g *gateway.Gateway
+	if own.Start {
+		begin()
+		g = s.causeway(s.GatewayA, own)
+	} else {
+		g = s.causeway(s.GatewayA, own)
+		begin()
+	}
+	s.up(g)
+	// An emulated peer installs its keys some time after ours.
+	s.eventually("an answer through the tunnel", func() error { return s.reaches(s.ClientA, world.ClientIn(own.RemoteNetworks[0])) })
+	s.pingBoth(own)
+	return g
+}
+
+// rekeyUnder replaces SAs by a command under traffic, which loses nothing.
+func (s *scene) rekeyUnder(g *gateway.Gateway, ike, child bool, command func(context.Context) error) {
+	s.t.Helper()
+	before := s.status(g, link.Name)
+	s.under(func() {
+		s.must(s.bounded(command))
+		s.rekeyed(g, before, ike, child)
+	})
+}
+
+// ourRekeys replaces the Child SA, and then the IKE SA, from our side.
+func (s *scene) ourRekeys(g *gateway.Gateway) {
+	s.t.Helper()
+	for _, kind := range []string{"--child", "--ike"} {
+		s.rekeyUnder(g, kind == "--ike", kind == "--child", func(ctx context.Context) error {
+			_, err := g.Command(ctx, "rekey", link.Name, kind)
+			return err
+		})
+	}
+}
+
+// beginners runs a test with either side as the one that begins.
+func beginners(s *scene, test func(s *scene, a link.End)) {
+	for _, begins := range []string{"initiator", "responder"} {
+		s.sub(begins, func(s *scene) {
+			a, _ := link.Pair()
+			a = networks(a, 0)
+			a.Start = begins == "initiator"
+			test(s, a)
+		})
+	}
+}
+
+// TestLibreswan is libreswan 5.2 with the kernel's ESP, which carries what it
+// rekeys and what we do.
+func TestLibreswan(t *testing.T) {
+	requireRoot(t, roots.Libreswan)
+	s, guest := newMachineScene(t)
+	beginners(s, func(s *scene, a link.End) {
+		var d *libreswan.Daemon
+		g := s.joinForeign(a, func(peer link.End) (f foreign, err error) {
+			d, err = libreswan.At(guest.In(roots.Libreswan), peer)
+			return d, err
+		})
+		s.ourRekeys(g)
+		s.rekeyUnder(g, false, true, d.RekeyChild)
+		s.rekeyUnder(g, true, false, d.RekeyIKE)
+	})
+}
