@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"encoding/binary"
+	"runtime"
 	"testing"
 	"time"
 
@@ -90,5 +91,24 @@ func workersBoundsTheQueuesRead(t *testing.T, super bool) {
 		wantPacket(t, got, b)
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing came")
+	}
+}
+
+// workerMemory is what docs/packet.md says of a worker's memory.
+const workerMemory = 5 << 20
+
+// TestWorkerMemory: a worker takes all of its memory when it is made.
+func TestWorkerMemory(t *testing.T) {
+	s, _ := newSuperStage(t)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out, in := newOutboundWorker(s.Tunnel, 0), newInboundWorker(s.Tunnel, 0)
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(out)
+	runtime.KeepAlive(in)
+	if n := after.TotalAlloc - before.TotalAlloc; n > workerMemory || n < workerMemory/4 {
+		t.Errorf("a worker takes %d KiB, documented are %d", n>>10, workerMemory>>10)
+	} else {
+		t.Logf("a worker takes %d KiB", n>>10)
 	}
 }

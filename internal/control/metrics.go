@@ -12,7 +12,7 @@ var states = []string{"down", "connecting", "up", "rekeying", "failed"}
 type collector struct {
 	backend Backend
 
-	info, uptime, gatewayDrops                *prometheus.Desc
+	info, uptime, offload, gatewayDrops       *prometheus.Desc
 	wanted, up, state, attempts               *prometheus.Desc
 	established, lastError                    *prometheus.Desc
 	packets, bytes, drops, children, path     *prometheus.Desc
@@ -29,6 +29,7 @@ func NewCollector(b Backend) prometheus.Collector {
 		backend:      b,
 		info:         desc("gateway_info", "The gateway; always 1.", "name", "version", "interface", "data_path"),
 		uptime:       desc("gateway_uptime_seconds", "Time since the start."),
+		offload:      desc("gateway_offload_enabled", "1 when the feature of the kernel or the processor is in use.", "offload"),
 		gatewayDrops: desc("gateway_dropped_packets_total", "Packets dropped, of all connections and of none, by reason.", "reason"),
 		wanted:       desc("connection_wanted", "1 when the connection is to be up.", "connection"),
 		up:           desc("connection_up", "1 when the connection carries traffic. Wanted and not up is an outage.", "connection"),
@@ -54,7 +55,7 @@ func NewCollector(b Backend) prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.info, c.uptime, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
+		c.info, c.uptime, c.offload, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
 		c.packets, c.bytes, c.drops, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
 	} {
 		ch <- d
@@ -78,6 +79,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	g := s.Gateway
 	m.gauge(c.info, 1, g.Name, g.Version, g.Interface, g.DataPath)
 	m.gauge(c.uptime, float64(g.UptimeS))
+	for name, state := range g.Offloads {
+		m.gauge(c.offload, truth(state == "on"), name)
+	}
 	for reason, n := range g.Drops {
 		m.count(c.gatewayDrops, n, reason)
 	}

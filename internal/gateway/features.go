@@ -10,6 +10,7 @@ import (
 	"causeway/config"
 	"causeway/esp"
 	"causeway/tunnel/tun"
+	"causeway/tunnel/udp"
 )
 
 // Feature is something of the kernel or processor that the gateway can use.
@@ -21,6 +22,7 @@ func Features() []Feature {
 		{"udp_segment", socketOption(unix.UDP_SEGMENT)},
 		{"udp_gro", socketOption(unix.UDP_GRO)},
 		{"bare_esp", rawSocket()},
+		{"spi_steering", steering()},
 		{"aes", instructions()},
 		{"aes_gcm", esp.NativeName()},
 	}, tunStates()...)
@@ -45,6 +47,13 @@ func rawSocket() string {
 		return "no: run as root or with CAP_NET_RAW: " + err.Error()
 	}
 	unix.Close(fd)
+	return "yes"
+}
+
+func steering() string {
+	if err := udp.ProbeSteering(); err != nil {
+		return "not in this kernel: " + err.Error()
+	}
 	return "yes"
 }
 

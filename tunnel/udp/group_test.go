@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,5 +104,37 @@ func TestSenderPrefersItsWorker(t *testing.T) {
 		if s := c.sender.socketFor(netip.AddrPortFrom(v4, port), self); s == nil || s.worker != noWorker || s.local.Port() != port {
 			t.Errorf("IKE from port %d leaves by %+v", port, s)
 		}
+	}
+}
+
+// TestEvenTrains: where the kernel damages trains of equal datagrams, they end
+// with a keepalive, and others are left alone.
+func TestEvenTrains(t *testing.T) {
+	for version, want := range map[[3]int]bool{
+		{6, 18, 44}: false, {7, 0, 0}: true, {7, 0, 9}: true, {7, 1, 4}: true, {7, 1, 5}: false, {7, 2, 0}: false, {8, 0, 0}: false,
+	} {
+		if evenTrains(version[0], version[1], version[2]) != want {
+			t.Errorf("%v: want %v", version, want)
+		}
+	}
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	_, nat := c.ports()
+	self := netip.AddrPortFrom(v4, nat)
+	s := c.NewSender(0)
+	s.out.capped = true
+	for _, tt := range []struct{ bytes, size, trains int }{
+		{44 * 1472, 1472, 1}, {10*1000 + 7, 1000, 0}, {1400, 1400, 0}, {64 * 100, 100, 1}, {126 * 100, 100, 2},
+	} {
+		run := Run{Payload: slab(tt.bytes), SegmentSize: tt.size, Local: self, Remote: self}
+		if err := s.Send([]Run{run}); err != nil {
+			t.Fatal(err)
+		}
+		want := split(run.Payload, tt.size)
+		got, _ := collect(t, natReceiver(t, c.Receivers()), len(want)+tt.trains)
+		data := slices.DeleteFunc(slices.Clone(got), func(b []byte) bool { return Classify(b) == KindKeepalive })
+		if len(got)-len(data) != tt.trains {
+			t.Errorf("%d of %d bytes: %d keepalives, want %d", tt.bytes, tt.size, len(got)-len(data), tt.trains)
+		}
+		sameDatagrams(t, want, data)
 	}
 }

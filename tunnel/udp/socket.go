@@ -187,15 +187,19 @@ func (s *socket) probe(cfg *Config) {
 }
 
 func kernelAtLeast(major, minor int) bool {
+	a, b, _ := kernelVersion()
+	return a > major || a == major && b >= minor
+}
+
+// kernelVersion is that of the kernel, or zeros.
+func kernelVersion() (major, minor, patch int) {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
-		return false
+		return 0, 0, 0
 	}
-	var a, b int
-	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &a, &b); n != 2 {
-		return false
-	}
-	return a > major || a == major && b >= minor
+	// What is not there stays 0.
+	_, _ = fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d.%d", &major, &minor, &patch)
+	return major, minor, patch
 }
 
 // receive fills the headers. With wait it blocks until there is at least one
