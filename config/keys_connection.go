@@ -62,7 +62,7 @@ var localKeys = section[Local]{
 }
 
 var remoteKeys = section[Remote]{
-	addresses(Key{Name: "address", Doc: "Where the peer is. A list is tried in order; with `any` the peer may come from everywhere, and this gateway only responds.",
+	addresses(Key{Name: "address", Doc: "Where the peer is. A list is tried in order, and the first again while another is in use; with `any` the peer may come from everywhere, and this gateway only responds.",
 		Otherwise: "required", Example: "203.0.113.5"}),
 	value(Key{Name: "port", Doc: "The peer's UDP port for IKE. Another than 500 is used for everything, ESP included, as if there were a NAT.", Default: "500", Example: "4500"},
 		whole[int](1, 65535, "a port from 1 to 65535"), func(r *Remote) *int { return &r.Port }),

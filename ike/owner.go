@@ -34,6 +34,7 @@ type owner struct {
 	unusable map[uint32]bool
 	// installed are the inbound SPIs of this connection in the data path.
 	installed map[uint32]bool
+	back      failBack
 	// heard is the newest proof of life that the machine was told of.
 	heard time.Time
 	// refused is set once an attempt found the local network refusing.
@@ -91,7 +92,7 @@ func (o *owner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		resetTimer(timer, earlier(o.machine.Deadline(), o.keep.due()))
+		resetTimer(timer, earlier(earlier(o.machine.Deadline(), o.keep.due()), o.back.at))
 		select {
 		case ev := <-o.inbox.events:
 			o.receive(ev)
@@ -142,6 +143,9 @@ func (o *owner) tick(now time.Time) {
 	}
 	if d := o.keep.due(); !d.IsZero() && !now.Before(d) {
 		o.attempt(now)
+	}
+	if d := o.back.at; !d.IsZero() && !now.Before(d) {
+		o.tryFirst()
 	}
 }
 
@@ -262,6 +266,7 @@ func (o *owner) settle(now time.Time) {
 	case is == sa.StateDown:
 		o.keep.lost(now, rand.Float64())
 	}
+	o.planFailBack(now, snap)
 	o.publish() // first: who waits for the result may look at once
 	o.answerWaiters()
 }

@@ -123,6 +123,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.trafficNeeded(ev.Flow)
 	case sa.LifetimeHit:
 		m.lifetimeHit(ev)
+	case sa.MoveTo:
+		m.moveTo(ev)
 	case sa.UnknownSPI:
 		m.unknownSPI(ev.SPI)
 	case sa.EndpointSeen:

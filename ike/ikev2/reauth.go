@@ -71,6 +71,18 @@ func (s *ikeSA) reauthenticate() {
 	n.reauthenticates = s
 }
 
+// moveTo is a reauthentication with another address of the peer. That it fails is
+// no news: the address may be away for long.
+func (m *Machine) moveTo(ev sa.MoveTo) {
+	s := m.current()
+	if s == nil || !s.usable() || m.successorOf(s) != nil || s.remote.Addr() == ev.Remote.Addr() {
+		return
+	}
+	if n := m.connect(ev.Local, ev.Remote); n != nil {
+		n.reauthenticates, n.quiet = s, true
+	}
+}
+
 // successorOf is the IKE SA that reauthenticates s, or nil.
 func (m *Machine) successorOf(s *ikeSA) *ikeSA {
 	if i := slices.IndexFunc(m.sas, func(n *ikeSA) bool { return n.reauthenticates == s && n.state < deleting }); i >= 0 {
@@ -120,6 +132,8 @@ func (s *ikeSA) reauthFailed() {
 	case old == nil || old.state >= deleting || old.wantDelete:
 	case s.replaced:
 		old.duplicateAt = s.m.now.Add(duplicateForeign) // the peer reauthenticates, too
+	case s.quiet:
+		old.lesser = false
 	default:
 		old.lesser = false
 		old.reauthAt = s.m.later(rekeyWait, waitJitter)

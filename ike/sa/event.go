@@ -47,6 +47,10 @@ type EndpointSeen struct {
 	Local, Remote netip.AddrPort
 }
 
+// MoveTo makes an IKE SA with another address of the peer, and lets it take over
+// once it is up; if it does not come up nothing changes.
+type MoveTo struct{ Local, Remote netip.AddrPort }
+
 // UnknownSPI says that ESP came from the peer on an inbound SPI that the data
 // path does not know.
 type UnknownSPI struct{ SPI uint32 }
@@ -79,6 +83,7 @@ func (TrafficNeeded) isEvent()  {}
 func (LifetimeHit) isEvent()    {}
 func (InboundTraffic) isEvent() {}
 func (EndpointSeen) isEvent()   {}
+func (MoveTo) isEvent()         {}
 func (UnknownSPI) isEvent()     {}
 func (ProbePath) isEvent()      {}
 func (Up) isEvent()             {}
