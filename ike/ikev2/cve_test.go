@@ -473,3 +473,25 @@ func TestUnknownLink(t *testing.T) {
 		t.Error("b is not up any more")
 	}
 }
+
+// TestCVE_2015_4171_ProofAfterTheirs: a peer that proves nothing learns nothing of
+// the responder: no identity, no certificate, no signature, whatever is wrong.
+func TestCVE_2015_4171_ProofAfterTheirs(t *testing.T) {
+	root := transcript.Trust(nil, transcript.Authorities().Root)
+	for name, how := range map[string][]string{"untrusted": {"other"}, "expired": {"expired"}, "no intermediate": {"bare"}, "another's name": nil} {
+		a, b := transcript.Pair()
+		host := "a.example"
+		if how == nil {
+			host = "c.example"
+		}
+		a.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", host, how...), nil)
+		b.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "b.example"), nil)
+		a.Trust, b.Trust = root, root
+		w := transcript.New(a, b, nil)
+		w.A.Up()
+		w.DeliverAll()
+		if got := answer(w.B); got != "N(AUTHENTICATION_FAILED)" || up(w.B) {
+			t.Errorf("%s: b answers %s", name, got)
+		}
+	}
+}
