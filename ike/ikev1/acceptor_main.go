@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"causeway/ike/auth"
 	"causeway/ike/cookie"
 	"causeway/ike/ikev1/isakmp"
-	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
 	"causeway/ike/transform"
@@ -89,49 +89,47 @@ func (a *Acceptor) noCandidate(msg *isakmp.Message, d sa.Datagram) {
 // accept chooses the suite: the first of our proposals, of all candidates, that
 // is offered.
 func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (*isakmp.SecurityAssociation, *sa.Failure) {
-	var read []phaseOne
+	var all []phaseOne
 	var raw []isakmp.Transform
-	var offered []transform.Proposal
-	method := false
 	number := uint8(0)
 	for _, p := range offer.Proposals {
 		if p.Protocol != isakmp.ProtocolISAKMP {
 			continue
 		}
+		number = p.Number
 		for _, t := range p.Transforms {
-			x := readPhaseOne(t)
-			if x.known && x.method == isakmp.AuthPSK {
-				read, raw, offered = append(read, x), append(raw, t), append(offered, x.proposal)
-				number = p.Number
-			}
-			method = method || x.method == isakmp.AuthPSK
+			all, raw = append(all, readPhaseOne(t)), append(raw, t)
 		}
 	}
-	if len(offered) == 0 && !method {
-		return nil, &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer offers no pre-shared key to authenticate with",
-			Local: "pre-shared key", Hint: "let the peer authenticate with the pre-shared key"}
-	}
-	var first error
+	failure := &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer does not offer to authenticate as the connection does",
+		Hint: "let both ends authenticate in one way: with a pre-shared key, or with certificates of one kind of key"}
 	for _, c := range among {
+		var offered []transform.Proposal
+		for _, x := range all {
+			if x.known && x.method == methodOf(c) {
+				offered = append(offered, x.proposal)
+			}
+		}
+		if len(offered) == 0 {
+			continue
+		}
 		suite, _, err := transform.Match(transform.IKE, offered, c.IKEProposals)
 		if err != nil {
-			if first == nil {
-				first = err
-			}
+			failure = mismatchFailure("IKE SA", err)
 			continue
 		}
-		at := slices.IndexFunc(read, func(x phaseOne) bool {
+		at := slices.IndexFunc(all, func(x phaseOne) bool {
 			got, _, err := transform.Match(transform.IKE, []transform.Proposal{x.proposal}, []transform.Proposal{suite.Proposal()})
-			return err == nil && got == suite
+			return err == nil && got == suite && x.known && x.method == methodOf(c)
 		})
-		if at < 0 || !speaks(suite) || h.choose(suite, read[at].method) != nil {
+		if at < 0 || !speaks(suite) || h.choose(suite, all[at].method) != nil {
 			continue
 		}
-		h.life = read[at].life
+		h.life = all[at].life
 		return &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{{
 			Number: number, Protocol: isakmp.ProtocolISAKMP, Transforms: []isakmp.Transform{raw[at]}}}}, nil
 	}
-	return nil, mismatchFailure("IKE SA", first)
+	return nil, failure
 }
 
 // repeated answers a message that came before.
@@ -197,6 +195,7 @@ func (a *Acceptor) answerKey(h *half, d sa.Datagram, claim bool, r sansio.KeyExc
 	h.private, h.publicR = r.Private, r.Public
 	h.stage = stageShared
 	ps := []isakmp.Payload{&isakmp.KeyExchange{Data: h.publicR}, &isakmp.Nonce{Data: h.nonceR}}
+	ps = append(ps, h.requests()...)
 	a.reply(h, d, append(ps, h.natPayloads(claim)...))
 }
 
@@ -226,22 +225,17 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	var keyed *sa.Settings
 	tried := 0
 	for _, c := range among {
+		if methodOf(c) != h.method {
+			continue
+		}
 		if tried++; tried > maxKeys {
 			break
 		}
-		x := h.association
-		x.local, x.remote = d.Local, d.Remote
-		skeyid := keymat.SKEYIDFromPSK(x.prf, c.PSK.Bytes(), x.nonceI, x.nonceR)
-		if x.deriveKeys(skeyid, h.sharedKey) != nil {
+		x, shown, ok := h.opens(c, msg, d)
+		if !ok {
 			continue
 		}
-		o, err := x.open(msg, x.iv)
-		if err != nil || c.PSK.IsZero() || !x.provesIdentity(o) {
-			x.erase()
-			continue
-		}
-		id, _ := isakmp.Find[*isakmp.Identification](o.payloads)
-		if shown, err := identityOf(id); err == nil && expectedID(c, d.Remote.Addr(), false).Matches(shown) {
+		if expectedID(c, d.Remote.Addr(), false).Matches(shown) {
 			a.handOver(h, c, x, d)
 			return
 		}
@@ -251,9 +245,7 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 		}
 	}
 	if keyed != nil {
-		x := h.association
-		x.local, x.remote = d.Local, d.Remote
-		if x.deriveKeys(keymat.SKEYIDFromPSK(x.prf, keyed.PSK.Bytes(), x.nonceI, x.nonceR), h.sharedKey) == nil {
+		if x, _, ok := h.opens(keyed, msg, d); ok {
 			a.handOver(h, keyed, x, d)
 		}
 		return
@@ -264,6 +256,28 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	h.repeat.hear(d.Raw)
 	a.failed(d, among, f)
 	a.sayRefused(h, d)
+}
+
+// opens tries the key of a connection on the message with the peer's identity.
+// With signatures no key is tried: the machine of the connection checks them.
+func (h *half) opens(c *sa.Settings, msg *isakmp.Message, d sa.Datagram) (x association, shown auth.Identity, ok bool) {
+	x = h.association
+	x.local, x.remote = d.Local, d.Remote
+	if x.method == isakmp.AuthPSK && c.PSK.IsZero() || x.deriveKeys(x.skeyid(c.PSK, h.sharedKey), h.sharedKey) != nil {
+		return x, shown, false
+	}
+	o, err := x.open(msg, x.iv)
+	if err == nil && x.method == isakmp.AuthPSK && !x.provesIdentity(o) {
+		err = errHash
+	}
+	if err == nil {
+		_, shown, err = o.who()
+	}
+	if err != nil {
+		x.erase()
+		return x, shown, false
+	}
+	return x, shown, true
 }
 
 // handOver gives the SA to the machine of a connection.

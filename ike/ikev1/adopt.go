@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"causeway/ike/auth"
 	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 )
@@ -43,31 +44,45 @@ func (s *ikeSA) judge(msg *isakmp.Message, d sa.Datagram) error {
 	if err != nil {
 		return fmt.Errorf("the peer's identity does not decrypt: %w", err)
 	}
+	id, shown, err := o.who()
+	if err != nil {
+		return err
+	}
 	s.traceIn(msg.Header, o.payloads, d)
-	if failure := s.verify(o); failure != nil {
+	s.repeat.hear(d.Raw)
+	s.examine(o, id, shown, func(r proven) { s.judged(o, r, shown) })
+	return nil
+}
+
+// judged answers the peer whose proof was checked.
+func (s *ikeSA) judged(o *opened, r proven, shown auth.Identity) {
+	if s.state != adopted {
+		return
+	}
+	s.remoteIdentity = shown.String()
+	if failure := s.wrong(r, shown); failure != nil {
 		s.refuse(isakmp.AuthenticationFailed)
 		s.drop(causeFailed, ending{failure: failure})
-		return nil
+		return
 	}
 	s.iv = o.next
-	s.repeat.hear(d.Raw)
 	s.contact = isakmp.FindNotification(o.payloads, isakmp.InitialContact) != nil
 	mine := localID(s.m.settings, s.local.Addr())
 	s.localIdentity = mine.String()
-	id := idPayload(mine)
-	ps := []isakmp.Payload{id, &isakmp.Hash{Data: s.proof(false, isakmp.Body(id))}}
-	if ours := s.m.settings.IKELifetime; ours > 0 && (s.life == 0 || ours < s.life) {
-		ps = append(ps, s.lifetimeNotification(sa.Lifetime{Time: ours}))
-	}
-	raw, next, err := s.seal(s.header(isakmp.ExchangeMain, 0), ps, s.iv)
-	if err != nil {
-		s.drop(causeFailed, ending{failure: internal(err)})
-		return nil
-	}
-	s.iv = slices.Clone(next)
-	s.say(raw, ps, false)
-	s.establish()
-	return nil
+	s.prove(mine.Body(), func(proof []isakmp.Payload) {
+		ps := append([]isakmp.Payload{idPayload(mine)}, proof...)
+		if ours := s.m.settings.IKELifetime; ours > 0 && (s.life == 0 || ours < s.life) {
+			ps = append(ps, s.lifetimeNotification(sa.Lifetime{Time: ours}))
+		}
+		raw, next, err := s.seal(s.header(isakmp.ExchangeMain, 0), ps, s.iv)
+		if err != nil {
+			s.drop(causeFailed, ending{failure: internal(err)})
+			return
+		}
+		s.iv = slices.Clone(next)
+		s.say(raw, ps, false)
+		s.establish()
+	})
 }
 
 // refuse tells a peer that is not authenticated what it did wrong, in the clear

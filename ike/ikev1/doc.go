@@ -8,8 +8,9 @@
 // connection whose key opens it.
 //
 // Each exchange is one file: main (with acceptor_main and adopt for the
-// responder), quick and quick_respond, informational, dpd. phase2.go opens what
-// is encrypted, and checks its HASH before anything in it is acted on.
+// responder, and signatures for what proves an identity), quick and
+// quick_respond, informational, dpd. Messages of phase 2 are opened in one place,
+// which checks their HASH before anything in them is acted on.
 // states.go holds the table of states, repeater.go the retransmission, which in
 // IKEv1 is of the last message that was sent, to a limit. sansio has what is the
 // same in ikev2.

@@ -2,6 +2,7 @@ package ikev1
 
 import (
 	"crypto/hmac"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -32,6 +33,9 @@ func identityOf(p *isakmp.Identification) (auth.Identity, error) {
 
 // localID is the identity that this side shows.
 func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
+	if settings.LocalIdentity.IsZero() && settings.Credentials != nil {
+		return settings.Credentials.Identity(local)
+	}
 	if settings.LocalIdentity.IsZero() {
 		return auth.FromAddr(local)
 	}
@@ -53,11 +57,6 @@ func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.I
 	return auth.Identity{}
 }
 
-// skeyidOf is SKEYID with a pre-shared key.
-func skeyidOf(a *association, psk auth.Secret, _ []byte) []byte {
-	return keymat.SKEYIDFromPSK(a.prf, psk.Bytes(), a.nonceI, a.nonceR)
-}
-
 func eraseShared(r sansio.KeyExchanged) { keymat.Erase(r.Shared) }
 
 // provesIdentity reports whether the message has an identity and the hash that
@@ -68,29 +67,31 @@ func (a *association) provesIdentity(o *opened) bool {
 	return okID && okHash && hmac.Equal(hash.Data, a.proof(!a.initiator, isakmp.Body(id)))
 }
 
-// verify holds the peer's identity and proof against the settings. The failure
-// is for the person at this end only.
-func (s *ikeSA) verify(o *opened) *sa.Failure {
-	settings := s.m.settings
+// who is the identity that a message shows.
+func (o *opened) who() (*isakmp.Identification, auth.Identity, error) {
 	id, ok := isakmp.Find[*isakmp.Identification](o.payloads)
 	if !ok {
-		return syntaxFailure("the peer sent no identity")
+		return nil, auth.Identity{}, errors.New("ikev1: the peer sent no identity")
 	}
 	shown, err := identityOf(id)
-	if err != nil {
-		return syntaxFailure(err.Error())
-	}
-	s.remoteIdentity = shown.String()
+	return id, shown, err
+}
+
+// wrong holds the peer's proof and identity against the settings. The failure is
+// for the person at this end only.
+func (s *ikeSA) wrong(r proven, shown auth.Identity) *sa.Failure {
+	settings := s.m.settings
 	want := expectedID(settings, s.remote.Addr(), s.initiator)
+	ours := "identity " + localID(settings, s.local.Addr()).String()
 	switch {
-	case !s.provesIdentity(o):
-		return &sa.Failure{
-			Reason:  sa.ReasonAuthenticationFailed,
-			Message: "the peer's hash is wrong: its pre-shared key is another one",
-			Local:   "identity " + localID(settings, s.local.Addr()).String(),
-			Remote:  "identity " + shown.String(),
-			Hint:    keyHint,
-		}
+	case r.problem != nil:
+		return failureOf(r.problem)
+	case !r.authentic && s.method == isakmp.AuthPSK:
+		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's hash is wrong: its pre-shared key is another one",
+			Local: ours, Remote: "identity " + shown.String(), Hint: keyHint}
+	case !r.authentic:
+		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's signature is wrong",
+			Local: ours, Remote: "identity " + shown.String(), Hint: "see whether the peer's private key belongs to its certificate"}
 	case !want.Matches(shown):
 		return &sa.Failure{
 			Reason:  sa.ReasonIdentityMismatch,

@@ -18,6 +18,8 @@ const (
 	// delete it, if the peer made its successor; ownSupersededTime if we did.
 	supersededTime    = 60 * time.Second
 	ownSupersededTime = 5 * time.Second
+	// maxChecks bounds the answers to our identity whose proof is checked.
+	maxChecks = 16
 	// closingTime is how long an ISAKMP SA that the peer deleted still reads.
 	closingTime = 2 * time.Second
 	// lifetimeJitter is how much of a lifetime is taken off at random before a
@@ -41,6 +43,7 @@ type ikeSA struct {
 	suites   []transform.Suite
 	private  transform.PrivateKey
 	peerKE   []byte
+	checks   int         // of the peer's proof that were begun
 	hint     *sa.Failure // what an unauthenticated message said, for when it ends
 	used     map[uint32]bool
 	dpd      check

@@ -1,10 +1,12 @@
 package ikev1
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"causeway/ike/auth"
 	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
@@ -22,8 +24,8 @@ import (
 
 // startMain sends our offer.
 func (m *Machine) startMain(by path) {
-	suites := combinations(transform.IKE, m.settings.IKEProposals)
-	if len(suites) == 0 {
+	suites, method := combinations(transform.IKE, m.settings.IKEProposals), methodOf(m.settings)
+	if len(suites) == 0 || method == 0 {
 		m.fail(by.remote, noSuites(m.settings))
 		return
 	}
@@ -31,7 +33,7 @@ func (m *Machine) startMain(by path) {
 		initiator: true, cookieI: m.random.SPI(), local: by.local, remote: by.remote,
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: s.local, Remote: s.remote})
-	offer := offerPhaseOne(suites, []uint16{isakmp.AuthPSK}, m.settings.IKELifetime)
+	offer := offerPhaseOne(suites, []uint16{method}, m.settings.IKELifetime)
 	s.offer = isakmp.Body(offer)
 	s.sayClear(append([]isakmp.Payload{offer}, vendors()...))
 }
@@ -80,7 +82,7 @@ func (s *ikeSA) chosen(msg *isakmp.Message, d sa.Datagram) error {
 		s.drop(causeFailed, ending{failure: failure})
 		return nil
 	}
-	if err := s.choose(suite, isakmp.AuthPSK); err != nil {
+	if err := s.choose(suite, methodOf(s.m.settings)); err != nil {
 		return err
 	}
 	s.life = life
@@ -99,7 +101,7 @@ func (s *ikeSA) confirm(answer *isakmp.SecurityAssociation) (transform.Suite, ti
 	}
 	p := readPhaseOne(answer.Proposals[0].Transforms[0])
 	for _, suite := range s.suites {
-		if got, _, err := transform.Match(transform.IKE, []transform.Proposal{p.proposal}, []transform.Proposal{suite.Proposal()}); err == nil && got == suite && p.method == isakmp.AuthPSK {
+		if got, _, err := transform.Match(transform.IKE, []transform.Proposal{p.proposal}, []transform.Proposal{suite.Proposal()}); err == nil && got == suite && p.method == methodOf(s.m.settings) {
 			return suite, p.life, nil
 		}
 	}
@@ -119,6 +121,7 @@ func (s *ikeSA) sendKey(r sansio.KeyExchanged) {
 	s.nonceI = s.m.random.Nonce()
 	s.turn(causeKeyReady)
 	ps := []isakmp.Payload{&isakmp.KeyExchange{Data: s.publicI}, &isakmp.Nonce{Data: s.nonceI}}
+	ps = append(ps, s.requests()...)
 	s.sayClear(append(ps, s.natPayloads(s.m.settings.ForceEncapsulation)...))
 }
 
@@ -145,7 +148,7 @@ func (s *ikeSA) sendIdentity(r sansio.KeyExchanged) {
 		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
 		return
 	}
-	if err := s.deriveKeys(skeyidOf(&s.association, s.m.settings.PSK, r.Shared), r.Shared); err != nil {
+	if err := s.deriveKeys(s.skeyid(s.m.settings.PSK, r.Shared), r.Shared); err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
@@ -155,8 +158,12 @@ func (s *ikeSA) sendIdentity(r sansio.KeyExchanged) {
 	}
 	mine := localID(s.m.settings, s.local.Addr())
 	s.localIdentity = mine.String()
-	id := idPayload(mine)
-	ps := []isakmp.Payload{id, &isakmp.Hash{Data: s.proof(true, isakmp.Body(id))}}
+	s.prove(mine.Body(), func(proof []isakmp.Payload) { s.identifyAs(idPayload(mine), proof) })
+}
+
+// identifyAs sends the last message of ours.
+func (s *ikeSA) identifyAs(id *isakmp.Identification, proof []isakmp.Payload) {
+	ps := append([]isakmp.Payload{id}, proof...)
 	if s.m.current() == nil && len(s.m.children) == 0 {
 		ps = append(ps, s.notification(isakmp.InitialContact, nil))
 	}
@@ -176,27 +183,44 @@ func (s *ikeSA) identify(msg *isakmp.Message, d sa.Datagram) error {
 	if err != nil {
 		return fmt.Errorf("the answer to our identity does not decrypt: %w", err)
 	}
-	failure := s.verify(o)
-	if !s.provesIdentity(o) { // anybody may have sent it: the true one may come yet
-		if s.hint == nil && failure != nil {
+	id, shown, err := o.who()
+	if err != nil {
+		return err
+	}
+	if s.checks++; s.checks > maxChecks {
+		return errors.New("more answers to our identity than are looked at")
+	}
+	s.examine(o, id, shown, func(r proven) { s.identified(o, d, r, shown) })
+	return nil
+}
+
+// identified goes on once the responder's proof was checked. A wrong one ends
+// nothing at once: anybody may have sent it, and the true one may come yet.
+func (s *ikeSA) identified(o *opened, d sa.Datagram, r proven, shown auth.Identity) {
+	if s.state != identified {
+		return
+	}
+	failure := s.wrong(r, shown)
+	if !r.authentic {
+		if s.hint == nil {
 			s.hint = failure
 			s.hurry()
 		}
-		return errHash
+		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "a proof of identity that does not hold")
+		return
 	}
+	s.traceIn(o.Header, o.payloads, d)
+	s.remoteIdentity = shown.String()
 	if failure != nil {
-		s.traceIn(msg.Header, o.payloads, d)
 		s.drop(causeFailed, ending{failure: failure})
-		return nil
+		return
 	}
-	s.traceIn(msg.Header, o.payloads, d)
 	s.iv = o.next
 	s.repeat.hear(d.Raw)
 	s.repeat.sent = nil // the responder repeats nothing of its own accord
 	s.local, s.remote = d.Local, d.Remote
 	s.takeLifetime(o.payloads)
 	s.establish()
-	return nil
 }
 
 // takeLifetime follows a RESPONDER-LIFETIME about the ISAKMP SA (RFC 2407

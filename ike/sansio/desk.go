@@ -3,6 +3,7 @@ package sansio
 import (
 	"crypto/sha3"
 	"fmt"
+	"io"
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
@@ -100,9 +101,9 @@ func (j *KeyExchange) Run() any {
 			return KeyExchanged{Err: err}
 		}
 		if offer := j.offered(); offer != nil {
-			r.Private, r.Err = group.Answer(expand(j.Seed), offer)
+			r.Private, r.Err = group.Answer(Expand(j.Seed), offer)
 		} else {
-			r.Private, r.Err = group.Generate(expand(j.Seed))
+			r.Private, r.Err = group.Generate(Expand(j.Seed))
 		}
 		if r.Err != nil {
 			return KeyExchanged{Err: fmt.Errorf("making a key share: %w", r.Err)}
@@ -118,9 +119,9 @@ func (j *KeyExchange) Run() any {
 	return r
 }
 
-// expand makes of a seed as many octets as a key generation wants, so that the
+// Expand makes of a seed as many octets as a key generation wants, so that the
 // generation may run elsewhere and still be determined by the source.
-func expand(seed []byte) *sha3.SHAKE {
+func Expand(seed []byte) io.Reader {
 	h := sha3.NewSHAKE256()
 	h.Write(seed)
 	return h

@@ -59,6 +59,7 @@ var testArrows = map[string]arrows{
 	"ike/ikev2":        {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
 	"internal/gateway": {[]string{"test/pki"}, "certificates made for the test"},
 	"ike/auth":         {[]string{"test/pki"}, "certificates made for the test"},
+	"ike/ikev1":        {[]string{"test/pki"}, "certificates made for the test"},
 	"tunnel":           {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
 }
 

@@ -1,0 +1,176 @@
+package ikev1
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/hmac"
+	"crypto/rsa"
+	"time"
+
+	"causeway/ike/auth"
+	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/keymat"
+	"causeway/ike/sa"
+	"causeway/ike/sansio"
+	"causeway/ike/wire"
+)
+
+// Phase 1 with signatures (RFC 2409 §5.1, RFC 4754). Both ends authenticate in
+// the one way that the SA payload names: with RSA, or with ECDSA on one curve.
+// Signatures are made and checked elsewhere.
+
+// methodOf is how a connection authenticates; 0 is not at all in IKEv1.
+func methodOf(s *sa.Settings) uint16 {
+	if s.Credentials == nil && s.Trust == nil {
+		return isakmp.AuthPSK
+	}
+	if s.Credentials == nil || s.Trust == nil || len(s.Credentials.Chain()) == 0 {
+		return 0
+	}
+	switch key := s.Credentials.Public().(type) {
+	case *rsa.PublicKey:
+		return isakmp.AuthRSA
+	case *ecdsa.PublicKey:
+		switch key.Params().BitSize {
+		case 256:
+			return isakmp.AuthECDSA256
+		case 384:
+			return isakmp.AuthECDSA384
+		case 521:
+			return isakmp.AuthECDSA521
+		}
+	}
+	return 0
+}
+
+// skeyid is SKEYID by the method of the ISAKMP SA.
+func (a *association) skeyid(psk auth.Secret, shared []byte) []byte {
+	if a.method == isakmp.AuthPSK {
+		return keymat.SKEYIDFromPSK(a.prf, psk.Bytes(), a.nonceI, a.nonceR)
+	}
+	return keymat.SKEYIDFromSignatures(a.prf, a.nonceI, a.nonceR, shared)
+}
+
+// requests ask for a certificate of whatever authority: naming ours would tell
+// strangers whom we trust, and make the answer to them longer than their message.
+func (a *association) requests() []isakmp.Payload {
+	if a.method == isakmp.AuthPSK {
+		return nil
+	}
+	return []isakmp.Payload{&isakmp.CertificateRequest{Encoding: isakmp.CertX509Signature}}
+}
+
+// prove makes the payloads that prove our identity, whose body is id, and calls
+// then with them.
+func (s *ikeSA) prove(id []byte, then func([]isakmp.Payload)) {
+	hash := s.association.proof(s.initiator, id)
+	if s.method == isakmp.AuthPSK {
+		then([]isakmp.Payload{&isakmp.Hash{Data: hash}})
+		return
+	}
+	credentials := s.m.settings.Credentials
+	if credentials == nil { // the settings changed meanwhile
+		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the connection has no certificate any more"}})
+		return
+	}
+	var ps []isakmp.Payload
+	for _, p := range credentials.Payloads() {
+		if c, ok := p.(*wire.Certificate); ok && c.Encoding == wire.CertX509Signature {
+			ps = append(ps, &isakmp.Certificate{Encoding: isakmp.CertX509Signature, Data: c.Data})
+		}
+	}
+	s.m.do(s.m.desk.Start(s, &signing{credentials, s.m.random.Seed(), hash}, func(result any) {
+		signature, ok := result.([]byte)
+		if !ok {
+			err, _ := result.(error)
+			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInternal, Message: "signing: " + errorText(err)}})
+			return
+		}
+		then(append(ps, &isakmp.Signature{Data: signature}))
+	}))
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return "the work ended without a result"
+	}
+	return err.Error()
+}
+
+// signing makes a SIG payload. It implements sa.Job.
+type signing struct {
+	credentials *auth.Credentials
+	seed, hash  []byte
+}
+
+// Run implements sa.Job.
+func (j *signing) Run() any {
+	signature, err := j.credentials.SignHash(sansio.Expand(j.seed), j.hash)
+	if err != nil {
+		return err
+	}
+	return signature
+}
+
+// proven is what became of checking the peer's proof: whether it holds at all,
+// so that the message is the peer's, and what is wrong with it.
+type proven struct {
+	authentic bool
+	problem   *auth.Problem
+}
+
+// examine checks the peer's proof of the identity whose payload is id, and calls
+// then with the result.
+func (s *ikeSA) examine(o *opened, id *isakmp.Identification, shown auth.Identity, then func(proven)) {
+	want := s.association.proof(!s.initiator, isakmp.Body(id))
+	trust := s.m.settings.Trust
+	if s.method == isakmp.AuthPSK || trust == nil {
+		hash, ok := isakmp.Find[*isakmp.Hash](o.payloads)
+		then(proven{authentic: ok && s.method == isakmp.AuthPSK && hmac.Equal(hash.Data, want)})
+		return
+	}
+	job := &checking{trust: trust, now: s.m.now, id: shown, hash: want}
+	for _, c := range isakmp.All[*isakmp.Certificate](o.payloads) {
+		if c.Encoding == isakmp.CertX509Signature {
+			job.shown = append(job.shown, &wire.Certificate{Encoding: wire.CertX509Signature, Data: bytes.Clone(c.Data)})
+		}
+	}
+	if sig, ok := isakmp.Find[*isakmp.Signature](o.payloads); ok {
+		job.signature = bytes.Clone(sig.Data)
+	}
+	s.m.do(s.m.desk.Start(s, job, func(result any) {
+		r, _ := result.(proven)
+		then(r)
+	}))
+}
+
+// checking checks certificates and a SIG payload. It implements sa.Job.
+type checking struct {
+	trust           *auth.Trust
+	now             time.Time
+	id              auth.Identity
+	shown           []*wire.Certificate
+	hash, signature []byte
+}
+
+// Run implements sa.Job. The chain comes first, as the key is of no use without;
+// that it is wrong is believed only if the signature holds.
+func (j *checking) Run() any {
+	shown, problem := auth.ReadShown(j.shown)
+	if problem != nil {
+		return proven{problem: problem}
+	}
+	signer, problem := j.trust.Signer(j.now, shown, &wire.Authentication{}, j.hash)
+	if problem != nil {
+		return proven{problem: problem}
+	}
+	if err := auth.VerifyHash(signer.Key, j.hash, j.signature); err != nil {
+		return proven{}
+	}
+	return proven{authentic: true, problem: signer.Identify(j.id)}
+}
+
+// failureOf is a problem of certificates for a person.
+func failureOf(p *auth.Problem) *sa.Failure {
+	return &sa.Failure{Reason: sa.Reason(p.Reason), Message: p.Message, Local: p.Local, Remote: p.Remote, Hint: p.Hint}
+}
