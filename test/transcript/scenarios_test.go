@@ -69,12 +69,20 @@ var scenarios = []scenario{
 		"ike_rekey_and_delete", "ike_rekey_and_delete_dropped_delete", "ike_rekey_and_delete_dropped_rekey", "down_during_ike_rekey",
 	}},
 
+	// Several key exchanges (RFC 9370).
+	{what: "regular rekeys with several key exchanges", transcripts: []string{"multiple_key_exchanges", "multiple_key_exchanges_lost_answer"}},
+	{what: "collisions with several key exchanges, on both sides or on one", transcripts: []string{
+		"child_rekey_collision_multi_ke", "child_rekey_collision_mixed_multi_ke", "ike_rekey_collision_multi_ke",
+	}},
+
 	// Making and ending.
 	{what: "both ends make one Child SA", transcripts: []string{"child_create_duplicate", "additional_child_both"}},
 	{what: "a Child SA is made while the IKE SA is rekeyed", transcripts: []string{"child_create_and_ike_rekey", "child_create_and_ike_rekey_crossed"}},
 	{what: "both ends delete one Child SA", transcripts: []string{"child_delete_collision", "child_delete_collision_dropped"}},
 	{what: "a Child SA is deleted while the IKE SA is rekeyed or deleted", transcripts: []string{"child_delete_and_ike_rekey", "child_delete_and_ike_delete"}},
 	{what: "both ends delete the IKE SA", transcripts: []string{"delete_both", "ike_delete_collision_dropped"}},
+	{what: "childless IKE SAs that fail", elsewhere: "RFC 6023 is not negotiated: an IKE SA whose first Child SA fails is no_child_proposal and selectors_unacceptable"},
+	{what: "message ID synchronization", elsewhere: "RFC 6311 is not negotiated"},
 	{what: "crossing streams: both ends start, in every order", elsewhere: "TestCrossing plays every order"},
 }
 
