@@ -57,6 +57,10 @@ type Connection struct {
 	BytesIn    uint64 `json:"bytes_in"`
 	PacketsOut uint64 `json:"packets_out"`
 	BytesOut   uint64 `json:"bytes_out"`
+	// How long the connection used all of the bandwidth that it may have, with
+	// packets waiting.
+	LimitedInS  float64 `json:"limited_in_s"`
+	LimitedOutS float64 `json:"limited_out_s"`
 	// PathMTU is what packets to the peer may have, with the outer IP header.
 	PathMTU int `json:"path_mtu,omitempty"`
 	// Drops counts packets of this connection that were dropped, by reason.

@@ -97,7 +97,7 @@ func sample() Status {
 					LocalSelectors: []string{"0.0.0.0/0"}, RemoteSelectors: []string{"0.0.0.0/0"},
 					PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, EstablishedAt: established, RekeyAt: &rekey,
 				}},
-				PacketsIn: 10, BytesIn: 20, PacketsOut: 30, BytesOut: 40,
+				PacketsIn: 10, BytesIn: 20, PacketsOut: 30, BytesOut: 40, LimitedOutS: 1.5,
 				Drops:         map[string]uint64{"replay": 0, "authentication": 1, "selector": 0, "meter": 0},
 				Paths:         []Path{{Kind: "direct", State: "up", Since: noon, Interface: "eth1", Target: "192.168.9.2"}},
 				LocalNetworks: []string{"10.1.0.0/16"}, RemoteNetworks: []string{"10.2.0.0/16"}, Remote: "203.0.113.5",

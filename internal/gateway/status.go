@@ -57,6 +57,7 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 	counters, _ := g.tunnel.ConnectionCounters(c.Name)
 	out.PacketsIn, out.BytesIn = counters.PacketsIn, counters.BytesIn
 	out.PacketsOut, out.BytesOut = counters.PacketsOut, counters.BytesOut
+	out.LimitedInS, out.LimitedOutS = counters.LimitedIn.Seconds(), counters.LimitedOut.Seconds()
 	out.Drops = dropsOf(counters)
 	if c.Dropped > 0 {
 		out.Drops[dropInbox] = c.Dropped
