@@ -95,3 +95,31 @@ func TestIKEv1UpRekeyDown(t *testing.T) {
 		}
 	})
 }
+
+// A connection speaks its version only. A peer that starts with the other is
+// told so (RFC 7296 §2.5, RFC 2408 §5.2), and both ends show the reason.
+func TestVersionsDiffer(t *testing.T) {
+	for _, first := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			a, b := n.host(t, left), n.host(t, right)
+			defer b.close()
+			defer a.close()
+			here, there := connection(t, "to-right", right, "a long shared key", StartAlways), connection(t, "to-left", left, "a long shared key", StartOnDemand)
+			if first == 1 {
+				here = speakIKEv1(here)
+			} else {
+				there = speakIKEv1(there)
+			}
+			b.set(there)
+			a.set(here)
+			time.Sleep(2 * time.Minute) // an error in the clear is believed when the true answer does not come
+			for h, name := range map[*host]string{a: "to-right", b: "to-left"} {
+				f := h.status(name).LastFailure
+				if f == nil || f.Reason != sa.ReasonVersionMismatch && (h == b || f.Reason != sa.ReasonPeerError) {
+					t.Errorf("IKEv%d first: %s shows %+v", first, name, f)
+				}
+			}
+		})
+	}
+}
