@@ -69,14 +69,37 @@ lab: ## network namespaces with a real strongSwan (root)
 	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 25m -parallel 4
 
 .PHONY: lab-long
-lab-long: root ## the long forms: ten minutes of colliding rekeys, every order of a collision (root)
+lab-long: root ## the long forms: ten minutes of colliding rekeys, every ESP suite with both kinds of sequence numbers (root)
 	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 30m -run '^TestCollidingRekeys$$'
+	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 40m -run '^TestKernelESP$$'
 	CAUSEWAY_LONG=1 go test ./test/transcript -count=1 -timeout 10m -run '^TestCrossing$$'
 
 .PHONY: bench
 bench: root build ## throughput beside strongSwan and wireguard-go; rewrites docs/performance.md
 	@test/lab/setup.sh bench
 	@go run ./test/bench $(BENCH)
+
+# The stages of a packet, for benchstat: STAGES=FILE keeps what an earlier run
+# wrote. Ten runs each.
+.PHONY: bench-stages
+bench-stages: ## benchmarks of every stage of a packet's way, benchstat-ready
+	@go test -run '^$$' -bench . -count $(or $(COUNT),10) ./esp/... ./tunnel/... ./routing/...
+
+.PHONY: bench-profile
+bench-profile: root ## CPU profiles of both gateways under one TCP flow, into bin/
+	@test/lab/setup.sh bench
+	@go build -o bin/causeway ./cmd/causeway
+	@go run ./test/bench -only causeway -tests tcp -rounds 1 -seconds 12 -profile bin
+
+.PHONY: bench-many
+bench-many: root build ## the same flows over one, two and a hundred connections
+	@test/lab/setup.sh bench
+	@go run ./test/bench -many $(BENCH)
+
+.PHONY: bench-scale
+bench-scale: root build ## a thousand connections between two gateways: rate, memory, CPU at rest
+	@test/lab/setup.sh bench
+	@go run ./test/bench -scale $(or $(CONNECTIONS),1000)
 
 .PHONY: clean
 clean: ## remove what the build made

@@ -15,13 +15,14 @@ import (
 )
 
 // names are the contenders, in the order of the tables.
-var names = []string{raw, swan, wireguard, causeway}
+var names = []string{raw, swan, wireguard, causeway, standard}
 
 const (
 	raw       = "raw"
 	swan      = "strongswan"
 	wireguard = "wireguard-go"
 	causeway  = "causeway"
+	standard  = "causeway-cipher" // by crypto/cipher, without the assembly of esp/gcm
 )
 
 // contender is one kind of tunnel in a network of its own.
@@ -52,7 +53,7 @@ func newContender(ctx context.Context, name, directory string) (*contender, erro
 	}
 	c := &contender{name: name, world: w}
 	begin := map[string]func(context.Context) error{
-		raw: c.route, swan: c.strongSwan, wireguard: c.wireGuard, causeway: c.causeway,
+		raw: c.route, swan: c.strongSwan, wireguard: c.wireGuard, causeway: c.native, standard: c.standard,
 	}
 	return c, begin[name](ctx)
 }
@@ -106,9 +107,29 @@ func (c *contender) strongSwan(ctx context.Context) error {
 	return c.device(ctx, "ipsec0")
 }
 
-// causeway runs this project's gateway as `make build` leaves it.
-func (c *contender) causeway(ctx context.Context) error {
-	const program = "bin/causeway"
+// program is this project's gateway as `make build` leaves it.
+const program = "bin/causeway"
+
+// native runs the gateway as it is.
+func (c *contender) native(ctx context.Context) error { return c.causeway(ctx, program) }
+
+// standard runs it with the AES-GCM of the standard library, which is what it
+// uses by itself where only validated cryptography is allowed.
+func (c *contender) standard(ctx context.Context) error {
+	whole, err := filepath.Abs(program)
+	if err != nil {
+		return err
+	}
+	script := filepath.Join(c.world.Dir, "causeway")
+	text := fmt.Sprintf("#!/bin/sh\nGODEBUG=fips140=on exec %s \"$@\"\n", whole)
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		return err
+	}
+	return c.causeway(ctx, script)
+}
+
+// causeway runs a program that is this project's gateway on both sides.
+func (c *contender) causeway(ctx context.Context, program string) error {
 	if _, err := os.Stat(program); err != nil {
 		return fmt.Errorf("%w; run `make build` first, and this from the top of the project", err)
 	}

@@ -33,7 +33,10 @@ type options struct {
 	only, tests []string
 	seconds     int
 	rounds      int
-	note        string
+	note, plot  string
+	profile     string // a directory; empty: none
+	scale       int    // connections; 0: the usual tests
+	many        bool   // several SAs beside one, instead of the usual tests
 	write       bool
 }
 
@@ -44,7 +47,11 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 5, "how long each run lasts")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each run is repeated; the median counts")
 	flag.StringVar(&o.note, "note", "", "what the reader of the results should know of this run")
-	flag.BoolVar(&o.write, "write", true, "rewrite the tables in "+document+"; a run of a selection never does")
+	flag.StringVar(&o.plot, "plot", "", "a file for an SVG plot of this run, also of a selection")
+	flag.StringVar(&o.profile, "profile", "", "a directory for CPU profiles of the gateways in the last run")
+	flag.IntVar(&o.scale, "scale", 0, "measure that many connections between two gateways instead")
+	flag.BoolVar(&o.many, "many", false, "measure the same flows over one, two and a hundred connections instead")
+	flag.BoolVar(&o.write, "write", true, "rewrite the tables in "+document+" and the plot beside; a run of a selection never does")
 	flag.Parse()
 	o.only, o.tests = strings.Split(*only, ","), strings.Split(*tests, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -87,6 +94,12 @@ func run(ctx context.Context, o options) (err error) {
 	if lack := world.Missing(); lack != "" {
 		return fmt.Errorf("this needs %s", lack)
 	}
+	switch {
+	case o.scale > 0:
+		return scale(ctx, o.scale)
+	case o.many:
+		return measureMany(ctx, o)
+	}
 	directory, err := os.MkdirTemp("", "causeway-bench-")
 	if err != nil {
 		return err
@@ -108,10 +121,15 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	text := report(o, facts, contenders, results)
 	fmt.Print("\n" + text)
+	if o.plot != "" {
+		if err := writePlot(o.plot, o, results); err != nil {
+			return err
+		}
+	}
 	if !o.write || !o.whole() {
 		return nil
 	}
-	return rewrite(document, text)
+	return errors.Join(rewrite(document, text), writePlot(plot, o, results))
 }
 
 // start builds and starts the contenders. Those that have a network are given

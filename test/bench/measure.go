@@ -16,17 +16,19 @@ import (
 // test is one kind of load.
 type test struct {
 	name, title string
-	options     []string // of iperf3; none: ping
+	options     []string // of iperf3; none: nothing but ping
 	packet      int      // bytes in each UDP datagram; 0 with TCP
+	ping        bool     // what counts is ping
 }
 
 var tests = []test{
-	{"tcp", "TCP, 1 flow", []string{"-P1"}, 0},
-	{"tcp4", "TCP, 4 flows", []string{"-P4"}, 0},
-	{"reverse", "TCP, 1 flow, reverse", []string{"-P1", "-R"}, 0},
-	{"udp1200", "UDP, 1200 bytes", []string{"-u", "-b0", "-l1200"}, 1200},
-	{"udp64", "UDP, 64 bytes", []string{"-u", "-b0", "-l64"}, 64},
-	{"ping", "ping, idle", nil, 0},
+	{"tcp", "TCP, 1 flow", []string{"-P1"}, 0, false},
+	{"tcp4", "TCP, 4 flows", []string{"-P4"}, 0, false},
+	{"reverse", "TCP, 1 flow, reverse", []string{"-P1", "-R"}, 0, false},
+	{"udp1200", "UDP, 1200 bytes", []string{"-u", "-b0", "-l1200"}, 1200, false},
+	{"udp64", "UDP, 64 bytes", []string{"-u", "-b0", "-l64"}, 64, false},
+	{"ping", "ping, idle", nil, 0, true},
+	{"pingload", "ping, under 4 TCP flows", []string{"-P4"}, 0, true},
 }
 
 func testNames() []string {
@@ -62,7 +64,7 @@ func measure(ctx context.Context, o options, contenders []*contender) (results, 
 			}
 			for i := range contenders {
 				c := contenders[(i+round)%len(contenders)]
-				s, err := c.run(ctx, t, o.seconds)
+				s, err := c.profiled(ctx, t, o)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", c.name, t.title, err)
 				}
@@ -72,6 +74,19 @@ func measure(ctx context.Context, o options, contenders []*contender) (results, 
 		}
 	}
 	return r, nil
+}
+
+// profiled is run, with profiles if they are wanted.
+func (c *contender) profiled(ctx context.Context, t test, o options) (s sample, err error) {
+	if o.profile == "" || c.name != causeway {
+		return c.run(ctx, t, o.seconds)
+	}
+	p := &profile{directory: o.profile}
+	if err := p.begin(ctx, c); err != nil {
+		return sample{}, err
+	}
+	defer func() { err = errors.Join(err, p.end()) }()
+	return c.run(ctx, t, o.seconds)
 }
 
 func (s sample) String() string {
@@ -93,6 +108,9 @@ func (c *contender) run(ctx context.Context, t test, seconds int) (sample, error
 	defer cancel()
 	if t.options == nil {
 		return c.ping(ctx)
+	}
+	if t.ping {
+		return c.pingUnder(ctx, t, seconds)
 	}
 	before, err := c.cpu()
 	if err != nil {
@@ -170,9 +188,21 @@ func (c *contender) cpu() (float64, error) {
 	return ticks / userHZ, nil
 }
 
+// pingUnder is ping while the tunnel is full.
+func (c *contender) pingUnder(ctx context.Context, t test, seconds int) (s sample, err error) {
+	arguments := append([]string{"-c", server.String(), "-t", strconv.Itoa(seconds + 2), "-J"}, t.options...)
+	load := c.world.ClientA.Command(ctx, "iperf3", arguments...)
+	if err := load.Start(); err != nil {
+		return sample{}, err
+	}
+	defer func() { err = errors.Join(err, load.Wait()) }()
+	time.Sleep(time.Second) // until the flows have their speed
+	return c.ping(ctx)
+}
+
 var pingTime = regexp.MustCompile(`time=([0-9.]+) ms`)
 
-// ping is the median of fifty round trips on the otherwise idle tunnel.
+// ping is the median of fifty round trips.
 func (c *contender) ping(ctx context.Context) (sample, error) {
 	out, err := c.world.ClientA.Run(ctx, "ping", "-n", "-c50", "-i0.02", "-W2", server.String())
 	if err != nil {

@@ -23,6 +23,7 @@ var throughputRows = []row{
 	{"UDP, 1200 bytes, Gbit/s", "udp1200", gigabits, "%.2f", false},
 	{"UDP, 64 bytes, kpacket/s", "udp64", kilopackets, "%.0f", false},
 	{"ping, idle, ms", "ping", func(s sample) float64 { return s.ping }, "%.2f", true},
+	{"ping, under 4 TCP flows, ms", "pingload", func(s sample) float64 { return s.ping }, "%.2f", true},
 }
 
 var cpuRows = []row{

@@ -25,7 +25,7 @@ func TestMedian(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	o := options{only: names}
+	o := options{only: []string{raw, swan, wireguard, causeway}}
 	r := results{
 		"tcp": {
 			raw:       {{bits: 10e9}, {bits: 12e9}, {bits: 11e9}},
@@ -49,6 +49,19 @@ func TestTable(t *testing.T) {
 `
 	if diff := cmp.Diff(wantCPU, table(o, cpuRows, r)); diff != "" {
 		t.Errorf("CPU (-want +got):\n%s", diff)
+	}
+}
+
+func TestManyTable(t *testing.T) {
+	const want = `| 100 TCP flows over | Gbit/s | of one connection's | CPU s for each GB |
+|---|---|---|---|
+| 1 connections | 4.00 (3.00–5.00) | 1.00 | 2.00 (2.00–2.00) |
+| 2 connections | 5.00 | 1.25 | 2.50 |
+| 100 connections | 2.00 | 0.50 | 3.00 |
+`
+	got := manyTable([][]sample{{{bits: 3e9, cpu: 2}, {bits: 5e9, cpu: 2}}, {{bits: 5e9, cpu: 2.5}}, {{bits: 2e9, cpu: 3}}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -36,10 +36,15 @@ type scene struct {
 
 var scenes atomic.Uint64
 
-// sceneTimeout bounds a test; lookTimeout bounds one wait in it, if the test has
+// long tells that the long forms run: make lab-long.
+var long = os.Getenv("CAUSEWAY_LONG") != ""
+
+// sceneTimeout bounds a test, and longTimeout one in its long form; lookTimeout
+// bounds one wait in it, if the test has
 // no reason for more.
 const (
 	sceneTimeout = 4 * time.Minute
+	longTimeout  = 40 * time.Minute
 	lookTimeout  = 45 * time.Second
 )
 
@@ -59,7 +64,11 @@ func makeScene(t *testing.T) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sceneTimeout)
+	limit := sceneTimeout
+	if long {
+		limit = longTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	s := &scene{t: t, ctx: ctx, patience: lookTimeout}
 	t.Cleanup(func() {
 		cancel()

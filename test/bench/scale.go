@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"causeway/test/lab/gateway"
+	"causeway/test/lab/link"
+	"causeway/test/lab/strongswan"
+	"causeway/test/lab/world"
+)
+
+// scaled is one kind of gateway with many connections between a pair of it.
+type scaled struct {
+	name  string
+	start func(ctx context.Context, space *world.Namespace, directory string, ends []link.End) (pid int, up func() (int, error), err error)
+}
+
+var scaledKinds = []scaled{
+	{causeway, func(ctx context.Context, space *world.Namespace, directory string, ends []link.End) (int, func() (int, error), error) {
+		g, err := gateway.New(program, space, directory, ends...)
+		if err != nil {
+			return 0, nil, err
+		}
+		if err := g.Start(ctx); err != nil {
+			return 0, nil, err
+		}
+		return g.PID(), func() (int, error) {
+			status, err := g.Status(ctx)
+			if err != nil {
+				return 0, err
+			}
+			n := 0
+			for _, c := range status.Connections {
+				if _, up := status.Up(c.Name); up {
+					n++
+				}
+			}
+			return n, nil
+		}, nil
+	}},
+	{swan, func(ctx context.Context, space *world.Namespace, directory string, ends []link.End) (int, func() (int, error), error) {
+		d, err := strongswan.New(space, directory, ends...)
+		if err != nil {
+			return 0, nil, err
+		}
+		if err := d.Start(ctx); err != nil {
+			return 0, nil, err
+		}
+		return d.PID(), func() (int, error) {
+			list, err := d.SAs(ctx)
+			return len(strongswan.Up(list)), err
+		}, nil
+	}},
+}
+
+// scaleEnds are that many connections between the gateways, each with identities
+// and networks of its own.
+func scaleEnds(count int) (a, b []link.End) {
+	for i := range count {
+		end, _ := link.Pair()
+		end.Name = fmt.Sprintf("c%d", i)
+		end.LocalIdentity, end.RemoteIdentity = end.Name+".a.example", end.Name+".b.example"
+		third, fourth := byte(i>>8), byte(i)
+		end.LocalNetworks = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + third, fourth, 0}), 24)}
+		end.RemoteNetworks = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 128 + third, fourth, 0}), 24)}
+		end.DPD = time.Minute
+		a, b = append(a, end), append(b, end.Peer())
+	}
+	return a, b
+}
+
+const (
+	scaleTimeout = 10 * time.Minute
+	// restTime is how long the CPU at rest is measured.
+	restTime = 20 * time.Second
+	// mostConnections have networks in scaleEnds.
+	mostConnections = 16384
+)
+
+// scale sets up many connections and prints what they cost.
+func scale(ctx context.Context, count int) (err error) {
+	if count < 1 || count > mostConnections {
+		return fmt.Errorf("-scale is from 1 to %d", mostConnections)
+	}
+	directory, err := os.MkdirTemp("", "causeway-scale-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %d connections | set up in | a second | MiB of the initiator before and with them | KiB a connection | responder's | CPU at rest, both |\n|---|---|---|---|---|---|---|\n", count)
+	for _, kind := range scaledKinds {
+		fmt.Printf("%d connections of %s\n", count, kind.name)
+		row, err := kind.measure(ctx, filepath.Join(directory, kind.name), count)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil: // the other may get there all the same
+			row = fmt.Sprintf("| %s | not all of them: %v ||||||\n", kind.name, err)
+		}
+		fmt.Print(row)
+		b.WriteString(row)
+	}
+	fmt.Print("\n" + b.String())
+	return nil
+}
+
+func (k scaled) measure(ctx context.Context, directory string, count int) (row string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, scaleTimeout)
+	defer cancel()
+	empty, err := k.memoryWithout(ctx, directory+"-empty")
+	if err != nil {
+		return "", err
+	}
+	w, err := scaleWorld(ctx, directory)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	ours, theirs := scaleEnds(count)
+	responder, _, err := k.start(ctx, w.GatewayB, directory, theirs)
+	if err != nil {
+		return "", err
+	}
+	began := time.Now()
+	initiator, up, err := k.start(ctx, w.GatewayA, directory, ours)
+	if err != nil {
+		return "", err
+	}
+	err = world.Eventually(ctx, "every connection", func() error {
+		n, err := up()
+		if err == nil && n < count {
+			err = fmt.Errorf("%d of %d are up", n, count)
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	c := contender{pids: []int{initiator, responder}}
+	memory := [2]float64{}
+	for i, pid := range c.pids {
+		if memory[i], err = resident(pid); err != nil {
+			return "", err
+		}
+	}
+	rest, err := c.atRest(ctx)
+	if err != nil {
+		return "", err
+	}
+	each := func(mib float64) float64 { return (mib - empty) * 1024 / float64(count) }
+	return fmt.Sprintf("| %s | %.1f s | %.0f | %.1f, %.1f | %.1f | %.1f | %.2f %% |\n", k.name, took.Seconds(), float64(count)/took.Seconds(),
+		empty, memory[0], each(memory[0]), each(memory[1]), 100*rest), nil
+}
+
+// memoryWithout is what the initiator takes with one connection.
+func (k scaled) memoryWithout(ctx context.Context, directory string) (mib float64, err error) {
+	w, err := scaleWorld(ctx, directory)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	_, theirs := scaleEnds(1)
+	pid, _, err := k.start(ctx, w.GatewayB, directory, theirs)
+	if err != nil {
+		return 0, err
+	}
+	return resident(pid)
+}
+
+func scaleWorld(ctx context.Context, directory string) (*world.World, error) {
+	const prefix = "causeway-scale"
+	if _, err := world.Sweep(ctx, prefix); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(directory, 0o700); err != nil {
+		return nil, err
+	}
+	return world.New(ctx, world.Options{Prefix: prefix, Dir: directory})
+}
+
+// atRest is the share of one processor that both gateways take when there is no
+// traffic.
+func (c *contender) atRest(ctx context.Context) (float64, error) {
+	before, err := c.cpu()
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-time.After(restTime):
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	after, err := c.cpu()
+	return (after - before) / restTime.Seconds(), err
+}
+
+// resident is the memory of a process in MiB (proc_pid_status(5): VmRSS).
+func resident(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			return kib / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status has no VmRSS", pid)
+}
