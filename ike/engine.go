@@ -29,6 +29,9 @@ type EngineConfig struct {
 	// Changed is told when what a connection wants or has changed, after
 	// Status shows it. It must not block; nil is not called.
 	Changed func(connection string)
+	// KeyLog is told the keys of each IKE SA of IKEv2, for debugging; nil tells
+	// nobody.
+	KeyLog func(sa.IKEKeys)
 	// Random is the source of all entropy; nil is crypto/rand. It must be
 	// safe for concurrent use.
 	Random io.Reader

@@ -77,7 +77,7 @@ func (e *Engine) newIKEv2() *version {
 		})
 	}
 	v.stranger = func() stranger {
-		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate})
+		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate, KeyLog: e.cfg.KeyLog})
 	}
 	v.acceptor = newAcceptor(e, v)
 	return v

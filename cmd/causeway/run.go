@@ -12,7 +12,7 @@ import (
 )
 
 func newRun(root *cobra.Command) *cobra.Command {
-	var path string
+	var path, keys string
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
 		Short: "run the gateway in the foreground",
@@ -25,13 +25,15 @@ delete the SAs at the peers, remove the routes and the interface, and end it.
 Under systemd, Type=notify-reload works.
 
 The control socket is control.socket of the configuration, unless --socket is
-given. The exit code is 2 if the configuration has errors.`,
+given. --keylog writes the keys of every SA of IKEv2 and ESP to a directory, as
+tables that Wireshark reads: for debugging, since whoever has them can read the
+traffic. The exit code is 2 if the configuration has errors.`,
 		Example: `  causeway run -c /etc/causeway.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			opt := gateway.Options{ConfigPath: path, Version: version(), Reload: hangups(ctx)}
+			opt := gateway.Options{ConfigPath: path, Version: version(), KeyLog: keys, Reload: hangups(ctx)}
 			// $CAUSEWAY_SOCKET names a gateway to talk to; it does not move one.
 			if given := root.PersistentFlags().Lookup("socket"); given.Changed {
 				opt.Socket = given.Value.String()
@@ -40,6 +42,7 @@ given. The exit code is 2 if the configuration has errors.`,
 		},
 	}
 	configFlag(cmd, &path)
+	cmd.Flags().StringVar(&keys, "keylog", "", "write the keys of every SA to files in this `DIRECTORY`, for Wireshark")
 	return cmd
 }
 

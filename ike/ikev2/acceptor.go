@@ -24,6 +24,8 @@ type AcceptorConfig struct {
 	Others func(local, remote netip.Addr) []*sa.Settings
 	// Random is the only source of entropy.
 	Random io.Reader
+	// KeyLog is told the keys of each IKE SA, for debugging; nil tells nobody.
+	KeyLog func(sa.IKEKeys)
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
 	// Limit bounds the table of half-open IKE SAs, with those that are over and

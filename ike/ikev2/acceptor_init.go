@@ -77,7 +77,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	ke, _ := payload[*wire.KeyExchange](msg)
 	h := &half{since: a.now, peerKE: ke.Data, association: association{
 		spiI: msg.InitiatorSPI, spiR: a.random.spi(), local: d.Local, remote: d.Remote,
-		nonceI: ni, nonceR: a.random.nonce(), initRequest: d.Raw,
+		nonceI: ni, nonceR: a.random.nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {

@@ -43,6 +43,8 @@ type association struct {
 	chainI, chainR []byte
 	authID         uint32 // message ID of IKE_AUTH
 
+	// keyLog is told of new keys; nil but for debugging.
+	keyLog   func(sa.IKEKeys)
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector
 	incoming *transform.Protector
@@ -82,6 +84,13 @@ func (a *association) deriveKeys(skeyseed []byte) error {
 	a.outgoing, a.incoming = toR, toI
 	if !a.initiator {
 		a.outgoing, a.incoming = toI, toR
+	}
+	if a.keyLog != nil {
+		a.keyLog(sa.IKEKeys{
+			SPIi: a.spiI, SPIr: a.spiR, Suite: a.suite,
+			EncryptionI: auth.NewSecret(a.keys.EI), EncryptionR: auth.NewSecret(a.keys.ER),
+			IntegrityI: auth.NewSecret(a.keys.AI), IntegrityR: auth.NewSecret(a.keys.AR),
+		})
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
 			return
 		}
-		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data}
+		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog}
 		s.followUp(x, msg, suite.Rest(), r.shared, func(secrets [][]byte, err error) {
 			if err != nil {
 				s.followUpsFailed(x, err)
@@ -329,7 +329,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
 	}
 	chosen := &proposal.Proposals[i]
-	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.spi(), nonceI: ni.Data, nonceR: s.m.random.nonce()}
+	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.spi(), nonceI: ni.Data, nonceR: s.m.random.nonce(), keyLog: s.m.cfg.KeyLog}
 	if a.spiI == 0 {
 		return &syntaxError{"the SPI of the new IKE SA is zero"}
 	}

@@ -64,7 +64,7 @@ func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 		return nil
 	}
 	s := m.add(&ikeSA{association: association{
-		initiator: true, local: local, remote: remote, spiI: m.random.spi(), nonceI: m.random.nonce(),
+		initiator: true, local: local, remote: remote, spiI: m.random.spi(), nonceI: m.random.nonce(), keyLog: m.cfg.KeyLog,
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
 	s.shareKey(&initExchange{group: groups[0]})

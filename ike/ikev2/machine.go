@@ -31,6 +31,8 @@ type Config struct {
 	// NATPort is the local and PeerNATPort the peer's port for IKE with the
 	// non-ESP marker and for ESP in UDP. Zero is 4500.
 	NATPort, PeerNATPort uint16
+	// KeyLog is told the keys of each IKE SA, for debugging; nil tells nobody.
+	KeyLog func(sa.IKEKeys)
 	// Strict makes an illegal state transition panic, for tests. Otherwise it
 	// closes the IKE SA with sa.ReasonInternal.
 	Strict bool

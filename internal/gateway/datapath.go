@@ -14,6 +14,7 @@ import (
 // dataPath is ike.DataPath over a tunnel.
 type dataPath struct {
 	tunnel *tunnel.Tunnel
+	keys   *keyLog
 	// replayWindows by connection; a reload changes it while owners read.
 	mu            sync.RWMutex
 	replayWindows map[string]int
@@ -52,6 +53,7 @@ func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
 	if err != nil {
 		return err
 	}
+	d.keys.child(c)
 	local, remote := outerOf(c)
 	return d.tunnel.InstallInbound(connection, in, policyOf(c), local, remote)
 }

@@ -29,6 +29,9 @@ type Options struct {
 	Version string
 	// Socket replaces control.socket when it is not empty.
 	Socket string
+	// KeyLog is a directory for the keys of every SA, for debugging; empty writes
+	// none.
+	KeyLog string
 	// Reload receives a value whenever the file is to be read again.
 	Reload <-chan struct{}
 }
@@ -52,6 +55,7 @@ type Gateway struct {
 	paths        *paths
 	stream       *control.Stream
 	tally        *control.Tally
+	keys         *keyLog // nil: none
 
 	config atomic.Pointer[config.Config]
 	// reloading serialises changes of the configuration; text is that of the
@@ -118,6 +122,9 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	if g.workers = cfg.Gateway.Workers; g.workers == 0 {
 		g.workers = processors
 	}
+	if g.keys, err = openKeyLog(g.options.KeyLog, g.log); err != nil {
+		return err
+	}
 	if g.conns, err = udp.Listen(socketConfig(cfg, g.workers)); err != nil {
 		return err
 	}
@@ -160,10 +167,10 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	if err != nil {
 		return err
 	}
-	g.dataPath = &dataPath{tunnel: g.tunnel, replayWindows: map[string]int{}}
+	g.dataPath = &dataPath{tunnel: g.tunnel, keys: g.keys, replayWindows: map[string]int{}}
 	g.engine, err = ike.NewEngine(ike.EngineConfig{
 		Transport: g.conns, DataPath: g.dataPath, Report: g.report, Changed: func(string) { g.routes.kick() },
-		IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
+		IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort, KeyLog: g.keys.told(),
 	})
 	return err
 }
@@ -179,6 +186,7 @@ func (g *Gateway) close() {
 	if g.kernel != nil {
 		g.kernel.Close()
 	}
+	g.keys.close()
 }
 
 func kernelOptions(cfg *config.Config) kernel.Options {

@@ -37,6 +37,8 @@ type Gateway struct {
 	config  string // file
 	socket  string
 	name    string
+	// Arguments follow `run -c FILE`.
+	Arguments []string
 
 	process *world.Process
 }
@@ -57,7 +59,7 @@ func Prepare(program string, space *world.Namespace, config, socket string) *Gat
 
 // Start starts the gateway and waits until it answers on its socket.
 func (g *Gateway) Start(ctx context.Context) error {
-	p, err := g.space.Start(g.name, g.program, "run", "-c", g.config)
+	p, err := g.space.Start(g.name, g.program, append([]string{"run", "-c", g.config}, g.Arguments...)...)
 	if err != nil {
 		return err
 	}
@@ -109,6 +111,12 @@ func (g *Gateway) Kill() { g.process.Kill() }
 
 // Stop ends it with SIGTERM and expects exit status 0.
 func (g *Gateway) Stop(ctx context.Context) error { return g.process.Terminate(ctx) }
+
+// Rekey replaces all SAs and waits for the result.
+func (g *Gateway) Rekey(ctx context.Context, name string) error {
+	_, err := g.Command(ctx, "rekey", name)
+	return err
+}
 
 // RekeyChild replaces the Child SAs and waits for the result.
 func (g *Gateway) RekeyChild(ctx context.Context) error {
