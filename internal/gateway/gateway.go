@@ -162,7 +162,8 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 		OnEndpoint: func(connection string, spiIn uint32, local, remote netip.AddrPort) {
 			g.engine.EndpointSeen(connection, spiIn, local, remote)
 		},
-		OnProbe: func(connection string, size, most int) { g.engine.ProbePath(connection, size, most) },
+		// OnProbe is left out: see docs/adr/0008-path-mtu.md for the peers that a
+		// lost probe would cost their IKE SA.
 	})
 	if err != nil {
 		return err
