@@ -1,3 +1,7 @@
+//go:build certificates
+
+// Not part of a plain run yet: go test -tags certificates ./test/lab
+
 package lab
 
 import (
