@@ -249,6 +249,8 @@ type IKE struct {
 	Lifetime  time.Duration
 	Reauth    time.Duration // 0: never
 	DPD       time.Duration // 0: off
+	// MOBIKE: the SAs go on when an address changes.
+	MOBIKE bool
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
 	// 0: none is.
 	FragmentSize int

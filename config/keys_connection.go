@@ -143,6 +143,8 @@ var ikeKeys = section[IKE]{
 		either("off", duration(10*time.Second, 30*24*time.Hour)), func(i *IKE) *time.Duration { return &i.Reauth }),
 	value(Key{Name: "dpd", Doc: "After this much silence the peer is asked whether it is alive (dead peer detection).", Default: "30s", Example: "10s"},
 		either("off", duration(time.Second, time.Hour)), func(i *IKE) *time.Duration { return &i.DPD }),
+	value(Key{Name: "mobike", Doc: "The SAs go on when this gateway's address changes, or that of a peer that began (MOBIKE, RFC 4555).", Default: "false", Example: "true"},
+		truth, func(i *IKE) *bool { return &i.MOBIKE }),
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }

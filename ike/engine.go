@@ -181,6 +181,14 @@ func (e *Engine) UnknownSPI(spi uint32, remote netip.AddrPort) {
 	}
 }
 
+// RoutesChanged says that addresses or routes of this host changed, so that the
+// way to a peer may begin at another address.
+func (e *Engine) RoutesChanged() {
+	for _, o := range e.owners.Load().byName {
+		o.inbox.offer(sa.LocalAddress{}) // followRoute finds which
+	}
+}
+
 // EndpointSeen says that authentic ESP of a Child SA came from a new address.
 func (e *Engine) EndpointSeen(connection string, spiIn uint32, local, remote netip.AddrPort) {
 	if o := e.owner(connection); o != nil {

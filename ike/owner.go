@@ -123,10 +123,26 @@ func (o *owner) finish() {
 }
 
 func (o *owner) receive(ev sa.Event) {
+	if _, ok := ev.(sa.LocalAddress); ok {
+		o.followRoute()
+		return
+	}
 	if _, ok := ev.(sa.TrafficNeeded); ok && o.wakesOnTraffic() {
 		o.keep.want(time.Now(), false)
 	}
 	o.step(ev)
+}
+
+// followRoute tells the machine which address the way to the peer begins at now
+// (RFC 4555). While there is no way nothing changes.
+func (o *owner) followRoute() {
+	snap := o.machine.Snapshot()
+	if !o.conn().Settings.MOBIKE || len(snap.IKE) == 0 {
+		return
+	}
+	if local, err := o.localAddress(snap.IKE[0].Remote.Addr()); err == nil {
+		o.step(sa.LocalAddress{Addr: local})
+	}
 }
 
 // wakesOnTraffic tells whether a packet is a reason to start now.

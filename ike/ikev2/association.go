@@ -44,7 +44,11 @@ type association struct {
 	authID         uint32 // message ID of IKE_AUTH
 
 	// keyLog is told of new keys; nil but for debugging.
-	keyLog   func(sa.IKEKeys)
+	keyLog func(sa.IKEKeys)
+	// mobike says that MOBIKE was agreed, and origin that we began the first of the
+	// IKE SAs that replaced one another (RFC 4555 §3.1).
+	mobike, origin bool
+
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector
 	incoming *transform.Protector

@@ -109,7 +109,7 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 	if !settings.RemoteIdentity.IsZero() {
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
-	ps = append(ps, proof)
+	ps = append(append(ps, proof), mobile(settings)...)
 	offer, err := s.m.offerChild(settings.Children[0], true)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -153,6 +153,7 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
+	s.agreeMobile(msg)
 	if s.wantDelete { // Down came meanwhile
 		x.child.release(s.m)
 		return
@@ -269,6 +270,9 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(settings.Reauthentication)
 	ps = append(ps, s.m.authLifetime()...)
+	if s.agreeMobile(msg); s.mobike {
+		ps = append(ps, mobile(settings)...)
+	}
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
 	choice, refused := s.chooseChild(msg, settings.Children, true)
 	if refused != nil {

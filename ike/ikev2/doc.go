@@ -17,7 +17,7 @@
 // order of the actions it is for; entropy.go lists each use. Diffie-Hellman
 // runs elsewhere as sa.StartWork.
 //
-// Not here: EAP, certificates, MOBIKE (RFC 4555), transport mode, AH.
+// Not here: EAP, AH.
 //
 // A Machine and an Acceptor are each owned by one goroutine; neither locks.
 package ikev2

@@ -185,6 +185,7 @@ func (s *ikeSA) yield() {
 // all key exchanges, which it erases.
 func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
+	a.mobike, a.origin = s.mobike, s.origin
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
 		return nil, err
@@ -203,6 +204,7 @@ func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte
 // them. The old IKE SA waits for its deletion.
 func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantDelete = n.wantDelete || s.wantDelete
+	n.wantUpdate = n.wantUpdate || s.wantUpdate
 	if s.lesser {
 		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
 	}

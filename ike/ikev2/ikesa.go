@@ -73,6 +73,12 @@ type ikeSA struct {
 	wantProbe                                    sa.ProbePath // Size 0: none
 	rekeyAfter                                   time.Time    // not before, after a failed try
 
+	// wantUpdate says that the peer is to be told of our address, wantCookie that
+	// the next check asks whether the peer is where it says. seenAt is the hash of
+	// where the peer sees us (mobike.go).
+	wantUpdate, wantCookie bool
+	seenAt                 []byte
+
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.
 	lesser, replaced bool

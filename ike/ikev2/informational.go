@@ -14,15 +14,22 @@ import (
 // check asks the peer for a sign of life: an empty request (RFC 7296 §2.4).
 func (s *ikeSA) check() {
 	s.wantCheck = false
-	s.request(&checkExchange{}, nil)
+	x := &checkExchange{}
+	s.request(x, x.payloads(s))
 	s.window.tries = checkTries
 }
 
-type checkExchange struct{}
+type checkExchange struct {
+	cookie []byte // COOKIE2 to be given back; nil: none
+}
 
-func (*checkExchange) kind() wire.ExchangeType      { return wire.ExchangeInformational }
-func (*checkExchange) respond(s *ikeSA, _ *message) { s.checked() }
-func (*checkExchange) abandon(*ikeSA)               {}
+func (*checkExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
+func (*checkExchange) abandon(*ikeSA)          {}
+
+func (x *checkExchange) respond(s *ikeSA, msg *message) {
+	s.checked()
+	x.moving(s, msg)
+}
 
 // deleteExchange is our DELETE of Child SAs, or of the IKE SA.
 type deleteExchange struct {
@@ -92,6 +99,10 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		}})
 		return nil
 	}
+	answer, err := s.serveMobile(msg)
+	if err != nil {
+		return err
+	}
 	gone := &wire.Delete{Protocol: wire.ProtocolESP}
 	for _, p := range msg.Payloads {
 		d, ok := p.(*wire.Delete)
@@ -106,9 +117,8 @@ func (s *ikeSA) serveInformational(msg *message) error {
 			gone.SPIs = append(gone.SPIs, s.deletedByPeer(d)...)
 		}
 	}
-	var answer []wire.Payload
 	if len(gone.SPIs) > 0 {
-		answer = []wire.Payload{gone}
+		answer = append(answer, gone)
 	}
 	s.answer(wire.ExchangeInformational, answer)
 	return nil

@@ -131,6 +131,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.unknownSPI(ev.SPI)
 	case sa.EndpointSeen:
 		m.endpointSeen(ev)
+	case sa.LocalAddress:
+		m.localAddress(ev)
 	case sa.ProbePath:
 		m.probePath(ev)
 	case sa.InboundTraffic:

@@ -169,7 +169,7 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	if remote == s.remote && local == s.local {
 		return
 	}
-	old := s.remote
+	old, before := s.remote, s.local
 	s.local, s.remote = local, remote
 	if !s.proven {
 		return
@@ -177,8 +177,8 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	for _, c := range s.children {
 		c.move(local, remote) // those that are not sent on yet will be
 	}
-	if old != s.remote {
-		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: s.remote})
+	if old != s.remote || before != s.local {
+		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: old, New: s.remote})
 	}
 	if s == s.m.current() {
 		s.m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})

@@ -48,6 +48,8 @@ func (s *ikeSA) proceed() {
 		s.deleteIKE()
 	case s.deleteChildren():
 	case s.state != established:
+	case s.wantUpdate:
+		s.update()
 	case s.rekeyNextChild():
 	case s.createMissingChild():
 	case s.wantRekey && !s.m.now.Before(s.rekeyAfter):

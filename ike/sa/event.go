@@ -60,6 +60,10 @@ type UnknownSPI struct{ SPI uint32 }
 // that can leave at all.
 type ProbePath struct{ Size, Most int }
 
+// LocalAddress says that the way to the peer begins at another address of this
+// host now.
+type LocalAddress struct{ Addr netip.Addr }
+
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
 type Up struct{ Local, Remote netip.AddrPort }
@@ -84,6 +88,7 @@ func (LifetimeHit) isEvent()    {}
 func (InboundTraffic) isEvent() {}
 func (EndpointSeen) isEvent()   {}
 func (MoveTo) isEvent()         {}
+func (LocalAddress) isEvent()   {}
 func (UnknownSPI) isEvent()     {}
 func (ProbePath) isEvent()      {}
 func (Up) isEvent()             {}

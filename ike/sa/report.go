@@ -75,10 +75,13 @@ type Failed struct {
 	Stranger bool
 }
 
-// EndpointChanged: the peer's outer address is another one now.
+// EndpointChanged: the peer's outer address is another one now, or ours, or there
+// is a NAT that was not there, or none any more.
 type EndpointChanged struct {
 	Connection string
-	Old, New   netip.AddrPort
+	Local      netip.AddrPort // ours now
+	Old, New   netip.AddrPort // the peer's
+	NAT        string         // as in IKEInfo; empty: as it was
 }
 
 // MessageTrace is one message sent or received, for level debug.

@@ -60,6 +60,8 @@ type Settings struct {
 	ForceEncapsulation bool
 	// BareESP leaves UDP away where there is no NAT.
 	BareESP bool
+	// MOBIKE offers to go on at other addresses (RFC 4555).
+	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message
 	// is cut into several (RFC 7383). 0: messages are never cut.
 	FragmentSize int

@@ -44,6 +44,12 @@ func (g *Gateway) followNAT(r sa.Report) {
 		} else {
 			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
 		}
+	case sa.EndpointChanged:
+		if behindNAT(r.NAT) {
+			g.tunnel.SetKeepalive(r.Connection, r.Local, r.New)
+		} else if r.NAT != "" {
+			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
+		}
 	case sa.IKEClosed:
 		if !r.Replaced {
 			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})

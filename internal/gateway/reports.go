@@ -56,8 +56,7 @@ func describe(r sa.Report) control.Event {
 	case sa.Failed:
 		return failed(r)
 	case sa.EndpointChanged:
-		return event(kindEndpointChanged, levelInfo, r.Connection,
-			fmt.Sprintf("the peer moved from %v to %v", r.Old, r.New), "remote", r.New.String())
+		return endpointChanged(r)
 	case sa.PathProbed:
 		return pathProbed(r)
 	case sa.MessageTrace:
@@ -189,6 +188,21 @@ func failed(r sa.Failed) control.Event {
 		ev.Fields["remote"] = r.Remote.String()
 	}
 	ev.Problem = problemOf(f)
+	return ev
+}
+
+func endpointChanged(r sa.EndpointChanged) control.Event {
+	message := fmt.Sprintf("the peer moved from %v to %v", r.Old, r.New)
+	switch {
+	case r.Old == r.New && r.NAT != "":
+		message = fmt.Sprintf("behind a NAT is now: %s", r.NAT)
+	case r.Old == r.New:
+		message = fmt.Sprintf("this end is at %v now", r.Local)
+	}
+	ev := event(kindEndpointChanged, levelInfo, r.Connection, message, "remote", r.New.String())
+	if r.Local.IsValid() {
+		ev.Fields["local"] = r.Local.String()
+	}
 	return ev
 }
 

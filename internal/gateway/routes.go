@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -142,7 +143,12 @@ func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told fun
 // keepRoutes brings the routes up to date whenever a connection, a path or
 // somebody else changed something, until ctx ends.
 func (g *Gateway) keepRoutes(ctx context.Context) {
-	if stop, err := g.kernel.Watch(g.routes.disturbed, g.paths.linkDown); err != nil {
+	moved := settled(addressSettles, g.engine.RoutesChanged)
+	changed := func() {
+		g.routes.disturbed()
+		moved()
+	}
+	if stop, err := g.kernel.Watch(changed, g.paths.linkDown); err != nil {
 		g.log.Warn("changes of the routes by others are noticed only twice a minute", zap.Error(err))
 	} else {
 		defer stop()
@@ -154,6 +160,23 @@ func (g *Gateway) keepRoutes(ctx context.Context) {
 		}
 		g.log.Info("all routes are in place again")
 	})
+}
+
+// addressSettles is how long the routes are left alone before the ways to the
+// peers are looked at: a change of address is several changes of routes.
+const addressSettles = 200 * time.Millisecond
+
+// settled calls f once, a while after the first of several calls.
+func settled(after time.Duration, f func()) func() {
+	var pending atomic.Bool
+	return func() {
+		if pending.CompareAndSwap(false, true) {
+			time.AfterFunc(after, func() {
+				pending.Store(false)
+				f()
+			})
+		}
+	}
 }
 
 // reconcile makes the interface and the routes what they should be now. Its

@@ -93,6 +93,7 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		IKELifetime:    c.IKE.Lifetime,
 		DPD:            c.IKE.DPD,
 		FragmentSize:   c.IKE.FragmentSize,
+		MOBIKE:         c.IKE.MOBIKE,
 
 		Reauthentication: c.IKE.Reauth,
 		ChildLifetime:    sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes, Packets: uint64(c.ESP.LifetimePackets)},

@@ -310,6 +310,12 @@ func describe(r sa.Report) string {
 	case sa.Failed:
 		return "failed" + describeFailure(r.Failure)
 	case sa.EndpointChanged:
+		if r.Old == r.New && r.NAT == "" {
+			return fmt.Sprintf("is at %v now", r.Local)
+		}
+		if r.Old == r.New {
+			return fmt.Sprintf("is at %v with nat=%s", r.Local, r.NAT)
+		}
 		return fmt.Sprintf("peer moved from %v to %v", r.Old, r.New)
 	case sa.MessageDropped:
 		return fmt.Sprintf("drops a message: %s: %s", r.Reason, r.Detail)

@@ -180,6 +180,10 @@ func (p *play) host(command, name, what string) error {
 		return err
 	case "rekey": // rekey a child|ike|auth
 		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child", Reauthenticate: what == "auth"})
+	case "move": // move a ADDRESS: the host has another address now
+		addr := netip.MustParseAddr(what)
+		h.Addr = addr
+		h.Step(sa.LocalAddress{Addr: addr})
 	case "traffic": // ESP arrived at the host
 		h.Step(sa.InboundTraffic{})
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
@@ -322,6 +326,8 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "mobike":
+		s.MOBIKE = value == "yes"
 	case "fragment": // set a fragment OCTETS
 		n, err := strconv.Atoi(value)
 		s.FragmentSize = n

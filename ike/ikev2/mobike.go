@@ -1,0 +1,186 @@
+package ikev2
+
+import (
+	"bytes"
+	"net/netip"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// MOBIKE (RFC 4555): an IKE SA and its Child SAs go on at other addresses. Who
+// began the first IKE SA decides about addresses, and tells the other with
+// UPDATE_SA_ADDRESSES. Both can ask with COOKIE2 whether the other is really
+// where it seems to be.
+
+const (
+	cookie2Len = 16
+	// maxCookie2 is the longest that is given back (RFC 4555 §4.2.5).
+	maxCookie2 = 64
+)
+
+// mobile is the part of IKE_AUTH that offers MOBIKE.
+func mobile(c *sa.Settings) []wire.Payload {
+	if !c.MOBIKE {
+		return nil
+	}
+	return []wire.Payload{notify(wire.NotifyMOBIKESupported, nil)}
+}
+
+// agreeMobile notes from the peer's IKE_AUTH whether both ends can.
+func (s *ikeSA) agreeMobile(msg *message) {
+	s.mobike = s.m.settings.MOBIKE && msg.notify(wire.NotifyMOBIKESupported) != nil
+	s.origin = s.initiator
+}
+
+// localAddress moves to another address of this host: that to the peer leads from
+// there now. Requests on their way are repeated from there (RFC 4555 §3.5).
+func (m *Machine) localAddress(ev sa.LocalAddress) {
+	for _, s := range m.sas {
+		if !s.mobike || !s.origin || s.state < established || s.state >= deleting || s.local.Addr() == ev.Addr {
+			continue
+		}
+		s.wantUpdate = true
+		s.relocate(netip.AddrPortFrom(ev.Addr, s.local.Port()), s.remote)
+	}
+}
+
+// updateExchange tells the peer where we are now.
+type updateExchange struct {
+	cookie []byte
+	local  netip.AddrPort
+}
+
+func (*updateExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
+func (*updateExchange) abandon(*ikeSA)          {}
+
+// update sends UPDATE_SA_ADDRESSES.
+func (s *ikeSA) update() {
+	s.wantUpdate = false
+	x := &updateExchange{cookie: s.m.random.bytes(cookie2Len), local: s.local}
+	ps := []wire.Payload{notify(wire.NotifyUpdateSAAddresses, nil)}
+	ps = append(ps, s.whereabouts()...)
+	s.request(x, append(ps, notify(wire.NotifyCookie2, x.cookie)))
+}
+
+// whereabouts are the NAT_DETECTION notifies for where we and the peer are.
+func (s *ikeSA) whereabouts() []wire.Payload {
+	return natNotifies(s.spiI, s.spiR, s.local, s.remote, s.m.settings.ForceEncapsulation)
+}
+
+// respond takes the peer's answer. If we moved again meanwhile, the peer is told
+// anew.
+func (x *updateExchange) respond(s *ikeSA, msg *message) {
+	if n := msg.errorNotify(); n != nil {
+		s.m.fail(s.remote, &sa.Failure{
+			Reason:  sa.ReasonPeerError,
+			Message: "the peer does not accept our new address: " + n.NotifyType.String(),
+			Local:   s.local.String(), Remote: s.remote.String(),
+			Hint: "the peer's policy may allow only some of our addresses",
+		})
+		return
+	}
+	if !s.proved(x.cookie, msg) {
+		return
+	}
+	s.observeNAT(msg)
+	s.wantUpdate = s.wantUpdate || s.local != x.local
+}
+
+// proved checks that the peer gave our COOKIE2 back. One that does not ends the
+// IKE SA (RFC 4555 §3.7).
+func (s *ikeSA) proved(cookie []byte, msg *message) bool {
+	n := msg.notify(wire.NotifyCookie2)
+	if n != nil && bytes.Equal(n.Data, cookie) {
+		return true
+	}
+	s.drop(causeFailed, ending{failure: &sa.Failure{
+		Reason:  sa.ReasonInvalidSyntax,
+		Message: "the peer did not give COOKIE2 back as it was",
+		Hint:    "the peer's implementation is broken, or somebody holds its keys and not its address",
+	}})
+	return false
+}
+
+// observeNAT compares where the peer sees us with where it saw us before, and
+// tells of a NAT that came or went.
+func (s *ikeSA) observeNAT(msg *message) {
+	n := msg.notify(wire.NotifyNATDetectionDestinationIP)
+	if n == nil {
+		return
+	}
+	s.seenAt = n.Data
+	if nat := detectNAT(msg, s.spiI, s.spiR); nat != s.nat {
+		s.nat = nat
+		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: s.remote, New: s.remote, NAT: nat.String()})
+	}
+}
+
+// payloads are what a liveness check asks besides: whether the peer is where
+// it says, after it moved, and whether a NAT on the way gave us another address
+// (RFC 4555 §3.7, §3.8).
+func (x *checkExchange) payloads(s *ikeSA) []wire.Payload {
+	var ps []wire.Payload
+	if !s.mobike {
+		return nil
+	}
+	if s.origin {
+		ps = append(ps, s.whereabouts()...)
+	}
+	if s.wantCookie {
+		s.wantCookie = false
+		x.cookie = s.m.random.bytes(cookie2Len)
+		ps = append(ps, notify(wire.NotifyCookie2, x.cookie))
+	}
+	return ps
+}
+
+// moving takes what the answer to a check says of addresses.
+func (x *checkExchange) moving(s *ikeSA, msg *message) {
+	if x.cookie != nil && !s.proved(x.cookie, msg) {
+		return
+	}
+	n := msg.notify(wire.NotifyNATDetectionDestinationIP)
+	if !s.mobike || !s.origin || n == nil {
+		return
+	}
+	if s.seenAt != nil && !bytes.Equal(s.seenAt, n.Data) {
+		s.wantUpdate = true
+	}
+	s.observeNAT(msg)
+}
+
+// serveMobile does what an INFORMATIONAL of the peer says of addresses, and gives
+// what its answer has of them.
+func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
+	if !s.mobike {
+		return nil, nil
+	}
+	if msg.notify(wire.NotifyUpdateSAAddresses) != nil && !s.origin {
+		if n := msg.notify(wire.NotifyNoNATsAllowed); n != nil && !bytes.Equal(n.Data, noNAT(msg.remote, msg.local)) {
+			return nil, refuse(wire.NotifyUnexpectedNATDetected, nil)
+		}
+		if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
+			s.nat = detectNAT(msg, s.spiI, s.spiR)
+		}
+		if s.remote != msg.remote {
+			s.wantCheck, s.wantCookie = true, true
+		}
+		s.relocate(msg.local, msg.remote)
+	}
+	var ps []wire.Payload
+	if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
+		ps = natNotifies(s.spiI, s.spiR, msg.local, msg.remote, s.m.settings.ForceEncapsulation)
+	}
+	if n := msg.notify(wire.NotifyCookie2); n != nil && len(n.Data) <= maxCookie2 {
+		ps = append(ps, notify(wire.NotifyCookie2, n.Data))
+	}
+	return ps, nil
+}
+
+// noNAT is the data of NO_NATS_ALLOWED (RFC 4555 §4.2.6): both addresses, then
+// both ports.
+func noNAT(source, destination netip.AddrPort) []byte {
+	b := append(source.Addr().Unmap().AsSlice(), destination.Addr().Unmap().AsSlice()...)
+	return append(b, byte(source.Port()>>8), byte(source.Port()), byte(destination.Port()>>8), byte(destination.Port()))
+}

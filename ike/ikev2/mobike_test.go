@@ -1,0 +1,79 @@
+package ikev2_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// roaming is a tunnel whose ends agreed on MOBIKE.
+func roaming(t *testing.T) *transcript.World {
+	t.Helper()
+	a, b := transcript.Pair()
+	a.MOBIKE, b.MOBIKE = true, true
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Up()
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// An answer without our COOKIE2, or with another, ends the IKE SA (RFC 4555 §3.7).
+func TestWrongCookie2(t *testing.T) {
+	for name, data := range map[string][]byte{"another": make([]byte, 16), "short": make([]byte, 15), "none": nil} {
+		w := roaming(t)
+		w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			var out []wire.Payload
+			for _, p := range ps {
+				if n, ok := p.(*wire.Notify); ok && n.NotifyType == wire.NotifyCookie2 && h.Flags.Response() {
+					if data == nil {
+						continue
+					}
+					p = &wire.Notify{NotifyType: wire.NotifyCookie2, Data: data}
+				}
+				out = append(out, p)
+			}
+			return out
+		}
+		w.A.Addr = netip.MustParseAddr("192.0.2.77")
+		w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+		w.DeliverAll()
+		if up(w.A) {
+			t.Errorf("%s: a goes on", name)
+		}
+	}
+}
+
+// A peer that allows no NATs and is behind one stays where it was (RFC 4555 §3.9).
+func TestUnexpectedNAT(t *testing.T) {
+	w := roaming(t)
+	before := w.B.Machine.Snapshot().IKE[0].Remote
+	update := []wire.Payload{
+		notify(wire.NotifyUpdateSAAddresses, 0, nil),
+		&wire.Notify{NotifyType: wire.NotifyNoNATsAllowed, Data: make([]byte, 12)},
+	}
+	if got := forge(w, wire.ExchangeInformational, update...); got != "N(UNEXPECTED_NAT_DETECTED)" {
+		t.Errorf("b answers %s", got)
+	}
+	if after := w.B.Machine.Snapshot().IKE[0].Remote; after != before || !up(w.B) {
+		t.Errorf("b follows to %v", after)
+	}
+}
+
+// Without MOBIKE UPDATE_SA_ADDRESSES moves nothing, wherever it comes from.
+func TestUpdateWithoutMOBIKE(t *testing.T) {
+	w := tunnel(t)
+	for _, act := range w.A.Machine.Forge(w.Now, wire.ExchangeInformational, notify(wire.NotifyUpdateSAAddresses, 0, nil)) {
+		if s, ok := act.(sa.Send); ok {
+			w.B.Receive(sa.Datagram{Raw: s.Bytes, Local: s.Remote, Remote: netip.MustParseAddrPort("203.0.113.9:4500")})
+		}
+	}
+	if at := w.B.Machine.Snapshot().IKE[0].Remote; at.Addr() != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("b follows to %v", at)
+	}
+}
