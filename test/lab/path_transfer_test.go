@@ -18,15 +18,23 @@ import (
 // one superpacket.
 const chunk = 64 << 10
 
+// slowest is how many bytes a second a long transfer makes at least.
+const slowest = 20 << 20
+
 // transfer sends random bytes over one TCP connection between clients and
 // compares what arrives by its hash. It is the test's own sender and receiver,
 // with sockets in the clients' namespaces.
 func (s *scene) transfer(from, to *world.Namespace, address netip.Addr, size int) error {
-	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute)
+	return s.transferTo(0, from, to, address, size)
+}
+
+// transferTo is transfer to a port that is not any.
+func (s *scene) transferTo(port uint16, from, to *world.Namespace, address netip.Addr, size int) error {
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute+time.Duration(size/slowest)*time.Second)
 	defer cancel()
 	var listener net.Listener
 	err := to.Do(func() (err error) {
-		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(address, 0).String())
+		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(address, port).String())
 		return err
 	})
 	if err != nil {

@@ -20,6 +20,12 @@ gateway:
     addresses: {{list .Addresses}}
   interface:
     name: cw0
+{{- with .First.DataPath}}
+  data_path: {{.}}
+{{- end}}
+{{- with .First.DisableOffloads}}
+  disable_offloads: {{list .}}
+{{- end}}
 control:
   socket: {{.Socket}}
 log: {level: debug, format: json}
@@ -112,6 +118,10 @@ func list(items any) (string, error) {
 func (g *Gateway) Configure(ends ...link.End) error {
 	directory := filepath.Dir(g.config)
 	var addresses []netip.Addr
+	var first link.End
+	if len(ends) > 0 {
+		first = ends[0]
+	}
 	for _, end := range ends {
 		if !slices.Contains(addresses, end.Local) {
 			addresses = append(addresses, end.Local)
@@ -133,8 +143,9 @@ func (g *Gateway) Configure(ends ...link.End) error {
 	err := configuration.Execute(&b, struct {
 		Name, Socket string
 		Addresses    []netip.Addr
+		First        link.End
 		Ends         []link.End
-	}{g.space.Role, g.socket, addresses, ends})
+	}{g.space.Role, g.socket, addresses, first, ends})
 	if err == nil {
 		err = os.WriteFile(g.config, []byte(strings.TrimPrefix(b.String(), "\n")), 0o600)
 	}

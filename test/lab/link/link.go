@@ -48,6 +48,9 @@ type End struct {
 	// DPD is the liveness interval, IKELifetime and ESPLifetime when an SA is
 	// rekeyed; 0 leaves the default.
 	DPD, IKELifetime, ESPLifetime time.Duration
+	// DataPath and DisableOffloads are our gateway's, whose first End counts.
+	DataPath        string
+	DisableOffloads []string
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut; 0
 	// leaves the default.
 	FragmentSize int
