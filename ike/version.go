@@ -74,6 +74,7 @@ func (e *Engine) newIKEv2() *version {
 			Carried:     e.cfg.DataPath.Carried,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
+			KeyLog:      e.cfg.KeyLog,
 		})
 	}
 	v.stranger = func() stranger {

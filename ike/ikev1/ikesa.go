@@ -42,7 +42,6 @@ type ikeSA struct {
 	repeat   repeater // of phase 1
 	suites   []transform.Suite
 	private  transform.PrivateKey
-	peerKE   []byte
 	checks   int         // of the peer's proof that were begun
 	hint     *sa.Failure // what an unauthenticated message said, for when it ends
 	used     map[uint32]bool

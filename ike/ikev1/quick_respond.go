@@ -26,7 +26,7 @@ type refusal struct {
 // serveQuick answers the peer's offer of a Child SA.
 func (s *ikeSA) serveQuick(msg *isakmp.Message, d sa.Datagram) error {
 	if s.state != established && s.state != superseded {
-		return errors.New("Quick Mode before phase 1 is done")
+		return errors.New("a Quick Mode before phase 1 is done")
 	}
 	o, err := s.fresh(msg, d)
 	if err != nil {
@@ -171,11 +171,11 @@ func (q *quick) chooseSuite(offer *isakmp.SecurityAssociation, hasKE bool) *refu
 			Local:   proposalLines(s.m.settings.ESPProposals), Remote: proposalLines(readAll(offer)),
 			Hint: "compare the mode (tunnel) and NAT traversal of both ends"}}
 	}
-	suite, at, err := transform.Match(transform.ESP, offered, s.m.settings.ESPProposals)
+	suite, _, err := transform.Match(transform.ESP, offered, s.m.settings.ESPProposals)
 	if err != nil {
 		return &refusal{isakmp.NoProposalChosen, mismatchFailure("Child SA "+q.settings.Name, err)}
 	}
-	at = slices.IndexFunc(places, func(p place) bool {
+	at := slices.IndexFunc(places, func(p place) bool {
 		got, _, err := transform.Match(transform.ESP, []transform.Proposal{p.read.proposal}, []transform.Proposal{suite.Proposal()})
 		return err == nil && got == suite
 	})

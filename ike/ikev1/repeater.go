@@ -36,9 +36,6 @@ func (r *repeater) say(now time.Time, p sa.RetransmitPolicy, raw []byte, summary
 // hear notes the peer's message that took the exchange on: ours was not lost.
 func (r *repeater) hear(raw []byte) { r.heard, r.dueAt = raw, time.Time{} }
 
-// rest stops repeating by time.
-func (r *repeater) rest() { r.dueAt = time.Time{} }
-
 // repeat gives our message to be sent again at now, or tells that the tries are
 // used up.
 func (r *repeater) repeat(now time.Time, p sa.RetransmitPolicy, jitter func() float64) (again []byte, exhausted bool) {

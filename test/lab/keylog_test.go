@@ -60,7 +60,7 @@ func (s *scene) readable(keys string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	for _, want := range []string{"a.lab.example", "Exchange type: CREATE_CHILD_SA (36)", "Type: Notify (41) - REKEY_SA", "Echo (ping) reply"} {
+	for _, want := range []string{"a.lab.example", "Exchange type: CREATE_CHILD_SA (36)", "Payload: Notify (41) - REKEY_SA", "Echo (ping) reply"} {
 		if !strings.Contains(string(out), want) {
 			return fmt.Errorf("the decrypted capture has no %q", want)
 		}

@@ -30,9 +30,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == "modprobe" {
 		modprobe()
 	}
-	if err := serve(); err != nil {
-		fmt.Println("agent:", err)
-	}
+	fmt.Println("agent:", serve())
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF) // what else could be done
 }
 
@@ -45,6 +43,7 @@ func modprobe() {
 	os.Exit(1)
 }
 
+// serve obeys orders until something fails, and says what did.
 func serve() error {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	for _, m := range []mount{
