@@ -26,7 +26,7 @@ var connectionKeys = section[Connection]{
 	value(Key{Name: "child_per_pair", Doc: "Whether `policy-based` negotiates a Child SA for each pair of a local and a remote network, as some makes want it, instead of one for all.",
 		Default: "false", Example: "true"},
 		truth, func(c *Connection) *bool { return &c.ChildPerPair }),
-	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it; " +
+	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it, and sends the first packets then: up to 64 and 64 KiB of them wait for at most 5 s; " +
 		"`on-demand` waits for a command or for the peer. A connection that only responds is `on-demand`.", Default: "always", Example: "on-traffic"},
 		enum(StartAlways, StartOnTraffic, StartOnDemand), func(c *Connection) *Start { return &c.Start }),
 	value(Key{Name: "mode", Doc: "Who may begin the negotiation; `default` is both sides.", Default: "default", Example: "respond-only"},

@@ -21,6 +21,9 @@ type ConnectionConfig struct {
 	// Transit lets packets pass between this connection's sites and those of
 	// others that allow it, too.
 	Transit bool
+	// Hold keeps the first packets while the connection has no Child SA and sends
+	// them when it has one: it waits for traffic to come up.
+	Hold bool
 }
 
 // connection is the forwarding state of one connection. Workers read it; the
@@ -37,6 +40,7 @@ type connection struct {
 	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
 	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
 	avoided  atomic.Bool  // another connection of the same prefixes goes first
+	held     held
 
 	// ---- guarded by Tunnel.mu
 	keepalive keepalive

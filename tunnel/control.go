@@ -59,6 +59,7 @@ func (t *Tunnel) RemoveConnection(name string) {
 	next := old.change()
 	delete(next, name)
 	t.forwarding.Store(newForwarding(old.routes, next))
+	t.releaseHeld(c)
 	c.up.Close()
 	c.down.Close()
 	t.settled[c.home]--
@@ -143,7 +144,7 @@ func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.P
 }
 
 // ActivateOutbound starts to send on the SA, before any other Child SA of the
-// connection whose selectors match too. spiIn names the pair that it belongs
+// connection whose selectors match too; what was held for it goes first. spiIn names the pair that it belongs
 // to, which must be installed. A pair that sends already only becomes the
 // preferred one and keeps the SA it has: sequence numbers, and with them the
 // nonces of AES-GCM, must never start again under the same key.
@@ -163,7 +164,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 	}
 	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
 		func(c *outboundSA) bool { return c.spiIn == spiIn })
-	t.setOutbound(pair.conn, &outboundList{children: append([]*outboundSA{pair.out}, others...)})
+	t.publish(pair.conn, &outboundList{children: append([]*outboundSA{pair.out}, others...)})
 	return nil
 }
 

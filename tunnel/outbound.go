@@ -23,6 +23,7 @@ type outboundWorker struct {
 	t       *Tunnel
 	scratch *esp.Scratch
 	source  source
+	replies replies
 
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
@@ -43,8 +44,7 @@ type source interface {
 	// carry takes packets through to the sockets, and tells whether there were
 	// any; with wait it waits for some. Its error is final.
 	carry(w *outboundWorker, wait bool) (some bool, err error)
-	// write gives one packet back to the kernel: b[HeaderRoom:].
-	write(b []byte)
+	replies
 }
 
 // outboundPacket is an inner packet that was found an SA and waits to be
@@ -66,11 +66,12 @@ func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 	case tun.BatchDevice:
 		w.source = newBatchSource(device)
 	}
+	w.replies = w.source
 	return w
 }
 
 // newSourceless makes an outboundWorker that is not given its packets by a source
-// and sends as the worker of that number.
+// and sends as the worker of that number. Without replies it answers nothing.
 func newSourceless(t *Tunnel, worker int) *outboundWorker {
 	w := &outboundWorker{
 		t:         t,
@@ -117,10 +118,13 @@ func (w *outboundWorker) one(b []byte) {
 		return
 	}
 	b = b[:p.length]
-	sa := w.lookup(b, p)
-	if sa == nil {
-		return
+	if sa := w.lookup(b, p); sa != nil {
+		w.onward(sa, b, p)
 	}
+}
+
+// onward queues a packet that was found an SA, in a size that the path takes.
+func (w *outboundWorker) onward(sa *outboundSA, b []byte, p *packet) {
 	mtu := sa.innerMTU(w.now, p.version)
 	if p.protocol == protoTCP {
 		clampMSS(b, p, mtu)
@@ -165,7 +169,7 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 		conn.counters.drop(DropTransit, 1)
 		w.answer(b, p, icmpProhibited, 0)
 	default:
-		w.unserved(conn, list, b, p)
+		return w.unserved(conn, list, b, p)
 	}
 	return nil
 }
@@ -196,12 +200,36 @@ func (w *outboundWorker) mayEnter(c *connection, p *packet) bool {
 }
 
 // unserved deals with a packet of a connection that has no Child SA for it:
-// the connection is down, or its selectors do not include the flow.
-func (w *outboundWorker) unserved(c *connection, list *outboundList, b []byte, p *packet) {
-	c.counters.drop(DropNoSA, 1)
-	if w.t.cfg.OnTrafficNeeded != nil && once(&c.asked, w.now) {
-		w.t.cfg.OnTrafficNeeded(c.name, p.key.flow())
+// the connection is down, or its selectors do not include the flow. If it came
+// up meanwhile the SA is returned.
+func (w *outboundWorker) unserved(c *connection, list *outboundList, b []byte, p *packet) *outboundSA {
+	if len(list.children) == 0 && c.config.Load().Hold {
+		sa, ok := w.hold(c, b, p)
+		if sa != nil {
+			return sa
+		}
+		w.t.ask(c, w.now, p)
+		if !ok {
+			w.refuse(c, c.outbound.Load(), b, p)
+		}
+		return nil
 	}
+	w.t.ask(c, w.now, p)
+	w.refuse(c, list, b, p)
+	return nil
+}
+
+// ask tells that a packet of the connection found no SA.
+func (t *Tunnel) ask(c *connection, now time.Duration, p *packet) {
+	if t.cfg.OnTrafficNeeded != nil && once(&c.asked, now) {
+		t.cfg.OnTrafficNeeded(c.name, p.key.flow())
+	}
+}
+
+// refuse drops a packet for which the connection, with the SAs of list, has
+// none.
+func (w *outboundWorker) refuse(c *connection, list *outboundList, b []byte, p *packet) {
+	c.counters.drop(DropNoSA, 1)
 	if len(list.children) == 0 {
 		w.answer(b, p, icmpHostUnreachable, 0)
 	} else {
@@ -242,14 +270,14 @@ func (w *outboundWorker) fragment(sa *outboundSA, b []byte, p *packet, mtu int) 
 // rules or the rate limit forbid it.
 func (w *outboundWorker) answer(b []byte, p *packet, why icmpError, mtu int) {
 	src, dst := p.key.addresses()
-	if !mayAnswer(b, p, src, dst) || !w.icmp.allow(w.now, &p.key) {
+	if w.replies == nil || !mayAnswer(b, p, src, dst) || !w.icmp.allow(w.now, &p.key) {
 		return
 	}
 	from := w.t.cfg.Address4
 	if p.version == 6 {
 		from = w.t.cfg.Address6
 	}
-	w.source.write(appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu))
+	w.replies.write(appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu))
 }
 
 // seal encrypts what is pending, one run of equal packets after the other.

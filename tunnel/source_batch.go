@@ -9,15 +9,14 @@ const readStride = tun.HeaderRoom + tun.MaxPacket + 1089
 
 // batchSource reads a BatchDevice.
 type batchSource struct {
-	device  tun.BatchDevice
-	bufs    [][]byte
-	sizes   []int
-	replies [1][]byte
+	batchReplies
+	bufs  [][]byte
+	sizes []int
 }
 
 func newBatchSource(device tun.BatchDevice) *batchSource {
 	n := device.BatchSize()
-	s := &batchSource{device: device, bufs: make([][]byte, n), sizes: make([]int, n)}
+	s := &batchSource{batchReplies: batchReplies{device: device}, bufs: make([][]byte, n), sizes: make([]int, n)}
 	slab := make([]byte, n*readStride)
 	for i := range s.bufs {
 		start := i * readStride
@@ -40,9 +39,13 @@ func (s *batchSource) carry(w *outboundWorker, _ bool) (some bool, err error) {
 	return n > 0, w.end()
 }
 
-// write implements source. An error concerns this one packet, which its
-// receiver can do without.
-func (s *batchSource) write(b []byte) {
-	s.replies[0] = b
-	_, _ = s.device.Write(s.replies[:], tun.HeaderRoom)
+// batchReplies is replies to a BatchDevice.
+type batchReplies struct {
+	device tun.BatchDevice
+	reply  [1][]byte
+}
+
+func (s *batchReplies) write(b []byte) {
+	s.reply[0] = b
+	_, _ = s.device.Write(s.reply[:], tun.HeaderRoom)
 }

@@ -13,16 +13,16 @@ const (
 
 // superSource reads one queue of a SuperDevice until it is dry.
 type superSource struct {
+	superReplies
 	reader tun.Reader
-	writer tun.Writer
 	arena  []byte
-	reply  [1][]byte
 }
 
 func newSuperSource(device tun.SuperDevice, queue int) *superSource {
 	return &superSource{
-		reader: device.NewReader(queue), writer: device.NewWriter(queue),
-		arena: make([]byte, drainBytes+drainAlign+tun.MaxPacket),
+		superReplies: superReplies{writer: device.NewWriter(queue)},
+		reader:       device.NewReader(queue),
+		arena:        make([]byte, drainBytes+drainAlign+tun.MaxPacket),
 	}
 }
 
@@ -59,9 +59,13 @@ func (s *superSource) carry(w *outboundWorker, wait bool) (some bool, err error)
 	return true, w.end()
 }
 
-// write implements source. An error concerns this one packet, which its
-// receiver can do without.
-func (s *superSource) write(b []byte) {
+// superReplies is replies to a SuperDevice.
+type superReplies struct {
+	writer tun.Writer
+	reply  [1][]byte
+}
+
+func (s *superReplies) write(b []byte) {
 	s.reply[0] = b[tun.HeaderRoom:]
 	_ = s.writer.Write(tun.Offload{}, s.reply[:])
 }

@@ -74,6 +74,7 @@ type Tunnel struct {
 	forwarding   atomic.Pointer[forwarding] // never nil
 	unattributed counters                   // of no connection
 	injector     injector
+	holder       *holder
 	up, down     *meter.Line // what all connections share
 
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
@@ -110,6 +111,7 @@ func New(cfg Config) (*Tunnel, error) {
 	}
 	t := &Tunnel{
 		cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{},
+		holder:  newHolder(),
 		settled: make([]int, cfg.Transport.Workers()),
 		up:      meter.NewLine(0), down: meter.NewLine(0),
 	}
@@ -140,6 +142,7 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { return t.sendKeepalives(running) })
 	group.Go(func() error { return t.sendDummies(running) })
+	group.Go(func() error { return t.watchHeld(running) })
 	for _, r := range t.cfg.Transport.PathErrors() {
 		group.Go(func() error { return t.hearPathErrors(r) })
 	}

@@ -186,7 +186,10 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 func connectionConfig(c config.Connection) tunnel.ConnectionConfig {
 	share := meter.Share{Guarantee: c.Bandwidth.Guarantee, Ceiling: c.Bandwidth.Ceiling, Weight: c.Bandwidth.Weight}
 	tfc := tunnel.TFC{Padding: c.ESP.TFCPadding, Dummies: c.ESP.TFCDummies}
-	return tunnel.ConnectionConfig{Transit: c.Transit, Share: share, TFC: tfc, Translate: translationOf(c)}
+	return tunnel.ConnectionConfig{
+		Transit: c.Transit, Share: share, TFC: tfc, Translate: translationOf(c),
+		Hold: c.Start == config.StartOnTraffic,
+	}
 }
 
 // forget removes from the data path the connections that cfg has no more.

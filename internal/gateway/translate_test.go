@@ -120,6 +120,15 @@ connections:
 	}
 }
 
+// TestHold: only what waits for traffic keeps the packets that bring it up.
+func TestHold(t *testing.T) {
+	for _, start := range []config.Start{config.StartAlways, config.StartOnTraffic, config.StartOnDemand} {
+		if got := connectionConfig(config.Connection{Start: start}).Hold; got != (start == config.StartOnTraffic) {
+			t.Errorf("start %s: hold %v", start, got)
+		}
+	}
+}
+
 func TestIdentities(t *testing.T) {
 	for _, c := range []struct {
 		what, gateway, local, remote string
