@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,12 +14,12 @@ import (
 
 // scriptedLine answers while its path is up.
 type scriptedLine struct {
-	up      *bool
+	up      *atomic.Bool
 	answers chan uint16
 }
 
 func (l *scriptedLine) Send(sequence uint16) error {
-	if *l.up {
+	if l.up.Load() {
 		l.answers <- sequence
 	}
 	return nil
@@ -28,7 +29,9 @@ func (l *scriptedLine) Close() error           { return nil }
 
 func TestPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		up, opened := true, 0
+		var up atomic.Bool
+		up.Store(true)
+		opened := 0
 		var told []string
 		p := newPaths(func(pathID, *watched) probe.Line {
 			opened++
@@ -68,7 +71,7 @@ func TestPaths(t *testing.T) {
 			t.Error("the line is up without its link")
 		}
 		wait()
-		up = false
+		up.Store(false)
 		wait()
 		if s := p.status("primary"); len(s) != 1 || s[0].State != "down" || s[0].Kind != "direct" || time.Since(s[0].Since) > 3*time.Second {
 			t.Errorf("status %+v", s)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,17 +23,17 @@ var settings = Settings{Interval: 200 * time.Millisecond, Lost: 3, Recovered: 5}
 
 // fakeLine answers while up.
 type fakeLine struct {
-	up      bool
-	failure error
+	up      atomic.Bool
+	failure atomic.Pointer[error]
 	answers chan uint16
 	closed  bool
 }
 
 func (l *fakeLine) Send(sequence uint16) error {
-	if l.failure != nil {
-		return l.failure
+	if why := l.failure.Load(); why != nil {
+		return *why
 	}
-	if l.up {
+	if l.up.Load() {
 		l.answers <- sequence
 	}
 	return nil
@@ -44,7 +45,8 @@ func (l *fakeLine) Close() error           { l.closed = true; return nil }
 // after the line has shown itself for a while.
 func TestFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := &fakeLine{up: true, answers: make(chan uint16, 8)}
+		line := &fakeLine{answers: make(chan uint16, 8)}
+		line.up.Store(true)
 		cut := make(chan struct{}, 1)
 		var told []bool
 		var when []time.Time
@@ -56,14 +58,14 @@ func TestFailover(t *testing.T) {
 			Run(ctx, line, settings, false, cut, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
 		}()
 		time.Sleep(2 * time.Second)
-		line.up = false
+		line.up.Store(false)
 		silent := time.Now()
 		time.Sleep(2 * time.Second)
-		line.up = true
+		line.up.Store(true)
 		back := time.Now()
 		time.Sleep(2*time.Second + time.Millisecond)
 		pulled := time.Now()
-		line.up = false
+		line.up.Store(false)
 		cut <- struct{}{}
 		synctest.Wait()
 		if d := time.Since(pulled); len(when) != 4 || d != 0 {
@@ -88,7 +90,12 @@ func TestFailover(t *testing.T) {
 
 func TestErrorsAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		line := &fakeLine{failure: errors.New("no such interface"), answers: make(chan uint16, 8)}
+		line := &fakeLine{answers: make(chan uint16, 8)}
+		fail := func(text string) {
+			why := errors.New(text)
+			line.failure.Store(&why)
+		}
+		fail("no such interface")
 		cut := make(chan struct{}, 1)
 		var why []string
 		ctx, cancel := context.WithCancel(context.Background())
@@ -98,7 +105,7 @@ func TestErrorsAreTold(t *testing.T) {
 			Run(ctx, line, settings, false, cut, func(up bool, err error) { why = append(why, err.Error()) })
 		}()
 		time.Sleep(2 * time.Second)
-		line.failure = errors.New("no route")
+		fail("no route")
 		time.Sleep(2 * time.Second)
 		cancel()
 		<-done

@@ -38,6 +38,7 @@ func connect(t *testing.T, n *Network, change func(*sa.Settings)) {
 		h.Engine.Set(t.Context(), []ike.Connection{c})
 	}
 	time.Sleep(10 * time.Second)
+	synctest.Wait()
 	if len(n.a.outbound) == 0 || len(n.b.outbound) == 0 {
 		t.Fatalf("not up after 10 s: %v %v", n.a.failures, n.b.failures)
 	}
@@ -72,6 +73,7 @@ func run(t *testing.T, seed uint64, loss float64, test func(*testing.T, *Network
 // wantWhole holds that nothing was lost that the network did not lose.
 func wantWhole(t *testing.T, n *Network, p ping) {
 	t.Helper()
+	synctest.Wait()
 	t.Logf("%d sent, %d answered, %d lost by the network; %d and %d rekeys of Child SAs, %d and %d of IKE SAs",
 		p.sent, p.answered, p.lost, n.a.replaced, n.b.replaced, n.a.renewed, n.b.renewed)
 	inFlight := len(p.toA) + len(p.toB)
