@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,19 +111,19 @@ func heldWithin(t *testing.T, room, size int) {
 // makes room; meanwhile the control plane hears again and again that there is
 // traffic.
 func TestHeldInAge(t *testing.T) {
-	asked := 0
+	var asked atomic.Int64
 	cfg := holding
 	cfg.a = func(c *Config) {
-		c.OnTrafficNeeded = func(string, selector.Flow) { asked++ }
+		c.OnTrafficNeeded = func(string, selector.Flow) { asked.Add(1) }
 	}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
-		asked = 0
+		asked.Store(0)
 		packets := numbered(t, maxHeld+1, 100)
 		p.a.device.Inject(packets[0])
 		time.Sleep(maxHeldTime - time.Millisecond)
 		p.a.nothing(t)
-		if want := int(maxHeldTime / askInterval); asked != want {
-			t.Errorf("asked %d times, want %d", asked, want)
+		if got, want := asked.Load(), int64(maxHeldTime/askInterval); got != want {
+			t.Errorf("asked %d times, want %d", got, want)
 		}
 		p.a.device.Inject(packets[1])
 		synctest.Wait()
