@@ -10,6 +10,7 @@ type Config struct {
 	Gateway Gateway
 	Control Control
 	Log     Log
+	Usage   Usage
 	// Connections are in the order of the file; their names are unique.
 	Connections []Connection
 }
@@ -105,6 +106,12 @@ const (
 	LogConsole LogFormat = "console"
 	LogJSON    LogFormat = "json"
 )
+
+// Usage is the record of what each connection carried, by the hour.
+type Usage struct {
+	File string // empty: none is kept; absolute, or as Control.Socket
+	Keep time.Duration
+}
 
 // Connection is one peer and what is reached through it.
 type Connection struct {
@@ -329,6 +336,7 @@ func builtinGateway() Config {
 		},
 		Control: Control{Socket: "/run/causeway/control.sock"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},
+		Usage:   Usage{Keep: 400 * 24 * time.Hour},
 	}
 }
 

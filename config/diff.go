@@ -41,6 +41,7 @@ func Diff(before, after *Config) Difference {
 		gatewayKeys.changes("gateway", &before.Gateway, &after.Gateway),
 		controlKeys.changes("control", &before.Control, &after.Control),
 		logKeys.changes("log", &before.Log, &after.Log),
+		usageKeys.changes("usage", &before.Usage, &after.Usage),
 	)}
 	old := make(map[string]*Connection, len(before.Connections))
 	for i := range before.Connections {

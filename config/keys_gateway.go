@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -29,6 +30,8 @@ var documentKeys = section[document]{
 		func(d *document) *Control { return &d.Control }),
 	nested(Key{Name: "log", Doc: "What the gateway writes to standard error."}, logKeys,
 		func(d *document) *Log { return &d.Log }),
+	nested(Key{Name: "usage", Doc: "What each connection carried, by the hour, kept across restarts for `causeway usage`."}, usageKeys,
+		func(d *document) *Usage { return &d.Usage }),
 	nested(Key{Name: "defaults", Doc: "Any key of a connection, for every connection that does not give it itself."}, connectionKeys,
 		func(d *document) *Connection { return &d.defaults }),
 	connections(Key{Name: "connections", Doc: "The peers, each under a name of your choice.", Example: "azure-west"}),
@@ -114,4 +117,11 @@ var logKeys = section[Log]{
 		enum(LogDebug, LogInfo, LogWarn, LogError), func(l *Log) *LogLevel { return &l.Level }),
 	value(Key{Name: "format", Doc: "Lines for people or for machines.", Default: "console", Example: "json"},
 		enum(LogConsole, LogJSON), func(l *Log) *LogFormat { return &l.Format }),
+}
+
+var usageKeys = section[Usage]{
+	value(Key{Name: "file", Doc: "The file to keep it in, which is made if it is not there.", Otherwise: "it is not kept", Example: "/var/lib/causeway/usage.db"},
+		filePath, func(u *Usage) *string { return &u.File }),
+	value(Key{Name: "keep", Doc: "How long an hour is kept.", Default: "400d", Example: "90d"},
+		duration(24*time.Hour, 3650*24*time.Hour), func(u *Usage) *time.Duration { return &u.Keep }),
 }

@@ -50,6 +50,7 @@ connections:
 		},
 		Control: Control{Socket: "/run/causeway/control.sock"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},
+		Usage:   Usage{Keep: 400 * 24 * time.Hour},
 		Connections: []Connection{{
 			Name:    "azure-west",
 			Profile: ProfileNone,
@@ -94,6 +95,7 @@ func TestInterface(t *testing.T) {
 		},
 		Control: Control{Socket: "/run/causeway/control.sock", HTTP: "127.0.0.1:8500"},
 		Log:     Log{Level: LogInfo, Format: LogConsole},
+		Usage:   Usage{Keep: 400 * 24 * time.Hour},
 		Connections: []Connection{{
 			Name:    "azure-west",
 			Profile: ProfileNone,

@@ -97,6 +97,13 @@ func (d *decoder) gateway(c *Config) {
 	if n := len(c.Control.Socket); n > socketPathMax {
 		d.at(Error, "control.socket", "is %d bytes long with the directory of this file: a socket's path can have %d", n, socketPathMax)
 	}
+	c.Usage.File = d.resolve(c.Usage.File)
+	if c.Usage.File == "" && d.has("usage.keep") && !d.has("usage.file") {
+		d.at(Warning, "usage.keep", "has no effect without usage.file: no usage is kept")
+	}
+	if c.Usage.File != "" && (c.Usage.File == c.Control.Socket || c.Usage.File == d.file) {
+		d.at(Error, "usage.file", "is another file of this gateway: give it one of its own")
+	}
 	if g.Interface.SourceRules && g.Interface.RouteTable == 0 {
 		d.at(Error, "gateway.interface.source_rules", "needs gateway.interface.route_table: rules that lead to the main table change nothing")
 	}

@@ -75,7 +75,7 @@ commands talk to the one that runs here, through its control socket.`,
 	})
 	root.AddCommand(
 		newRun(root), newCheck(), newStatus(&socket), newUp(&socket), newDown(&socket),
-		newRekey(&socket), newReload(&socket), newDiff(&socket), newSet(&socket), newRemove(&socket), newEvents(&socket), newVersion(),
+		newRekey(&socket), newReload(&socket), newDiff(&socket), newSet(&socket), newRemove(&socket), newEvents(&socket), newUsage(&socket), newVersion(),
 	)
 	return root
 }

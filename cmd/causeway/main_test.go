@@ -98,6 +98,7 @@ type scripted struct {
 	Failures map[string]*control.Problem `json:"failures"` // by command
 	Events   []control.Event             `json:"events"`
 	Changes  control.Plan                `json:"plan"`
+	Used     []control.UsageRow          `json:"usage"`
 
 	stream *control.Stream
 }
@@ -117,6 +118,20 @@ func (g *scripted) Reload(context.Context) error           { return g.result("re
 
 func (g *scripted) Plan(string, []byte) (control.Plan, error) {
 	return g.Changes, g.result("plan")
+}
+
+// Usage says what was asked for in the answer.
+func (g *scripted) Usage(q control.UsageQuery) (control.Usage, error) {
+	u := control.Usage{From: q.From, To: q.To, By: "hour", Rows: []control.UsageRow{}}
+	if q.Daily {
+		u.By = "day"
+	}
+	for _, r := range g.Used {
+		if (q.Connection == "" || r.Connection == q.Connection) && !r.Start.Before(q.From) && r.Start.Before(q.To) {
+			u.Rows = append(u.Rows, r)
+		}
+	}
+	return u, g.result("usage " + q.Connection)
 }
 
 func (g *scripted) SetConnection(_ context.Context, c string, keys []byte, persist bool) error {

@@ -148,6 +148,7 @@ const (
 	ReasonBadConfiguration = "bad_configuration" // reload: the file has errors
 	ReasonRestartNeeded    = "restart_needed"    // reload: only a restart can change that
 	ReasonRoutes           = "routes"            // the kernel refuses an address or a route
+	ReasonUsage            = "usage_unavailable" // the file of usage cannot be read
 	ReasonInternal         = "internal"          // a defect of this program
 )
 

@@ -19,6 +19,8 @@ type Backend interface {
 	// keys in YAML or JSON. persist writes it to the configuration file, too;
 	// otherwise it lasts until the next reload or start.
 	SetConnection(ctx context.Context, name string, keys []byte, persist bool) error
+	// Usage answers what connections carried.
+	Usage(q UsageQuery) (Usage, error)
 	// RemoveConnection removes one, in the same way.
 	RemoveConnection(ctx context.Context, name string, persist bool) error
 }

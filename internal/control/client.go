@@ -76,6 +76,20 @@ func (c *Client) Plan(ctx context.Context, file string, text []byte) (Plan, erro
 	return p, err
 }
 
+// Usage asks what connections carried; an empty from, to, by or connection is
+// the daemon's choice.
+func (c *Client) Usage(ctx context.Context, from, to, by, connection string) (Usage, error) {
+	q := url.Values{}
+	for name, value := range map[string]string{"from": from, "to": to, "by": by, "connection": connection} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	var u Usage
+	err := c.call(ctx, 4*patience, http.MethodGet, "/v1/usage?"+q.Encode(), &u)
+	return u, err
+}
+
 // SetConnection adds or changes one connection.
 func (c *Client) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
 	return c.send(ctx, 4*patience, http.MethodPut, connectionPath(name, persist), keys, nil)

@@ -49,6 +49,13 @@ func (b *backend) Plan(file string, text []byte) (Plan, error) {
 	return Plan{Added: []string{"a"}, Changed: []PlannedChange{{Name: "b", Keys: []string{"metric"}, Live: true}}}, err
 }
 
+func (b *backend) Usage(q UsageQuery) (Usage, error) {
+	err := b.run(context.Background(), fmt.Sprint("usage ", q.From.Format(time.RFC3339), " ", q.To.Format(time.RFC3339), " ", q.Daily, " ", q.Connection))
+	return Usage{From: q.From, To: q.To, By: "day", Rows: []UsageRow{{
+		Start: noon, Connection: "a", PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, Drops: 5, LimitedInS: 6.5, LimitedOutS: 7,
+	}}}, err
+}
+
 func (b *backend) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
 	return b.run(ctx, fmt.Sprint("set ", name, " ", string(keys), " ", persist))
 }

@@ -50,6 +50,7 @@ func NewServer(b Backend, s *Stream, registry *prometheus.Registry) *Server {
 	mux.HandleFunc("DELETE /v1/connections/{name}", srv.removeConnection)
 	mux.HandleFunc("POST /v1/plan", srv.plan)
 	mux.HandleFunc("POST /v1/reload", srv.reload)
+	mux.HandleFunc("GET /v1/usage", srv.usage)
 	mux.HandleFunc("GET /v1/events", srv.events)
 	mux.Handle("GET /metrics", inTime(promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})))
 	srv.handler = problems(mux)

@@ -56,6 +56,7 @@ type Gateway struct {
 	stream       *control.Stream
 	tally        *control.Tally
 	keys         *keyLog // nil: none
+	usage        *usageKeeper
 
 	config atomic.Pointer[config.Config]
 	// reloading serialises changes of the configuration; text is that of the
@@ -87,6 +88,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 	}
 	g.config.Store(cfg)
 	g.text = text
+	g.usage = newUsageKeeper(cfg.Usage, log, g.countUsage)
 	if err := g.open(cfg); err != nil {
 		return err
 	}

@@ -198,13 +198,19 @@ func (g *Gateway) forget(before, cfg *config.Config) {
 	for _, c := range cfg.Connections {
 		kept[c.Name] = true
 	}
+	var gone []string
 	for _, c := range before.Connections {
 		if !kept[c.Name] {
-			g.tunnel.RemoveConnection(c.Name)
-			g.dataPath.forget(c.Name)
-			g.tally.Forget(c.Name)
+			gone = append(gone, c.Name)
 		}
 	}
+	g.usage.remove(gone, func() {
+		for _, name := range gone {
+			g.tunnel.RemoveConnection(name)
+			g.dataPath.forget(name)
+			g.tally.Forget(name)
+		}
+	})
 }
 
 // sites are the networks behind the peers, for the data path's table.

@@ -20,7 +20,7 @@ import (
 func TestWhatNeedsARestart(t *testing.T) {
 	restart := []string{
 		"gateway.listen.addresses", "gateway.listen.ike_port", "gateway.listen.nat_port", "gateway.interface.name",
-		"gateway.interface.mtu", "gateway.workers", "gateway.data_path", "gateway.disable_offloads", "control.socket", "control.http", "log.format",
+		"gateway.interface.mtu", "gateway.workers", "gateway.data_path", "gateway.disable_offloads", "control.socket", "control.http", "log.format", "usage.file", "usage.keep",
 	}
 	live := []string{
 		"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
@@ -34,11 +34,13 @@ func TestWhatNeedsARestart(t *testing.T) {
   interface: {name: cw1, addresses: [169.254.0.1/30], mtu: 1400, routes: true}, bandwidth: {up: 1gbit, down: 1gbit}}
 control: {socket: /run/a.sock, http: "127.0.0.1:1"}
 log: {level: info, format: console}
+usage: {file: /var/lib/a.db, keep: 1d}
 `)
 	two := parse(t, `gateway: {name: b, identity: b.example.com, workers: 2, data_path: portable, disable_offloads: [uso], listen: {addresses: [192.0.2.2], ike_port: 502, nat_port: 4502},
   interface: {name: cw2, addresses: [169.254.0.2/30], mtu: 1401, routes: false}, bandwidth: {up: 2gbit, down: 2gbit}}
 control: {socket: /run/b.sock, http: "127.0.0.1:2"}
 log: {level: debug, format: json}
+usage: {file: /var/lib/b.db, keep: 2d}
 `)
 	known := map[string]bool{}
 	for _, k := range append(live, restart...) {

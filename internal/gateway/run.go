@@ -58,6 +58,12 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	if err == nil {
 		err = g.start(ctx)
 	}
+	metering, stopMetering := context.WithCancel(context.Background())
+	metered := make(chan struct{})
+	go func() {
+		defer close(metered)
+		g.usage.run(metering, g.connectionNames)
+	}()
 	routing, stopRouting := context.WithCancel(context.Background())
 	routed := make(chan struct{})
 	go func() {
@@ -79,6 +85,9 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	err = errors.Join(err, g.routes.clear())
 	carrier.stop()
 	<-carrier.done
+	stopMetering()
+	<-metered
+	g.usage.close(g.connectionNames())
 	if err == nil {
 		g.log.Info("gateway ended")
 	}

@@ -46,11 +46,12 @@ var arrowsOf = map[string]arrows{
 	"routing/meter":     {nil, "rates and bytes: the caller knows what they belong to"},
 	"routing/translate": {nil, "packets in, packets out"},
 	"routing/kernel":    {nil, "makes the kernel as wanted; does not decide what is wanted"},
+	"routing/usage":     {nil, "adds up what counters grew by: the caller knows what they count"},
 	"routing/probe":     {nil, "counts answers; what follows from them is decided elsewhere"},
 
 	"internal/control": {nil, "its types are the API: internal/gateway fills them"},
 	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
-		"routing", "routing/kernel", "routing/meter", "routing/probe", "routing/translate", "internal/control"}, "the only place where all meet"},
+		"routing", "routing/kernel", "routing/meter", "routing/probe", "routing/translate", "routing/usage", "internal/control"}, "the only place where all meet"},
 	"cmd/causeway": {[]string{"config", "internal/control", "internal/gateway"}, "no logic"},
 }
 
