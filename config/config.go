@@ -207,11 +207,22 @@ const (
 )
 
 // Certificate is the files of certificate authentication: this side's chain and
-// key, and the authorities for the peer's.
+// key, and the authorities for the peer's with what they revoked.
 type Certificate struct {
 	Chain, Key File
-	CA         []File
+	CA, CRL    []File
+	Revocation Revocation // empty: RevocationRelaxed
 }
+
+// Revocation says what revocation of certificates means.
+type Revocation string
+
+// The policies of revocation.
+const (
+	RevocationStrict  Revocation = "strict"
+	RevocationRelaxed Revocation = "relaxed"
+	RevocationOff     Revocation = "off"
+)
 
 // PublicKey is the files of raw public keys: this side's private key, and the
 // public keys that the peer may have.

@@ -119,6 +119,11 @@ var certificateKeys = section[Certificate]{
 		fileName, func(c *Certificate) *File { return &c.Key }),
 	list(Key{Name: "ca", Doc: "The authorities that the peer's certificate may come from, in PEM.", Otherwise: "required, if the peer uses it", Example: "[ca.pem]"},
 		fileName, "a list of files", func(c *Certificate) *[]File { return &c.CA }),
+	list(Key{Name: "crl", Doc: "Revocation lists of the authorities, in PEM or DER, at most 1 MiB each. A reload takes new ones.", Otherwise: "what the peer sends", Example: "[ca.crl]"},
+		fileName, "a list of files", func(c *Certificate) *[]File { return &c.CRL }),
+	value(Key{Name: "revocation", Doc: "`strict` refuses a peer unless a current list, or OCSP response that it sends, tells for each certificate that it is not revoked; " +
+		"`relaxed` refuses revoked ones only; `off` asks nobody.", Default: "relaxed", Example: "strict"},
+		enum(RevocationStrict, RevocationRelaxed, RevocationOff), func(c *Certificate) *Revocation { return &c.Revocation }),
 }
 
 var publicKeyKeys = section[PublicKey]{

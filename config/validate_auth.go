@@ -166,6 +166,7 @@ func (d *decoder) authFiles(c *Connection, prefix string) {
 	d.read(&a.Certificate.Key, prefix+"certificate.key", "a private key", true)
 	d.read(&a.PublicKey.Key, prefix+"public_key.key", "a private key", true)
 	a.Certificate.CA = d.readAll(a.Certificate.CA, prefix+"certificate.ca", "certificates")
+	a.Certificate.CRL = d.readAll(a.Certificate.CRL, prefix+"certificate.crl", "a revocation list")
 	a.PublicKey.Peer = d.readAll(a.PublicKey.Peer, prefix+"public_key.peer", "a public key")
 	if len(d.problems.Errors()) > before || d.checks.Auth == nil {
 		return

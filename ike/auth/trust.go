@@ -20,6 +20,7 @@ type Trust struct {
 	authorities []*x509.Certificate
 	keys        []crypto.PublicKey
 	schemes     []Scheme
+	revocation  Revocation
 }
 
 const (
@@ -64,12 +65,13 @@ func (t *Trust) Hashes() []HashAlgorithm { return Hashes(t.schemes) }
 // connections, those of all are named.
 const maxRequested = 64
 
-// Requests are the CERTREQ payloads that name the authorities (RFC 7296 §3.7)
-// and ask for raw public keys (RFC 7670 §4), each authority once.
+// Requests are the CERTREQ payloads that name the authorities (RFC 7296 §3.7),
+// each once, and ask for raw public keys (RFC 7670 §4), and for OCSP
+// responses of any responder where one is needed (RFC 4806 §3.1).
 func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 	var out []*wire.CertificateRequest
 	seen := map[[wire.AuthorityHashLen]byte]bool{}
-	names, raw := &wire.CertificateRequest{Encoding: wire.CertX509Signature}, false
+	names, raw, strict := &wire.CertificateRequest{Encoding: wire.CertX509Signature}, false, false
 	for _, t := range trusts {
 		for _, a := range t.authorities {
 			if h := keyHash(a); !seen[h] && len(seen) < maxRequested {
@@ -78,12 +80,16 @@ func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 			}
 		}
 		raw = raw || len(t.keys) > 0
+		strict = strict || t.revocation.Policy == RevocationStrict
 	}
 	if len(names.Data) > 0 {
 		out = append(out, names)
 	}
 	if raw {
 		out = append(out, &wire.CertificateRequest{Encoding: wire.CertRawPublicKey})
+	}
+	if strict {
+		out = append(out, &wire.CertificateRequest{Encoding: wire.CertOCSPContent})
 	}
 	return out
 }
@@ -109,7 +115,8 @@ func (t *Trust) Equal(o *Trust) bool {
 	if t == nil || o == nil {
 		return t == o
 	}
-	return sameCertificates(t.authorities, o.authorities) && slices.EqualFunc(t.keys, o.keys, samePublicKey) && slices.Equal(t.schemes, o.schemes)
+	return sameCertificates(t.authorities, o.authorities) && slices.EqualFunc(t.keys, o.keys, samePublicKey) && slices.Equal(t.schemes, o.schemes) &&
+		t.revocation.equal(o.revocation)
 }
 
 // maxShown bounds the CERT payloads of one message.
@@ -119,6 +126,8 @@ const maxShown = 16
 type Shown struct {
 	certificates []*x509.Certificate // the peer's own first (RFC 7296 §3.6)
 	keys         []crypto.PublicKey
+	lists        [][]byte // revocation lists, not yet read
+	responses    [][]byte // OCSP responses (RFC 4806), not yet read
 	ignored      []string // encodings that are of no use here
 }
 
@@ -147,6 +156,10 @@ func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 				return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's raw public key cannot be used: " + strings.TrimPrefix(err.Error(), "auth: ")}
 			}
 			s.keys = append(s.keys, k)
+		case wire.CertCRL:
+			s.lists = append(s.lists, p.Data)
+		case wire.CertOCSPContent:
+			s.responses = append(s.responses, p.Data)
 		default:
 			s.ignored = append(s.ignored, p.Encoding.String())
 		}
@@ -167,7 +180,7 @@ type Signer struct {
 func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
 	switch {
 	case len(shown.certificates) > 0 && len(t.authorities) > 0:
-		chain, problem := t.chain(now, shown.certificates[0], shown.certificates[1:])
+		chain, problem := t.chain(now, shown)
 		if problem != nil {
 			return nil, problem
 		}
@@ -220,18 +233,23 @@ func (t *Trust) missing(shown *Shown) *Problem {
 
 // chain builds and checks the path from the peer's certificate to an authority.
 // The standard library bounds how many signatures that takes.
-func (t *Trust) chain(now time.Time, own *x509.Certificate, others []*x509.Certificate) ([]*x509.Certificate, *Problem) {
+func (t *Trust) chain(now time.Time, shown *Shown) ([]*x509.Certificate, *Problem) {
+	own, others := shown.certificates[0], shown.certificates[1:]
 	chains, err := own.Verify(x509.VerifyOptions{Roots: pool(t.authorities), Intermediates: pool(others), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
 		return nil, t.untrusted(now, own, others, err)
 	}
 	var first error
+	var valid [][]*x509.Certificate
 	for _, chain := range chains {
 		err := checkChain(chain)
 		if err == nil {
-			return chain, nil
+			valid = append(valid, chain)
 		}
 		first = cmp.Or(first, err)
+	}
+	if len(valid) > 0 {
+		return t.unrevoked(now, valid, shown)
 	}
 	return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's certificate must not be used so: " + first.Error(),
 		Local: t.String(), Remote: DescribeCertificate(own), Hint: "give the peer a certificate made for IPsec, of an authority that may issue it"}

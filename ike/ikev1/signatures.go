@@ -131,8 +131,11 @@ func (s *ikeSA) examine(o *opened, id *isakmp.Identification, shown auth.Identit
 	}
 	job := &checking{trust: trust, now: s.m.now, id: shown, hash: want}
 	for _, c := range isakmp.All[*isakmp.Certificate](o.payloads) {
-		if c.Encoding == isakmp.CertX509Signature {
+		switch c.Encoding {
+		case isakmp.CertX509Signature:
 			job.shown = append(job.shown, &wire.Certificate{Encoding: wire.CertX509Signature, Data: bytes.Clone(c.Data)})
+		case isakmp.CertCRL:
+			job.shown = append(job.shown, &wire.Certificate{Encoding: wire.CertCRL, Data: bytes.Clone(c.Data)})
 		}
 	}
 	if sig, ok := isakmp.Find[*isakmp.Signature](o.payloads); ok {

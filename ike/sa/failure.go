@@ -38,6 +38,8 @@ const (
 	ReasonCertificateNotYetValid Reason = "certificate_not_yet_valid" // it, or one above it
 	ReasonCertificateUntrusted   Reason = "certificate_untrusted"     // no authority that we trust vouches for it
 	ReasonCertificateIdentity    Reason = "certificate_identity"      // it stands for another identity
+	ReasonCertificateRevoked     Reason = "certificate_revoked"       // it, or one above it
+	ReasonRevocationUnknown      Reason = "revocation_unknown"        // nothing current says that it is not revoked
 	ReasonPPKMismatch            Reason = "ppk_mismatch"              // the two ends have no post-quantum key in common
 	ReasonInternal               Reason = "internal"                  // a defect of this program
 )

@@ -84,6 +84,7 @@ func (r *authReader) local(a *config.Auth, schemes []auth.Scheme) *auth.Credenti
 func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
 	var authorities []*x509.Certificate
 	var keys []crypto.PublicKey
+	var revocation auth.Revocation
 	before, key := len(r.problems), "certificate.ca"
 	switch a.Remote {
 	case config.MethodCertificate:
@@ -92,6 +93,7 @@ func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
 			r.fail(fmt.Sprintf("certificate.ca[%d]", i), err)
 			authorities = append(authorities, list...)
 		}
+		revocation = r.revocation(&a.Certificate)
 	case config.MethodPublicKey:
 		key = "public_key.peer"
 		for i, f := range a.PublicKey.Peer {
@@ -107,7 +109,24 @@ func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
 	}
 	t, err := auth.NewTrust(authorities, keys, schemes)
 	r.fail(key, err)
-	return t
+	if err != nil {
+		return nil
+	}
+	return t.WithRevocation(revocation)
+}
+
+// revocation is how certificates of the peer may be revoked, and the lists that
+// files have.
+func (r *authReader) revocation(c *config.Certificate) auth.Revocation {
+	out := auth.Revocation{Policy: map[config.Revocation]auth.RevocationPolicy{
+		config.RevocationStrict: auth.RevocationStrict, config.RevocationOff: auth.RevocationOff,
+	}[c.Revocation]}
+	for i, f := range c.CRL {
+		lists, err := auth.ParseRevocationLists(f.Data.Bytes())
+		r.fail(fmt.Sprintf("certificate.crl[%d]", i), err)
+		out.Lists = append(out.Lists, lists...)
+	}
+	return out
 }
 
 // checkAuth is config.Checks.Auth: everything that is wrong with certificates
@@ -130,6 +149,9 @@ func checkAuth(c *config.Connection) []config.AuthProblem {
 			if err := auth.Doubt(a, time.Now(), expirySoon); err != nil {
 				doubt("certificate.ca", "%v", err)
 			}
+		}
+		for _, err := range made.remote.DoubtLists(time.Now()) {
+			doubt("certificate.crl", "%v", err)
 		}
 	}
 	for i, s := range c.Auth.Signatures {

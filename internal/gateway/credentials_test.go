@@ -33,6 +33,8 @@ func certified(t *testing.T) {
 		"ca.pem": pki.PEM(root.Certificate), "hq.pem": pki.PEM(hq.Chain()...), "hq.key": pki.KeyPEM(hq.Key),
 		"mixed.pem": pki.PEM(hq.Certificate, root.Certificate), "old.pem": pki.PEM(old.Certificate), "other.key": pki.KeyPEM(pki.RSA(2048, 1)),
 		"weak.key": pki.KeyPEM(pki.ECDSA(elliptic.P224())), "branch.pub": pki.PublicPEM(pki.Ed25519().Public()), "junk.pem": []byte("junk"),
+		"old.crl": root.RevocationList(pki.NotBefore, pki.NotBefore.Add(time.Hour)), "ca.crl": pki.ListPEM(root.RevocationList(pki.NotBefore, pki.NotAfter)),
+		"forged.crl": pki.Root("Root", pki.ECDSA(elliptic.P256())).RevocationList(pki.NotBefore, pki.NotAfter),
 	})
 }
 
@@ -60,6 +62,30 @@ func TestCertificateConnection(t *testing.T) {
 	}
 }
 
+// TestRevocationKeys: lists and the policy reach the settings, and a reload sees
+// that a list changed.
+func TestRevocationKeys(t *testing.T) {
+	certified(t)
+	text := func(more string) string {
+		return "connections:\n  a: {" + networks + ", auth: {certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem]" + more + "}}}\n"
+	}
+	plain := one(t, text("")).Settings.Trust
+	for more, same := range map[string]bool{", revocation: relaxed": true, ", revocation: strict": false, ", revocation: off": false, ", crl: [ca.crl]": false} {
+		if got := one(t, text(more)).Settings.Trust; got.Equal(plain) != same {
+			t.Errorf("%s: as without: %t", more, !same)
+		}
+	}
+	before := parse(t, text(", crl: [ca.crl]"))
+	root := pki.Root("Root", pki.ECDSA(elliptic.P256()))
+	if err := os.WriteFile("ca.crl", root.RevocationList(pki.NotBefore, pki.NotAfter), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := config.Diff(before, parse(t, text(", crl: [ca.crl]")))
+	if len(d.Changed) != 1 || strings.Join(d.Changed[0].Keys, " ") != "auth.certificate.crl" {
+		t.Errorf("%+v", d)
+	}
+}
+
 // TestAuthProblems: what is wrong with a file is said at the key that names it.
 func TestAuthProblems(t *testing.T) {
 	certified(t)
@@ -76,6 +102,9 @@ func TestAuthProblems(t *testing.T) {
 		"certificate: {chain: mixed.pem, key: hq.key, ca: [ca.pem]}":                                      "put the chain in order",
 		"certificate: {chain: hq.pem, key: hq.key, ca: [old.pem]}":                                        "warning: connections.a.auth.certificate.ca: the certificate of",
 		"certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem]}, signatures: [rsa-pss-sha256, rsa-sha1]": "warning: connections.a.auth.signatures[1]: is weak",
+		"certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem], crl: [ca.crl, junk.pem]}":                "auth.certificate.crl[1]: no revocation list",
+		"certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem], crl: [old.crl]}":                         "warning: connections.a.auth.certificate.crl: the revocation list of \"C=CH, O=Example, CN=Root\" is not current",
+		"certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem], crl: [forged.crl]}":                      "is not signed by the authority of that name in ca",
 	} {
 		_, problems := config.Parse("test.yaml", []byte("connections:\n  a: {"+networks+", auth: {"+auth+"}}\n"), Checks())
 		if got := problems.String(); !strings.Contains(got, want) || len(problems) != 1 || !strings.HasPrefix(got, "test.yaml:2:") {

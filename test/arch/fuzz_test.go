@@ -36,6 +36,7 @@ var fuzzedBy = map[string]string{
 	"ike/auth.ParseCertificates":       "FuzzParseCertificate",
 	"ike/auth.ParseHashAlgorithms":     "FuzzParseHashAlgorithms",
 	"ike/auth.ParsePublicKey":          "FuzzParsePublicKey",
+	"ike/auth.ParseRevocationLists":    "FuzzParseRevocationLists",
 	"ike/auth.ParseScheme":             "FuzzParseScheme",
 	"ike/auth.ParsePrivateKey":         "FuzzParsePrivateKey",
 	"ike/auth.ParsePublicKeyFile":      "FuzzParsePrivateKey",

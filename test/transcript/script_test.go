@@ -346,6 +346,11 @@ func (p *play) set(words []string) error {
 		s.Credentials = RawCredentials(Authorities().Key(value, words[3]), p.schemes[s])
 	case "trust": // set a trust root|other
 		s.Trust = Trust(p.schemes[s], map[string]*pki.Holder{"root": Authorities().Root, "other": Authorities().Other}[value])
+	case "revokes": // set a revokes b: Sub's list has the certificate of b; after trust
+		chain := map[string]*sa.Settings{"a": p.a, "b": p.b}[value].Credentials.Chain()
+		s.Trust = s.Trust.WithRevocation(Revoked(Authorities().Sub, chain[0]))
+	case "revocation": // set a revocation strict: after trust
+		s.Trust = s.Trust.WithRevocation(auth.Revocation{Policy: map[string]auth.RevocationPolicy{"strict": auth.RevocationStrict}[value]})
 	case "trustkey": // set a trustkey KIND NAME
 		s.Trust = TrustKey(p.schemes[s], Authorities().Key(value, words[3]).Public())
 	case "child": // set a child NAME LOCAL,.. REMOTE,..

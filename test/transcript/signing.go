@@ -107,6 +107,16 @@ func Trust(schemes []auth.Scheme, authorities ...*pki.Holder) *auth.Trust {
 	return t
 }
 
+// Revoked is an authority's list with a certificate on it.
+func Revoked(authority *pki.Holder, c *x509.Certificate) auth.Revocation {
+	lists, err := auth.ParseRevocationLists(authority.RevocationList(Epoch.Add(-time.Hour), Epoch.Add(time.Hour),
+		x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: Epoch.Add(-2 * time.Hour), ReasonCode: 1}))
+	if err != nil {
+		panic(fmt.Sprintf("transcript: %v", err))
+	}
+	return auth.Revocation{Lists: lists}
+}
+
 // TrustKey is trust in a raw public key.
 func TrustKey(schemes []auth.Scheme, key crypto.PublicKey) *auth.Trust {
 	t, err := auth.NewTrust(nil, []crypto.PublicKey{key}, schemes)
