@@ -31,10 +31,10 @@ const (
 )
 
 var dropNames = [dropReasons]string{
-	"replay", "authentication", "selector", "meter", "no_route", "no_sa",
-	"malformed", "too_big", "unknown_spi", "exhausted", "ecn", "dummy",
-	"keepalive", "send", "device", "transit",
-	"forged_icmp",
+	DropReplay: "replay", DropAuthentication: "authentication", DropSelector: "selector", DropMeter: "meter",
+	DropNoRoute: "no_route", DropNoSA: "no_sa", DropMalformed: "malformed", DropTooBig: "too_big",
+	DropUnknownSPI: "unknown_spi", DropExhausted: "exhausted", DropECN: "ecn", DropDummy: "dummy",
+	DropKeepalive: "keepalive", DropSend: "send", DropDevice: "device", DropForgedICMP: "forged_icmp", DropTransit: "transit",
 }
 
 func (d Drop) String() string {

@@ -153,10 +153,11 @@ func (s *ikeSA) unproven() {
 }
 
 // carry moves outbound to a Child SA that the peer asked for in a new exchange.
-// Where another of the name is sent on, the peer may not have our answer yet: it
-// receives once it asks for something else, or sends on it, or answers a check.
+// Where another is sent on that it would take over from, the peer may not have
+// our answer yet: it receives once it asks for something else, or sends on it, or
+// answers a check.
 func (s *ikeSA) carry(c *child, inAuth bool) {
-	if !s.m.sends(c.Name) {
+	if !s.m.sendsInstead(c) {
 		s.activate(c)
 		return
 	}
@@ -192,12 +193,17 @@ func (s *ikeSA) checked() {
 	}
 }
 
-// sends reports whether a Child SA of a name is sent on.
-func (m *Machine) sends(name string) bool {
+// sendsInstead reports whether a Child SA is sent on whose traffic, or some of
+// it, c could carry. Peers may ask for several of one name, each for a part.
+func (m *Machine) sendsInstead(c *child) bool {
 	for _, s := range m.sas {
-		if find(s.children, func(c *child) bool { return c.Name == name && c.outbound == outboundActive }) != nil {
+		if find(s.children, func(o *child) bool { return o.Name == c.Name && o.outbound == outboundActive && o.overlaps(c) }) != nil {
 			return true
 		}
 	}
 	return false
+}
+
+func (c *child) overlaps(o *child) bool {
+	return len(c.LocalSelectors.Narrow(o.LocalSelectors)) > 0 && len(c.RemoteSelectors.Narrow(o.RemoteSelectors)) > 0
 }

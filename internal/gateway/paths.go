@@ -149,6 +149,44 @@ func (p *paths) linkDown(name string) {
 	}
 }
 
+// carrierPeriod is how often the links of private lines are looked at.
+const carrierPeriod = 50 * time.Millisecond
+
+// watchCarriers takes a private line down when its interface has no carrier,
+// until ctx ends.
+func (p *paths) watchCarriers(ctx context.Context, carrier func(name string) bool) {
+	tick := time.NewTicker(carrierPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		for name := range p.linesUp() {
+			if !carrier(name) {
+				p.linkDown(name)
+			}
+		}
+	}
+}
+
+// linesUp are the interfaces of the private lines that work.
+func (p *paths) linesUp() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out map[string]bool
+	for _, w := range p.all {
+		if w.up && w.line.Interface != "" {
+			if out == nil {
+				out = map[string]bool{}
+			}
+			out[w.line.Interface] = true
+		}
+	}
+	return out
+}
+
 // directUp tells whether the connection's private line works.
 func (p *paths) directUp(connection string) bool {
 	p.mu.Lock()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,10 +77,20 @@ func TestPaths(t *testing.T) {
 		if s := p.status("primary"); len(s) != 1 || s[0].State != "down" || s[0].Kind != "direct" || time.Since(s[0].Since) > 3*time.Second {
 			t.Errorf("status %+v", s)
 		}
+		up.Store(true)
+		wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.watchCarriers(ctx, func(name string) bool { return name != "eth1" })
+		time.Sleep(2 * carrierPeriod)
+		synctest.Wait()
+		if p.directUp("primary") {
+			t.Error("the line is up without a carrier")
+		}
+		cancel()
 		changed.Connections[1].Direct.Interface = "eth2"
 		p.set(&changed)
 		p.close()
-		if want := []string{"primary direct true", "primary direct false", "primary direct true", "primary direct false"}; !slices.Equal(told, want) {
+		if want := []string{"primary direct true", "primary direct false", "primary direct true", "primary direct false", "primary direct true", "primary direct false"}; !slices.Equal(told, want) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})

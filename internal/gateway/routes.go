@@ -153,6 +153,12 @@ func (g *Gateway) keepRoutes(ctx context.Context) {
 	} else {
 		defer stop()
 	}
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		g.paths.watchCarriers(ctx, g.kernel.Carrier)
+	}()
+	defer func() { <-watching }()
 	g.routes.keep(ctx, g.reconcile, func(err error) {
 		if err != nil {
 			g.log.Error("not all routes are in place", zap.Error(err))

@@ -206,7 +206,13 @@ func TestWatch(t *testing.T) {
 		if n := len(l.shown()); n != 3 {
 			l.Errorf("%d routes after the repair", n)
 		}
+		if !l.k.Carrier("lan0") || l.k.Carrier("none0") {
+			l.Error("lan0 has no carrier, or an unknown interface has one")
+		}
 		l.must(l.h.LinkSetDown(l.link("lan0p"))) // takes lan0's carrier
+		if l.k.Carrier("lan0") {
+			l.Error("lan0 still has a carrier")
+		}
 		timeout := time.After(10 * time.Second)
 		for name := ""; name != "lan0"; {
 			select {

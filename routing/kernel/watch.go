@@ -47,3 +47,10 @@ func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err
 		running.Wait()
 	}, nil
 }
+
+// Carrier tells whether the interface carries anything now. Watch may hear of it
+// up to a second later: the kernel gathers such news.
+func (k *Kernel) Carrier(name string) bool {
+	link, err := k.handle.LinkByName(name)
+	return err == nil && link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+}

@@ -116,7 +116,18 @@ func TestReload(t *testing.T) {
 
 	changed, _ := networks(a, 0), b
 	changed.ESP = []string{"aes128gcm16", "aes256gcm16"}
+	s.under(func() {
+		s.must(g.Configure(changed))
+		s.command(g, 0, "reload") // which waits until it is in force
+		s.sameSAs(g, before)
+		s.must(g.RekeyChild(s.ctx)) // which negotiates what is new
+	})
+	s.agree(g, d, a, a.Peer())
+	changed.LocalIdentity = "other.lab.example" // which the peer does not know
 	s.must(g.Configure(changed))
+	s.must(g.Reload())
+	s.failure(g, link.Name, "authentication_failed")
+	s.must(g.Configure(a))
 	s.must(g.Reload())
 	s.replaced(g, before)
 	s.pingBoth(a)

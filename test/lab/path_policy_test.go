@@ -25,7 +25,7 @@ func TestPolicy(t *testing.T) {
 // answer pings once and gives what came back instead of an echo reply.
 func (s *scene) answer(from *world.Namespace, arguments ...string) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, 12*time.Second)
 	defer cancel()
 	out, err := from.Run(ctx, "ping", append([]string{"-n", "-c", "1", "-W", "1"}, arguments...)...)
 	if err == nil {
@@ -83,7 +83,8 @@ func policyOutbound(t *testing.T) {
 }
 
 // policyDown has a connection whose peer does not exist, and that routes
-// traffic to itself to come up on.
+// traffic to itself to come up on: a packet is held for a while, and answered
+// when no SA comes.
 func policyDown(t *testing.T) {
 	s := newScene(t)
 	a, _ := link.Pair()
@@ -97,7 +98,7 @@ func policyDown(t *testing.T) {
 		want    string
 	}{{0, "Destination Host Unreachable"}, {2, "Address unreachable"}} {
 		to := world.ClientIn(world.SiteB.Networks[c.network]).String()
-		if out := s.answer(s.ClientA, to); !strings.Contains(out, c.want) {
+		if out := s.answer(s.ClientA, "-W", "9", to); !strings.Contains(out, c.want) {
 			t.Errorf("%s: want %q:\n%s", to, c.want, out)
 		}
 		if drops := s.status(g, link.Name).Drops; drops["no_sa"] != uint64(i+1) {
