@@ -1,5 +1,3 @@
-//go:build certificates
-
 // Not part of a plain run yet: go test -tags certificates ./test/lab
 
 package lab

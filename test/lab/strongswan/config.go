@@ -192,17 +192,7 @@ func (d *Daemon) write(path DataPath, ends []link.End) error {
 			continue
 		}
 		for name, data := range end.Proof.Files {
-			if err := d.place.Write(context.Background(), "swanctl/"+name, data); err != nil {
-				return fmt.Errorf("strongswan: %w", err)
-			}
-		}
-	}
-	for _, end := range ends {
-		if end.Proof == nil {
-			continue
-		}
-		for name, data := range end.Proof.Files {
-			if err := d.place.Write(context.Background(), "swanctl/"+name, data); err != nil {
+			if err := d.place.Write(context.Background(), name, data); err != nil {
 				return fmt.Errorf("strongswan: %w", err)
 			}
 		}

@@ -79,7 +79,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 }
 
 func (d *Daemon) load(ctx context.Context) error {
-	if _, err := d.place.Run(ctx, "env", "SWANCTL_DIR="+d.file("swanctl"), "STRONGSWAN_CONF="+d.file("strongswan.conf"),
+	if _, err := d.place.Run(ctx, "env", "STRONGSWAN_CONF="+d.file("strongswan.conf"),
 		"swanctl", "--load-all", "--noprompt", "--file", d.file("swanctl.conf"), "--uri", "unix://"+d.file(socket)); err != nil {
 		return fmt.Errorf("strongswan: %w", err)
 	}
