@@ -1,5 +1,3 @@
-// Not part of a plain run yet: go test -tags certificates ./test/lab
-
 package lab
 
 import (
