@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,10 +22,27 @@ import (
 	"causeway/tunnel"
 )
 
-// counted is a data path's counters.
+// counted is a data path's counters. counting guards what changes while a
+// gateway reads it.
 type counted map[string]usage.Amount
 
+var counting sync.Mutex
+
+func (c counted) set(name string, a usage.Amount) {
+	counting.Lock()
+	defer counting.Unlock()
+	c[name] = a
+}
+
+func (c counted) drop(name string) {
+	counting.Lock()
+	defer counting.Unlock()
+	delete(c, name)
+}
+
 func (c counted) of(names []string) map[string]usage.Amount {
+	counting.Lock()
+	defer counting.Unlock()
 	out := map[string]usage.Amount{}
 	for _, name := range names {
 		if a, ok := c[name]; ok {
@@ -72,12 +90,14 @@ func TestUsageOutlivesTheGateway(t *testing.T) {
 			g.usage.run(ctx, g.connectionNames)
 		}()
 		synctest.Wait()
-		counters["a"] = usage.Amount{BytesIn: 100}
+		counters.set("a", usage.Amount{BytesIn: 100})
 		time.Sleep(50*time.Minute + time.Second) // to the hour, whose last minute that was
-		counters["a"], counters["b"] = usage.Amount{BytesIn: 130}, usage.Amount{BytesIn: 7}
-		g.usage.remove([]string{"b"}, func() { delete(counters, "b") })
+		counters.set("a", usage.Amount{BytesIn: 130})
+		counters.set("b", usage.Amount{BytesIn: 7})
+		g.usage.remove([]string{"b"}, func() { counters.drop("b") })
 		time.Sleep(10 * time.Minute)
-		counters["a"], counters["b"] = usage.Amount{BytesIn: 150}, usage.Amount{BytesIn: 8}
+		counters.set("a", usage.Amount{BytesIn: 150})
+		counters.set("b", usage.Amount{BytesIn: 8})
 		cancel()
 		<-ended
 		g.usage.close(g.connectionNames())
