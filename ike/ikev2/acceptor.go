@@ -10,6 +10,7 @@ import (
 	"causeway/ike/cookie"
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -48,14 +49,14 @@ const defaultHalfOpenLimit = 10000
 // gate's limits, so that its log shows more than a timeout.
 type Acceptor struct {
 	cfg    AcceptorConfig
-	random entropy
-	desk   desk
+	random sansio.Entropy
+	desk   sansio.Desk
 
 	// now and out are of the Step that runs.
 	now time.Time
 	out []sa.Action
 
-	strangers throttle
+	strangers sansio.Throttle
 
 	halves []*half // the oldest first
 	byPeer map[peerKey]*half
@@ -112,7 +113,7 @@ func NewAcceptor(cfg AcceptorConfig) *Acceptor {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = adoptTimeout
 	}
-	return &Acceptor{cfg: cfg, random: entropy{cfg.Random}, byPeer: map[peerKey]*half{}, bySPI: map[uint64]*half{}}
+	return &Acceptor{cfg: cfg, random: sansio.Entropy{Source: cfg.Random}, byPeer: map[peerKey]*half{}, bySPI: map[uint64]*half{}}
 }
 
 // Step tells the acceptor of a Datagram, a WorkDone or a TimerDue; it ignores
@@ -123,7 +124,7 @@ func (a *Acceptor) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
 	case sa.Datagram:
 		a.datagram(ev)
 	case sa.WorkDone:
-		a.desk.finish(ev)
+		a.desk.Finish(ev)
 	}
 	a.reap()
 	dst, a.out = a.out, nil
@@ -161,7 +162,7 @@ func (a *Acceptor) dropped(d sa.Datagram, why sa.Reason, detail string) {
 // connection where the peer's address leaves no choice. Strangers decide how many
 // there are, so what is too much is reported as a message that was dropped.
 func (a *Acceptor) failed(d sa.Datagram, f *sa.Failure) {
-	if !a.strangers.allow(a.now) {
+	if !a.strangers.Allow(a.now) {
 		a.dropped(d, f.Reason, f.Message)
 		return
 	}
@@ -201,7 +202,7 @@ func (a *Acceptor) end(h *half, why sa.Reason, detail string) {
 // would have timed out.
 func (a *Acceptor) over(h *half) {
 	h.stage = stageOver
-	a.desk.cancel(h)
+	a.desk.Cancel(h)
 	a.cfg.Gate.Closed(a.now, h.remote)
 	if h.private != nil {
 		h.private.Erase()
@@ -258,15 +259,15 @@ func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
 }
 
 // agreed derives the keys and judges the IKE_AUTH that waited for them.
-func (a *Acceptor) agreed(h *half, r keyExchanged) {
-	if r.err == nil {
-		r.err = h.deriveKeys(keymat.SKEYSEED(h.prf, h.nonceI, h.nonceR, r.shared))
-		keymat.Erase(r.shared)
+func (a *Acceptor) agreed(h *half, r sansio.KeyExchanged) {
+	if r.Err == nil {
+		r.Err = h.deriveKeys(keymat.SKEYSEED(h.prf, h.nonceI, h.nonceR, r.Shared))
+		keymat.Erase(r.Shared)
 	}
-	if r.err != nil {
+	if r.Err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
-		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()})
+		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
 		return
 	}
 	h.private.Erase()

@@ -7,6 +7,7 @@ import (
 
 	"causeway/ike/auth"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -37,8 +38,8 @@ func (a *Acceptor) protectedRequest(h *half, outer *wire.Message, d sa.Datagram)
 			return
 		}
 		h.stage, h.waiting = stageAgreeing, []sa.Datagram{d}
-		job := &keyExchange{group: h.suite.Group.ID, private: h.private, peer: h.peerKE}
-		a.do(a.desk.start(h, job, exchanged(func(r keyExchanged) { a.agreed(h, r) })))
+		job := &sansio.KeyExchange{Group: h.suite.Group.ID, Private: h.private, Peer: h.peerKE}
+		a.do(a.desk.Start(h, job, func(r any) { a.agreed(h, sansio.Exchanged(r)) }))
 	case stageKeyed:
 		a.judge(h, outer, d)
 	case stageOver:
@@ -140,7 +141,7 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 	ps := []wire.Payload{disposed.reply}
 	draft, err := draftOf(header, ps)
 	if err == nil {
-		h.refused, err = h.seal(draft, a.random.source)
+		h.refused, err = h.seal(draft, a.random.Source)
 	}
 	a.over(h)
 	h.erase()
@@ -216,7 +217,7 @@ func (m *Machine) adopt(h *HalfOpen) {
 	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
 	s.window.expectID = h.auth.MessageID
-	if s.quiet = !m.strangers.allow(m.now); !s.quiet {
+	if s.quiet = !m.strangers.Allow(m.now); !s.quiet {
 		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
 	}
 	s.take(h.auth, nil)

@@ -9,6 +9,7 @@ import (
 
 	"causeway/ike/cookie"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -76,8 +77,8 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	}
 	ke, _ := payload[*wire.KeyExchange](msg)
 	h := &half{since: a.now, peerKE: ke.Data, association: association{
-		spiI: msg.InitiatorSPI, spiR: a.random.spi(), local: d.Local, remote: d.Remote,
-		nonceI: ni, nonceR: a.random.nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
+		spiI: msg.InitiatorSPI, spiR: a.random.SPI(), local: d.Local, remote: d.Remote,
+		nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
@@ -95,9 +96,9 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	a.cfg.Gate.Opened(a.now, d.Remote)
 	a.do(sa.RegisterSPI{SPI: h.spiR})
 	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
-	a.do(a.desk.start(h, &keyExchange{group: ke.Group, seed: a.random.seed(), offer: ke.Data}, exchanged(func(r keyExchanged) {
-		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, r)
-	})))
+	a.do(a.desk.Start(h, &sansio.KeyExchange{Group: ke.Group, Seed: a.random.Seed(), Offer: ke.Data}, func(r any) {
+		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, sansio.Exchanged(r))
+	}))
 }
 
 // claims reports whether a connection wants UDP encapsulation forced. The
@@ -201,15 +202,15 @@ func sameProposals(a, b []transform.Proposal) bool {
 
 // answerInit sends the answer when the key share is there; more are its last
 // payloads.
-func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more []wire.Payload, r keyExchanged) {
-	if r.err != nil {
-		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, badShare(r.err))
+func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more []wire.Payload, r sansio.KeyExchanged) {
+	if r.Err != nil {
+		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, badShare(r.Err))
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.private = r.private
-	ps := []wire.Payload{proposal, &wire.KeyExchange{Group: h.suite.Group.ID, Data: r.public}, &wire.Nonce{Data: h.nonceR}}
+	h.private = r.Private
+	ps := []wire.Payload{proposal, &wire.KeyExchange{Group: h.suite.Group.ID, Data: r.Public}, &wire.Nonce{Data: h.nonceR}}
 	ps = append(ps, more...)
 	header := h.header(wire.ExchangeIKESAInit, true, 0)
 	raw, err := (&wire.Message{Header: header, Payloads: ps}).Append(nil)

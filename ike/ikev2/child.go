@@ -140,7 +140,7 @@ func (s *ikeSA) install(a *agreement) *child {
 func (m *Machine) softLifetime(l sa.Lifetime) sa.Lifetime {
 	for _, amount := range []*uint64{&l.Bytes, &l.Packets} {
 		if *amount > 0 {
-			*amount -= uint64(lifetimeJitter * m.random.fraction() * float64(*amount))
+			*amount -= uint64(lifetimeJitter * m.random.Fraction() * float64(*amount))
 		}
 	}
 	return l

@@ -8,6 +8,7 @@ import (
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -48,12 +49,12 @@ func (s *ikeSA) startCreate(x *createExchange) {
 		s.request(x, x.payloads())
 		return
 	}
-	s.m.work(s, &keyExchange{group: o.group, seed: s.m.random.seed()}, func(r keyExchanged) {
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: internal(r.err)})
+	s.m.work(s, &sansio.KeyExchange{Group: o.group, Seed: s.m.random.Seed()}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		o.private, o.public = r.private, r.public
+		o.private, o.public = r.Private, r.Public
 		s.request(x, x.payloads())
 	})
 }
@@ -80,13 +81,13 @@ func (x *createExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	s.current = x
-	s.m.work(s, &keyExchange{group: o.group, private: o.private, peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: o.group, Private: o.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.current = nil
-		if r.err != nil {
-			x.failed(s, &refusal{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+		if r.Err != nil {
+			x.failed(s, &refusal{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
 			return
 		}
-		s.followUp(x, msg, x.chosenRest(msg), r.shared, func(secrets [][]byte, err error) {
+		s.followUp(x, msg, x.chosenRest(msg), r.Shared, func(secrets [][]byte, err error) {
 			if err != nil {
 				x.failed(s, err)
 				return
@@ -218,13 +219,13 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
 	}
 	ni, _ := payload[*wire.Nonce](msg)
-	served := &servedChild{choice: choice, old: old, ni: ni.Data, nr: s.m.random.nonce()}
+	served := &servedChild{choice: choice, old: old, ni: ni.Data, nr: s.m.random.Nonce()}
 	served.rival = s.collide(served)
 	if choice.suite.Group.ID == 0 {
-		s.finishServed(served, keyExchanged{})
+		s.finishServed(served, sansio.KeyExchanged{})
 		return nil
 	}
-	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Seed: s.m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.finishServed(served, r)
 	})
 	return nil
@@ -240,29 +241,29 @@ type servedChild struct {
 
 // finishServed answers once work for the Child SA is done, and installs it unless
 // additional key exchanges are to come.
-func (s *ikeSA) finishServed(v *servedChild, r keyExchanged) {
-	if r.err != nil {
+func (s *ikeSA) finishServed(v *servedChild, r sansio.KeyExchanged) {
+	if r.Err != nil {
 		s.unreserve()
-		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
+		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.Err.Error()})
 		return
 	}
 	selected := v.choice.payloads()
 	ps := []wire.Payload{selected[0], &wire.Nonce{Data: v.nr}}
-	if r.public != nil {
-		ps = append(ps, &wire.KeyExchange{Group: v.choice.suite.Group.ID, Data: r.public})
-		r.private.Erase()
+	if r.Public != nil {
+		ps = append(ps, &wire.KeyExchange{Group: v.choice.suite.Group.ID, Data: r.Public})
+		r.Private.Erase()
 	}
 	ps = append(ps, selected[1:]...)
 	left := v.choice.suite.Rest()
 	if len(left) == 0 {
-		s.completeServed(v, [][]byte{r.shared}, wire.ExchangeCreateChildSA, ps)
-		keymat.Erase(r.shared)
+		s.completeServed(v, [][]byte{r.Shared}, wire.ExchangeCreateChildSA, ps)
+		keymat.Erase(r.Shared)
 		return
 	}
 	spi := s.reserved
 	s.reserved = 0
 	link := s.expectFollowUps(&followed{
-		left: left, secrets: [][]byte{r.shared},
+		left: left, secrets: [][]byte{r.Shared},
 		made: func(secrets [][]byte, ke []wire.Payload) {
 			s.completeServed(v, secrets, wire.ExchangeIKEFollowupKE, ke)
 		},

@@ -43,7 +43,7 @@ func (m *Machine) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, erro
 	if inAuth {
 		o.proposals = transform.WithoutGroups(o.proposals)
 	} else {
-		o.nonce = m.random.nonce()
+		o.nonce = m.random.Nonce()
 		if groups := transform.Groups(o.proposals); len(groups) > 0 {
 			o.group = groups[0]
 		}

@@ -14,8 +14,8 @@
 //
 // There is no clock, goroutine, socket, logger or global randomness here: the
 // same events give the same bytes. Entropy is drawn from Config.Random in the
-// order of the actions it is for; entropy.go lists each use. Diffie-Hellman
-// runs elsewhere as sa.StartWork.
+// order of the actions it is for. Diffie-Hellman and signatures run elsewhere as
+// sa.StartWork. Package sansio has what is the same in IKEv1.
 //
 // Not here: EAP, AH.
 //

@@ -24,7 +24,7 @@ func (m *Machine) ForgeRaw(ex wire.ExchangeType, first wire.PayloadType, plain [
 	if err != nil {
 		panic(err)
 	}
-	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.source)
+	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.Source)
 	if err != nil {
 		panic(err)
 	}
@@ -39,7 +39,7 @@ func (m *Machine) ForgeAnswer(ex wire.ExchangeType, payloads ...wire.Payload) []
 	if err != nil {
 		panic(err)
 	}
-	raw, err := s.seal(draft, m.random.source)
+	raw, err := s.seal(draft, m.random.Source)
 	if err != nil {
 		panic(err)
 	}
@@ -54,7 +54,7 @@ func (m *Machine) ForgeFragment(ex wire.ExchangeType, number, total uint16, plai
 	if err != nil {
 		panic(err)
 	}
-	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.source)
+	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.Source)
 	if err != nil {
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -60,14 +61,14 @@ func (s *ikeSA) followUp(of exchange, msg *message, left []uint16, shared []byte
 // startFollowUp sends the request for the first of the methods left.
 func (s *ikeSA) startFollowUp(x *followUpExchange) {
 	s.current = x
-	s.m.work(s, &keyExchange{group: x.left[0], seed: s.m.random.seed()}, func(r keyExchanged) {
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: internal(r.err)})
+	s.m.work(s, &sansio.KeyExchange{Group: x.left[0], Seed: s.m.random.Seed()}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		x.private = r.private
+		x.private = r.Private
 		s.request(x, []wire.Payload{
-			&wire.KeyExchange{Group: x.left[0], Data: r.public}, notify(wire.NotifyAdditionalKeyExchange, x.link),
+			&wire.KeyExchange{Group: x.left[0], Data: r.Public}, notify(wire.NotifyAdditionalKeyExchange, x.link),
 		})
 	})
 }
@@ -85,14 +86,14 @@ func (x *followUpExchange) respond(s *ikeSA, msg *message) {
 	}
 	link := msg.notify(wire.NotifyAdditionalKeyExchange)
 	s.current = x
-	s.m.work(s, &keyExchange{group: ke.Group, private: x.private, peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.current = nil
 		x.private.Erase()
-		if r.err != nil {
-			x.end(nil, &refusal{failure: badShare(r.err)})
+		if r.Err != nil {
+			x.end(nil, &refusal{failure: badShare(r.Err)})
 			return
 		}
-		x.secrets, x.left = append(x.secrets, r.shared), x.left[1:]
+		x.secrets, x.left = append(x.secrets, r.Shared), x.left[1:]
 		switch {
 		case len(x.left) == 0:
 			x.end(x.secrets, nil)
@@ -140,7 +141,7 @@ const (
 // expectFollowUps notes that the peer goes on with additional key exchanges, and
 // gives the notify that links its next request to this one.
 func (s *ikeSA) expectFollowUps(f *followed) wire.Payload {
-	f.link, f.endAt = s.m.random.bytes(linkLen), s.m.now.Add(followUpTime)
+	f.link, f.endAt = s.m.random.Bytes(linkLen), s.m.now.Add(followUpTime)
 	s.followed = f
 	return notify(wire.NotifyAdditionalKeyExchange, f.link)
 }
@@ -174,10 +175,10 @@ func (s *ikeSA) serveFollowUp(msg *message) error {
 		s.forgetFollowUps()
 		return refuse(wire.NotifyInvalidSyntax, otherShare(ke.Group, f.left[0]))
 	}
-	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
-		if r.err != nil {
+	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Seed: s.m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
 			s.forgetFollowUps()
-			s.object(wire.ExchangeIKEFollowupKE, &syntaxError{r.err.Error()})
+			s.object(wire.ExchangeIKEFollowupKE, &syntaxError{r.Err.Error()})
 			return
 		}
 		s.answerFollowUp(f, r)
@@ -185,10 +186,10 @@ func (s *ikeSA) serveFollowUp(msg *message) error {
 	return nil
 }
 
-func (s *ikeSA) answerFollowUp(f *followed, r keyExchanged) {
-	r.private.Erase()
-	share := []wire.Payload{&wire.KeyExchange{Group: f.left[0], Data: r.public}}
-	f.secrets, f.left = append(f.secrets, r.shared), f.left[1:]
+func (s *ikeSA) answerFollowUp(f *followed, r sansio.KeyExchanged) {
+	r.Private.Erase()
+	share := []wire.Payload{&wire.KeyExchange{Group: f.left[0], Data: r.Public}}
+	f.secrets, f.left = append(f.secrets, r.Shared), f.left[1:]
 	if len(f.left) > 0 {
 		s.answer(wire.ExchangeIKEFollowupKE, append(share, s.expectFollowUps(f)))
 		return

@@ -211,7 +211,7 @@ func (s *ikeSA) recut() [][]byte {
 		return s.window.request
 	}
 	s.fragmentSize = floor
-	if again, err := s.seal(s.asking, s.m.random.source); err == nil {
+	if again, err := s.seal(s.asking, s.m.random.Source); err == nil {
 		s.window.request = again
 	}
 	return s.window.request
@@ -229,7 +229,7 @@ func (s *ikeSA) cutAnew(outer *wire.Message, d sa.Datagram) bool {
 		return false
 	}
 	if s.shrink(len(d.Raw), int(f.Total), d.Remote.Addr()) {
-		if again, err := s.seal(s.answering, s.m.random.source); err == nil {
+		if again, err := s.seal(s.answering, s.m.random.Source); err == nil {
 			s.window.answer = again
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -50,7 +51,7 @@ func (s *ikeSA) rekeyIKE() {
 	if len(groups) == 0 {
 		return // refused by connect already
 	}
-	x := &rekeyExchange{spi: s.m.random.spi(), nonce: s.m.random.nonce(), group: s.suite.Group.ID}
+	x := &rekeyExchange{spi: s.m.random.SPI(), nonce: s.m.random.Nonce(), group: s.suite.Group.ID}
 	if !slices.Contains(groups, x.group) {
 		x.group = groups[0]
 	}
@@ -83,12 +84,12 @@ func (s *ikeSA) successors() []transform.Proposal {
 // startRekey makes the key share and sends the request.
 func (s *ikeSA) startRekey(x *rekeyExchange) {
 	s.current = x
-	s.m.work(s, &keyExchange{group: x.group, seed: s.m.random.seed()}, func(r keyExchanged) {
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: internal(r.err)})
+	s.m.work(s, &sansio.KeyExchange{Group: x.group, Seed: s.m.random.Seed()}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		x.private, x.public = r.private, r.public
+		x.private, x.public = r.Private, r.Public
 		s.request(x, []wire.Payload{
 			toWire(transform.PreferGroup(s.successors(), x.group), ikeSPIBytes(x.spi)),
 			&wire.Nonce{Data: x.nonce},
@@ -117,15 +118,15 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	s.current = x
-	s.m.work(s, &keyExchange{group: x.group, private: x.private, peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: x.group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.current = nil
 		x.private.Erase()
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.err.Error()}})
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
 			return
 		}
 		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog}
-		s.followUp(x, msg, suite.Rest(), r.shared, func(secrets [][]byte, err error) {
+		s.followUp(x, msg, suite.Rest(), r.Shared, func(secrets [][]byte, err error) {
 			if err != nil {
 				s.followUpsFailed(x, err)
 				return
@@ -331,7 +332,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
 	}
 	chosen := &proposal.Proposals[i]
-	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.spi(), nonceI: ni.Data, nonceR: s.m.random.nonce(), keyLog: s.m.cfg.KeyLog}
+	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.SPI(), nonceI: ni.Data, nonceR: s.m.random.Nonce(), keyLog: s.m.cfg.KeyLog}
 	if a.spiI == 0 {
 		return &syntaxError{"the SPI of the new IKE SA is zero"}
 	}
@@ -341,7 +342,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		s.rival = rival
 	}
 	answer := answerProposal(suite, chosen, offered[i], ikeSPIBytes(a.spiR))
-	s.m.work(s, &keyExchange{group: ke.Group, seed: s.m.random.seed(), peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Seed: s.m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.finishRekeyIKE(a, suite, answer, rival, r)
 	})
 	return nil
@@ -349,20 +350,20 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 
 // finishRekeyIKE answers, and completes the rekey unless additional key exchanges
 // are to come.
-func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wire.SecurityAssociation, rival *ikeRival, r keyExchanged) {
-	if r.err != nil {
-		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.err.Error()})
+func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wire.SecurityAssociation, rival *ikeRival, r sansio.KeyExchanged) {
+	if r.Err != nil {
+		s.object(wire.ExchangeCreateChildSA, &syntaxError{r.Err.Error()})
 		return
 	}
-	r.private.Erase()
-	ps := []wire.Payload{answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.public}}
+	r.Private.Erase()
+	ps := []wire.Payload{answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.Public}}
 	left := suite.Rest()
 	if len(left) == 0 {
-		s.completeRekeyIKE(a, suite, rival, [][]byte{r.shared}, wire.ExchangeCreateChildSA, ps)
+		s.completeRekeyIKE(a, suite, rival, [][]byte{r.Shared}, wire.ExchangeCreateChildSA, ps)
 		return
 	}
 	link := s.expectFollowUps(&followed{
-		left: left, secrets: [][]byte{r.shared},
+		left: left, secrets: [][]byte{r.Shared},
 		made: func(secrets [][]byte, ke []wire.Payload) {
 			s.completeRekeyIKE(a, suite, rival, secrets, wire.ExchangeIKEFollowupKE, ke)
 		},

@@ -149,12 +149,12 @@ func (s *ikeSA) prepare(keep *draft, h wire.Header, payloads []wire.Payload) ([]
 		return nil, err
 	}
 	*keep = m
-	return s.seal(m, s.m.random.source)
+	return s.seal(m, s.m.random.Source)
 }
 
 // launch sends our next request.
 func (s *ikeSA) launch(h wire.Header, datagrams [][]byte, payloads []wire.Payload) {
-	s.window.open(s.m.now, datagrams, s.m.random.fraction())
+	s.window.open(s.m.now, datagrams, s.m.random.Fraction())
 	s.requestSummary = wire.Summary(payloads)
 	s.transmit(h, datagrams, s.requestSummary, 0, s.path())
 }
@@ -216,7 +216,7 @@ func (s *ikeSA) drop(c cause, e ending) {
 	if s.state == gone || s.state == lingering {
 		return
 	}
-	s.m.desk.cancel(s)
+	s.m.desk.Cancel(s)
 	if x := s.current; x != nil {
 		s.current = nil
 		x.abandon(s)

@@ -8,6 +8,7 @@ import (
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -64,7 +65,7 @@ func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 		return nil
 	}
 	s := m.add(&ikeSA{association: association{
-		initiator: true, local: local, remote: remote, spiI: m.random.spi(), nonceI: m.random.nonce(), keyLog: m.cfg.KeyLog,
+		initiator: true, local: local, remote: remote, spiI: m.random.SPI(), nonceI: m.random.Nonce(), keyLog: m.cfg.KeyLog,
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
 	s.shareKey(&initExchange{group: groups[0]})
@@ -74,12 +75,12 @@ func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 // shareKey makes the key share of the exchange and then sends it.
 func (s *ikeSA) shareKey(x *initExchange) {
 	s.current = x
-	s.m.work(s, &keyExchange{group: x.group, seed: s.m.random.seed()}, func(r keyExchanged) {
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: internal(r.err)})
+	s.m.work(s, &sansio.KeyExchange{Group: x.group, Seed: s.m.random.Seed()}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		x.private, x.public = r.private, r.public
+		x.private, x.public = r.Private, r.Public
 		s.turn(causeKeyReady)
 		s.sendInit(x)
 	})
@@ -160,22 +161,22 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	s.spiR, s.nonceR, s.initResponse = msg.ResponderSPI, nonce.Data, msg.raw
 	s.nat = detectNAT(msg, s.spiI, s.spiR)
 	s.agreeExtensions(s.m.settings, msg)
-	s.m.work(s, &keyExchange{group: x.group, private: x.private, peer: ke.Data}, func(r keyExchanged) { s.agreed(x, r) })
+	s.m.work(s, &sansio.KeyExchange{Group: x.group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) { s.agreed(x, r) })
 	return nil
 }
 
 // agreed goes on to IKE_AUTH with the shared secret.
-func (s *ikeSA) agreed(x *initExchange, r keyExchanged) {
-	if r.err != nil {
+func (s *ikeSA) agreed(x *initExchange, r sansio.KeyExchanged) {
+	if r.Err != nil {
 		s.drop(causeFailed, ending{failure: &sa.Failure{
-			Reason: sa.ReasonInvalidKE, Message: r.err.Error(),
+			Reason: sa.ReasonInvalidKE, Message: r.Err.Error(),
 			Hint: "the peer's implementation is broken, or somebody changes messages on the path",
 		}})
 		return
 	}
 	x.private.Erase()
-	err := s.deriveKeys(keymat.SKEYSEED(s.prf, s.nonceI, s.nonceR, r.shared))
-	keymat.Erase(r.shared)
+	err := s.deriveKeys(keymat.SKEYSEED(s.prf, s.nonceI, s.nonceR, r.Shared))
+	keymat.Erase(r.Shared)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return

@@ -6,6 +6,7 @@ import (
 
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -37,13 +38,13 @@ func (s *ikeSA) exchangeMore(left []uint16) {
 	}
 	x := &intermediateExchange{left: left}
 	s.current = x
-	s.m.work(s, &keyExchange{group: left[0], seed: s.m.random.seed()}, func(r keyExchanged) {
-		if r.err != nil {
-			s.drop(causeFailed, ending{failure: internal(r.err)})
+	s.m.work(s, &sansio.KeyExchange{Group: left[0], Seed: s.m.random.Seed()}, func(r sansio.KeyExchanged) {
+		if r.Err != nil {
+			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		x.private = r.private
-		s.request(x, []wire.Payload{&wire.KeyExchange{Group: left[0], Data: r.public}})
+		x.private = r.Private
+		s.request(x, []wire.Payload{&wire.KeyExchange{Group: left[0], Data: r.Public}})
 	})
 }
 
@@ -63,12 +64,12 @@ func (x *intermediateExchange) respond(s *ikeSA, msg *message) {
 	s.chain(s.asking, true)
 	s.chain(msg.draft(), false)
 	s.current = x
-	s.m.work(s, &keyExchange{group: ke.Group, private: x.private, peer: ke.Data}, func(r keyExchanged) {
+	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.current = nil
 		x.private.Erase()
-		err := r.err
+		err := r.Err
 		if err == nil {
-			err = s.renewKeys(r.shared)
+			err = s.renewKeys(r.Shared)
 		}
 		if err != nil {
 			s.drop(causeFailed, ending{failure: badShare(err)})
@@ -141,29 +142,29 @@ func (a *Acceptor) intermediateRequest(h *half, msg *message) {
 	}
 	h.stage = stageAgreeing
 	h.window.accept(msg.raw)
-	job := &keyExchange{group: ke.Group, seed: a.random.seed(), peer: ke.Data}
-	a.do(a.desk.start(h, job, exchanged(func(r keyExchanged) { a.answerIntermediate(h, msg, r) })))
+	job := &sansio.KeyExchange{Group: ke.Group, Seed: a.random.Seed(), Peer: ke.Data}
+	a.do(a.desk.Start(h, job, func(r any) { a.answerIntermediate(h, msg, sansio.Exchanged(r)) }))
 }
 
 // answerIntermediate sends our share under the keys that the request came under,
 // and renews them.
-func (a *Acceptor) answerIntermediate(h *half, msg *message, r keyExchanged) {
-	if r.err != nil {
-		a.refuse(h, msg, refuse(wire.NotifyInvalidSyntax, badShare(r.err)))
+func (a *Acceptor) answerIntermediate(h *half, msg *message, r sansio.KeyExchanged) {
+	if r.Err != nil {
+		a.refuse(h, msg, refuse(wire.NotifyInvalidSyntax, badShare(r.Err)))
 		return
 	}
-	r.private.Erase()
+	r.Private.Erase()
 	header := h.header(wire.ExchangeIKEIntermediate, true, msg.MessageID)
-	ps := []wire.Payload{&wire.KeyExchange{Group: h.left[0], Data: r.public}}
+	ps := []wire.Payload{&wire.KeyExchange{Group: h.left[0], Data: r.Public}}
 	m, err := draftOf(header, ps)
 	var datagrams [][]byte
 	if err == nil {
-		datagrams, err = h.seal(m, a.random.source)
+		datagrams, err = h.seal(m, a.random.Source)
 	}
 	if err == nil {
 		h.chain(msg.draft(), true)
 		h.chain(m, false)
-		err = h.renewKeys(r.shared)
+		err = h.renewKeys(r.Shared)
 	}
 	if err != nil {
 		a.emit(sa.Failed{Remote: h.remote, Failure: internal(err)})

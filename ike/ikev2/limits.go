@@ -2,7 +2,6 @@ package ikev2
 
 import (
 	"slices"
-	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -67,23 +66,4 @@ func (m *Machine) makeRoom() {
 			Hint:    "see whether several devices use one identity",
 		}})
 	}
-}
-
-// throttle bounds what strangers can make us write to the log: a burst of
-// failures is reported, and then one a second.
-type throttle struct {
-	spent float64
-	at    time.Time
-}
-
-const throttleBurst = 30
-
-// allow reports whether another failure is to be reported at now.
-func (t *throttle) allow(now time.Time) bool {
-	t.spent, t.at = max(0, t.spent-now.Sub(t.at).Seconds()), now
-	if t.spent+1 > throttleBurst {
-		return false
-	}
-	t.spent++
-	return true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/wire"
 )
 
@@ -46,8 +47,8 @@ type Config struct {
 type Machine struct {
 	cfg      Config
 	settings *sa.Settings
-	random   entropy
-	desk     desk
+	random   sansio.Entropy
+	desk     sansio.Desk
 
 	// now and out are of the Step that runs.
 	now time.Time
@@ -61,7 +62,7 @@ type Machine struct {
 	removals []removal
 	failure  *sa.Failure // the newest
 
-	strangers throttle // of peers that are not authenticated
+	strangers sansio.Throttle // of peers that are not authenticated
 }
 
 // removal is a child that is closed but still receives for a while, for what
@@ -76,7 +77,7 @@ func New(cfg Config) *Machine {
 	if cfg.Retransmit == (sa.RetransmitPolicy{}) {
 		cfg.Retransmit = sa.DefaultRetransmit
 	}
-	return &Machine{cfg: cfg, settings: cfg.Settings, random: entropy{cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
+	return &Machine{cfg: cfg, settings: cfg.Settings, random: sansio.Entropy{Source: cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
 }
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose
@@ -110,7 +111,7 @@ func (m *Machine) handle(ev sa.Event) {
 	case sa.Datagram:
 		m.datagram(ev)
 	case sa.WorkDone:
-		m.desk.finish(ev)
+		m.desk.Finish(ev)
 	case sa.Up:
 		m.up(ev)
 	case sa.Down:
@@ -248,11 +249,11 @@ func (m *Machine) dropped(remote netip.AddrPort, why sa.Reason, detail string) {
 
 // work runs job for owner elsewhere and then calls then, unless the owner's
 // tickets are cancelled before.
-func (m *Machine) work(owner any, job *keyExchange, then func(keyExchanged)) {
-	m.do(m.desk.start(owner, job, exchanged(then)))
+func (m *Machine) work(owner any, job *sansio.KeyExchange, then func(sansio.KeyExchanged)) {
+	m.do(m.desk.Start(owner, job, func(result any) { then(sansio.Exchanged(result)) }))
 }
 
 // later is now and d, of which up to a fraction is taken off at random.
 func (m *Machine) later(d time.Duration, fraction float64) time.Time {
-	return m.now.Add(time.Duration(float64(d) * (1 - fraction*m.random.fraction())))
+	return m.now.Add(time.Duration(float64(d) * (1 - fraction*m.random.Fraction())))
 }

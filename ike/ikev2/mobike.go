@@ -57,7 +57,7 @@ func (*updateExchange) abandon(*ikeSA)          {}
 // update sends UPDATE_SA_ADDRESSES.
 func (s *ikeSA) update() {
 	s.wantUpdate = false
-	x := &updateExchange{cookie: s.m.random.bytes(cookie2Len), local: s.local}
+	x := &updateExchange{cookie: s.m.random.Bytes(cookie2Len), local: s.local}
 	ps := []wire.Payload{notify(wire.NotifyUpdateSAAddresses, nil)}
 	ps = append(ps, s.whereabouts()...)
 	s.request(x, append(ps, notify(wire.NotifyCookie2, x.cookie)))
@@ -129,7 +129,7 @@ func (x *checkExchange) payloads(s *ikeSA) []wire.Payload {
 	}
 	if s.wantCookie {
 		s.wantCookie = false
-		x.cookie = s.m.random.bytes(cookie2Len)
+		x.cookie = s.m.random.Bytes(cookie2Len)
 		ps = append(ps, notify(wire.NotifyCookie2, x.cookie))
 	}
 	return ps

@@ -50,14 +50,14 @@ func (s *ikeSA) probe() {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
-	raw, err := s.sealWhole(m, s.m.random.source)
+	raw, err := s.sealWhole(m, s.m.random.Source)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
 	s.asking = m
 	s.current = &probeExchange{size: want.Size}
-	s.window.open(s.m.now, [][]byte{raw}, s.m.random.fraction())
+	s.window.open(s.m.now, [][]byte{raw}, s.m.random.Fraction())
 	s.window.tries = checkTries
 	s.requestSummary = wire.Summary(payloads)
 	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw, Whole: true})
@@ -90,7 +90,7 @@ func (s *ikeSA) reprobe(x *probeExchange) {
 		return
 	}
 	x.lost = true
-	if again, err := s.seal(s.asking, s.m.random.source); err == nil {
+	if again, err := s.seal(s.asking, s.m.random.Source); err == nil {
 		s.window.request = again
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"causeway/ike/auth"
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/wire"
 )
 
@@ -30,7 +31,7 @@ type signed struct {
 
 // Run implements sa.Job.
 func (j *signing) Run() any {
-	data, err := j.credentials.Sign(j.choice, expand(j.seed), j.octets)
+	data, err := j.credentials.Sign(j.choice, sansio.Expand(j.seed), j.octets)
 	return signed{data, err}
 }
 
@@ -48,8 +49,8 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 		then(nil, nil, failureOf(problem))
 		return
 	}
-	job := &signing{settings.Credentials, choice, s.m.random.seed(), octets}
-	s.m.do(s.m.desk.start(s, job, func(result any) {
+	job := &signing{settings.Credentials, choice, s.m.random.Seed(), octets}
+	s.m.do(s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(signed)
 		if !ok {
 			r.err = fmt.Errorf("signing ended without a result: %v", result)
@@ -107,7 +108,7 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		return
 	}
 	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
-	s.m.do(s.m.desk.start(s, job, func(result any) {
+	s.m.do(s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(checked)
 		switch {
 		case !ok:

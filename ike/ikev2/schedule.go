@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"causeway/esp/selector"
+	"causeway/ike/sansio"
 )
 
 // retry is the back-off of one missing Child SA.
@@ -124,13 +125,13 @@ func (m *Machine) planChildren() {
 // nextChild is when the next missing Child SA is to be made; the zero time is
 // never.
 func (m *Machine) nextChild() time.Time {
-	var d deadline
+	var d sansio.Deadline
 	for _, w := range m.settings.Children {
 		if r := m.retries[w.Name]; m.wanted && r != nil && m.missing(w.Name) {
-			d.by(r.at)
+			d.By(r.at)
 		}
 	}
-	return d.at
+	return d.At
 }
 
 // postpone plans the next try of a missing Child SA after a failure.

@@ -5,80 +5,72 @@ import (
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/wire"
 )
 
 // Deadline is when the machine wants sa.TimerDue next; the zero time is never.
 func (m *Machine) Deadline() time.Time {
-	var d deadline
+	var d sansio.Deadline
 	for _, r := range m.removals {
-		d.by(r.at)
+		d.By(r.at)
 	}
 	for _, s := range m.sas {
 		s.deadlines(&d)
 	}
 	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() {
-		d.by(m.nextChild())
+		d.By(m.nextChild())
 	}
-	return d.at
+	return d.At
 }
 
-// deadline is the earliest of some times; zero times do not count.
-type deadline struct{ at time.Time }
-
-func (d *deadline) by(t time.Time) {
-	if !t.IsZero() && (d.at.IsZero() || t.Before(d.at)) {
-		d.at = t
-	}
-}
-
-func (s *ikeSA) deadlines(d *deadline) {
-	d.by(s.window.dueAt)
-	d.by(s.lingerUntil)
-	d.by(s.duplicateAt)
-	d.by(s.assembly.endAt)
+func (s *ikeSA) deadlines(d *sansio.Deadline) {
+	d.By(s.window.dueAt)
+	d.By(s.lingerUntil)
+	d.By(s.duplicateAt)
+	d.By(s.assembly.endAt)
 	if s.followed != nil && !s.window.working {
-		d.by(s.followed.endAt)
+		d.By(s.followed.endAt)
 	}
 	if s.state < established || s.state >= deleting {
 		return
 	}
-	d.by(s.expireAt)
-	d.by(s.unprovenAt)
-	d.by(s.tidyAt)
+	d.By(s.expireAt)
+	d.By(s.unprovenAt)
+	d.By(s.tidyAt)
 	for _, c := range s.children {
-		d.by(c.expireAt)
-		d.by(c.carryAt)
-		d.by(c.auditAt)
+		d.By(c.expireAt)
+		d.By(c.carryAt)
+		d.By(c.auditAt)
 	}
 	if s.current != nil || s.serving() || s.contest() != nil {
 		return // the next exchange waits for that
 	}
-	d.by(s.livenessAt())
+	d.By(s.livenessAt())
 	if s.state != established {
 		return
 	}
 	if s.wantRekey {
-		d.by(s.rekeyAfter)
+		d.By(s.rekeyAfter)
 	} else {
-		d.by(s.rekeyAt)
+		d.By(s.rekeyAt)
 	}
-	d.by(s.reauthAt)
+	d.By(s.reauthAt)
 	for _, c := range s.children {
 		c.deadlines(d)
 	}
 }
 
 // deadlines are when a Child SA may or must be spoken of.
-func (c *child) deadlines(d *deadline) {
+func (c *child) deadlines(d *sansio.Deadline) {
 	switch {
 	case c.wantDelete:
-		d.by(c.confirmedAt)
+		d.By(c.confirmedAt)
 	case c.state != childInstalled || c.redundant:
 	case c.wantRekey:
-		d.by(c.rekeyAfter)
+		d.By(c.rekeyAfter)
 	default:
-		d.by(c.RekeyAt)
+		d.By(c.RekeyAt)
 	}
 }
 
@@ -110,7 +102,7 @@ func (m *Machine) runTimers() {
 }
 
 func (s *ikeSA) runTimers() {
-	if again, exhausted := s.window.repeat(s.m.now, s.m.random.fraction); exhausted {
+	if again, exhausted := s.window.repeat(s.m.now, s.m.random.Fraction); exhausted {
 		s.exhausted()
 		return
 	} else if again != nil {

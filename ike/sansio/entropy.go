@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// Entropy is the one source of randomness of a machine or an acceptor. A source
-// that fails cannot be worked around, so a failure panics.
+// Entropy is the one source of randomness of a machine or an acceptor. It is
+// drawn from in the order of the actions that it is for, so that the same source
+// gives the same bytes. One that fails cannot be worked around: a failure panics.
 type Entropy struct{ Source io.Reader }
 
 const (
@@ -24,7 +25,7 @@ func (e Entropy) Bytes(n int) []byte {
 	return b
 }
 
-// Nonce draws 32 octets.
+// Nonce draws 32 octets: at least half the key size of every PRF (RFC 7296 §2.10).
 func (e Entropy) Nonce() []byte { return e.Bytes(nonceLen) }
 
 // Seed draws the 64 octets that a Diffie-Hellman private key is made of.

@@ -29,7 +29,7 @@ var arrowsOf = map[string]arrows{
 	"ike/sa":        {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
 	"ike/ikev1": {[]string{"ike/ikev1/isakmp", "ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes; of ike/wire only the identities' types"},
-	"ike/ikev2": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
+	"ike/ikev2": {[]string{"ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes"},
 	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev1", "ike/ikev2", "esp/selector"},
 		"the control plane reaches the data path only through the interface it declares"},
