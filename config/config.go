@@ -212,6 +212,7 @@ type Certificate struct {
 	Chain, Key File
 	CA, CRL    []File
 	Revocation Revocation // empty: RevocationRelaxed
+	Fetch      bool       // ask the servers that certificates name
 }
 
 // Revocation says what revocation of certificates means.

@@ -124,6 +124,9 @@ var certificateKeys = section[Certificate]{
 	value(Key{Name: "revocation", Doc: "`strict` refuses a peer unless a current list, or OCSP response that it sends, tells for each certificate that it is not revoked; " +
 		"`relaxed` refuses revoked ones only; `off` asks nobody.", Default: "relaxed", Example: "strict"},
 		enum(RevocationStrict, RevocationRelaxed, RevocationOff), func(c *Certificate) *Revocation { return &c.Revocation }),
+	value(Key{Name: "fetch", Doc: "Ask the OCSP responders and fetch the revocation lists that certificates name, over HTTP, where nothing else tells whether one is revoked; " +
+		"and show peers that ask the OCSP response for our own. The servers must be reachable without this tunnel.", Default: "false", Example: "true"},
+		truth, func(c *Certificate) *bool { return &c.Fetch }),
 }
 
 var publicKeyKeys = section[PublicKey]{

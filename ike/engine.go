@@ -43,11 +43,16 @@ type EngineConfig struct {
 	Retransmit sa.RetransmitPolicy
 }
 
+// maxWaiting bounds the jobs that wait for servers outside: each may take
+// seconds, and holds a file.
+const maxWaiting = 32
+
 // Engine runs the machines of all connections. Its methods may be called from
 // any goroutine.
 type Engine struct {
 	cfg     EngineConfig
 	workers chan struct{} // one slot for each core
+	waiting chan struct{} // one for each job that may wait for the network at a time
 	// strangers are the slots for peers that are not authenticated: however many
 	// come, the work of those who are does not wait behind theirs.
 	strangers chan struct{}
@@ -104,6 +109,7 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, gate: gate, gatev1: gatev1,
 		workers:   make(chan struct{}, runtime.NumCPU()),
+		waiting:   make(chan struct{}, maxWaiting),
 		strangers: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	e.owners.Store(&ownerSet{})
 	e.ctx, e.cancel = context.WithCancel(context.Background())

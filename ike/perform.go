@@ -45,14 +45,18 @@ func (p *performer) perform(act sa.Action) (done bool) {
 	return true
 }
 
-// startWork runs the job on a worker; its result comes back as a task. A
-// machine has few jobs outstanding, so goroutines that wait for a worker are
-// bounded by the number of machines.
+// startWork runs the job on a worker, or on one of those that may wait for the
+// network; its result comes back as a task. A machine has few jobs outstanding,
+// so goroutines that wait for a worker are bounded by the number of machines.
 func (p *performer) startWork(w sa.StartWork) {
+	workers := p.workers
+	if w.Waits {
+		workers = p.engine.waiting
+	}
 	p.engine.jobs.Go(func() {
-		p.workers <- struct{}{}
+		workers <- struct{}{}
 		result := w.Job.Run()
-		<-p.workers
+		<-workers
 		p.inbox.post(func() { p.step(sa.WorkDone{Ticket: w.Ticket, Result: result}) })
 	})
 }

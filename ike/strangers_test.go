@@ -25,6 +25,23 @@ func TestStrangersDoNotHoldUpConnections(t *testing.T) {
 	})
 }
 
+// Jobs that wait for servers outside leave the workers to those that compute.
+func TestWaitingHoldsUpNobody(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+		free := make(chan struct{})
+		work := performer{engine: a.engine, inbox: a.engine.v2.acceptor.inbox, workers: a.engine.workers, step: func(sa.Event) {}}
+		for i := range sa.Ticket(40) {
+			work.perform(sa.StartWork{Ticket: 1000 + i, Job: waiting{free}, Waits: true})
+		}
+		if err := a.engine.Up(t.Context(), "to-right"); err != nil {
+			t.Fatal(err)
+		}
+		wantUp(t, a, "to-right")
+		close(free)
+		time.Sleep(time.Second)
+	})
+}
+
 // waiting is work that goes on until free is closed.
 type waiting struct{ free chan struct{} }
 

@@ -21,6 +21,8 @@ type Credentials struct {
 	chain   []*x509.Certificate // our own first; empty: a raw public key
 	public  []byte              // SubjectPublicKeyInfo
 	schemes []Scheme
+	fetcher Fetcher           // asks about our own certificate; nil: nobody does
+	issuer  *x509.Certificate // of our own, if there is a fetcher
 }
 
 // NewCredentials puts a private key, wherever it is kept, and its certificates
@@ -45,7 +47,7 @@ func NewCredentials(key crypto.Signer, chain []*x509.Certificate, schemes []Sche
 	case len(chain) > 0 && !samePublicKey(key.Public(), chain[0].PublicKey):
 		return nil, fmt.Errorf("auth: the private key is not that of the first certificate, %s (%s)", subjectOf(chain[0]), describeKey(chain[0].PublicKey))
 	}
-	return &Credentials{key, chain, public, schemes}, nil
+	return &Credentials{key: key, chain: chain, public: public, schemes: schemes}, nil
 }
 
 // Choose finds how to sign for a peer that announced these hash algorithms; nil:
@@ -124,7 +126,8 @@ func (c *Credentials) Equal(o *Credentials) bool {
 	if c == nil || o == nil {
 		return c == o
 	}
-	return bytes.Equal(c.public, o.public) && slices.Equal(c.schemes, o.schemes) && sameCertificates(c.chain, o.chain)
+	return bytes.Equal(c.public, o.public) && slices.Equal(c.schemes, o.schemes) && sameCertificates(c.chain, o.chain) &&
+		c.Staples() == o.Staples()
 }
 
 func sameCertificates(a, b []*x509.Certificate) bool {

@@ -22,14 +22,19 @@ const maxOCSP = 16 << 10
 // answered is what an OCSP response says of a certificate (RFC 6960 §3.2). One
 // that is not about it, or that may not be believed, is as none.
 func answered(now time.Time, c, issuer *x509.Certificate, der []byte) finding {
+	return answeredBy("the peer's OCSP response", now, c, issuer, der)
+}
+
+// answeredBy is answered in words that say whose response it is.
+func answeredBy(whose string, now time.Time, c, issuer *x509.Certificate, der []byte) finding {
 	r, err := readOCSP(now, c, issuer, der)
 	if err != nil {
-		return finding{text: ": the peer's OCSP response does not count: " + clip(err.Error())}
+		return finding{text: ": " + whose + " does not count: " + clip(err.Error())}
 	}
 	fresh := current(now, r.ThisUpdate, r.NextUpdate)
 	switch {
 	case now.Add(clockSkew).Before(r.ThisUpdate):
-		return finding{text: ": the peer's OCSP response is of the future, " + day(r.ThisUpdate)}
+		return finding{text: ": " + whose + " is of the future, " + day(r.ThisUpdate)}
 	case r.Status == ocsp.Revoked && (fresh || r.RevocationReason != onHold):
 		return revokedBy("an OCSP response of "+subjectOf(issuer), r.RevokedAt, r.RevocationReason)
 	case r.Status == ocsp.Good && fresh:
@@ -37,9 +42,9 @@ func answered(now time.Time, c, issuer *x509.Certificate, der []byte) finding {
 	case r.Status == ocsp.Unknown:
 		return finding{text: ": the OCSP responder does not know it"}
 	case r.NextUpdate.IsZero():
-		return finding{text: ": the peer's OCSP response does not say until when it holds"}
+		return finding{text: ": " + whose + " does not say until when it holds"}
 	}
-	return finding{text: ": the peer's OCSP response ended at " + day(r.NextUpdate)}
+	return finding{text: ": " + whose + " ended at " + day(r.NextUpdate)}
 }
 
 // readOCSP reads a response about a certificate, signed by its issuer or by a

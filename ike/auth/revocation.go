@@ -22,15 +22,17 @@ const (
 	RevocationOff
 )
 
-// Revocation is how certificates of a peer may be revoked: the policy, and the
-// lists of authorities that are at hand (RFC 5280 §5).
+// Revocation is how certificates of a peer may be revoked: the policy, the
+// lists of authorities that are at hand (RFC 5280 §5), and how to ask where
+// neither these nor the peer tell; nil: nobody is asked.
 type Revocation struct {
-	Policy RevocationPolicy
-	Lists  []*x509.RevocationList
+	Policy  RevocationPolicy
+	Lists   []*x509.RevocationList
+	Fetcher Fetcher
 }
 
 func (r Revocation) equal(o Revocation) bool {
-	return r.Policy == o.Policy && slices.EqualFunc(r.Lists, o.Lists, func(a, b *x509.RevocationList) bool { return bytes.Equal(a.Raw, b.Raw) })
+	return r.Policy == o.Policy && (r.Fetcher == nil) == (o.Fetcher == nil) && slices.EqualFunc(r.Lists, o.Lists, func(a, b *x509.RevocationList) bool { return bytes.Equal(a.Raw, b.Raw) })
 }
 
 // WithRevocation is the same trust with revocation.
@@ -169,11 +171,12 @@ func revokedBy(who string, at time.Time, reason int) finding {
 // maxPaths bounds the chains of one certificate whose revocation is looked at.
 const maxPaths = 4
 
-// unrevoked is the first of verified chains in which nothing is revoked. What the
-// peer sent about revocation is read here and not before (CVE-2022-40617).
-func (t *Trust) unrevoked(now time.Time, chains [][]*x509.Certificate, shown *Shown) ([]*x509.Certificate, *Problem) {
+// unrevoked is the first of verified chains in which nothing is known to be
+// revoked. What the peer sent about revocation is read here and not before
+// (CVE-2022-40617).
+func (t *Trust) unrevoked(now time.Time, chains [][]*x509.Certificate, shown *Shown) (*Signer, *Problem) {
 	if t.revocation.Policy == RevocationOff {
-		return chains[0], nil
+		return &Signer{Key: chains[0][0].PublicKey, Chain: chains[0]}, nil
 	}
 	lists := slices.Clone(t.revocation.Lists)
 	for _, der := range shown.lists {
@@ -183,9 +186,10 @@ func (t *Trust) unrevoked(now time.Time, chains [][]*x509.Certificate, shown *Sh
 	}
 	var first *Problem
 	for _, chain := range chains[:min(len(chains), maxPaths)] {
-		problem := t.revoked(now, chain, lists, shown)
-		if problem == nil {
-			return chain, nil
+		known := statusOf(now, chain, lists, shown)
+		problem := t.judge(chain, known)
+		if problem == nil || problem.Reason == ReasonRevocationUnknown && t.revocation.Fetcher != nil {
+			return &Signer{Key: chain[0].PublicKey, Chain: chain, known: known}, nil
 		}
 		if first == nil {
 			first = problem
@@ -194,16 +198,24 @@ func (t *Trust) unrevoked(now time.Time, chains [][]*x509.Certificate, shown *Sh
 	return nil, first
 }
 
-// revoked is the problem with the first certificate of a chain that has one. The
-// authority at its end is trusted by configuration.
-func (t *Trust) revoked(now time.Time, chain []*x509.Certificate, lists []*x509.RevocationList, shown *Shown) *Problem {
-	var unknown *Problem
-	for i, c := range chain[:len(chain)-1] {
-		issuer := chain[i+1]
-		f := listed(now, c, issuer, lists)
+// statusOf is what is known of each certificate of a chain below the authority
+// at its end, which is trusted by configuration.
+func statusOf(now time.Time, chain []*x509.Certificate, lists []*x509.RevocationList, shown *Shown) []finding {
+	known := make([]finding, len(chain)-1)
+	for i := range known {
+		known[i] = listed(now, chain[i], chain[i+1], lists)
 		for _, der := range shown.responses {
-			f = stronger(f, answered(now, c, issuer, der))
+			known[i] = stronger(known[i], answered(now, chain[i], chain[i+1], der))
 		}
+	}
+	return known
+}
+
+// judge is the problem with the first certificate of a chain that has one.
+func (t *Trust) judge(chain []*x509.Certificate, known []finding) *Problem {
+	var unknown *Problem
+	for i, f := range known {
+		c := chain[i]
 		switch {
 		case f.status == statusRevoked:
 			return &Problem{Reason: ReasonCertificateRevoked, Message: "the certificate of " + subjectOf(c) + " was " + f.text,
@@ -211,7 +223,7 @@ func (t *Trust) revoked(now time.Time, chain []*x509.Certificate, lists []*x509.
 		case f.status == statusUnknown && t.revocation.Policy == RevocationStrict && unknown == nil:
 			unknown = &Problem{Reason: ReasonRevocationUnknown, Message: "nothing tells whether the certificate of " + subjectOf(c) + " is revoked" + f.text,
 				Local: "auth.certificate.revocation is strict; " + t.String(), Remote: DescribeCertificate(c),
-				Hint: fmt.Sprintf("put a current revocation list of %s into crl, let the peer send one or an OCSP response, or set revocation to relaxed", issuerOf(c))}
+				Hint: fmt.Sprintf("put a current revocation list of %s into crl, let the peer send one or an OCSP response, set fetch to ask its servers, or set revocation to relaxed", issuerOf(c))}
 		}
 	}
 	return unknown

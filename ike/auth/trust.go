@@ -71,7 +71,7 @@ const maxRequested = 64
 func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 	var out []*wire.CertificateRequest
 	seen := map[[wire.AuthorityHashLen]byte]bool{}
-	names, raw, strict := &wire.CertificateRequest{Encoding: wire.CertX509Signature}, false, false
+	names, raw, staple := &wire.CertificateRequest{Encoding: wire.CertX509Signature}, false, false
 	for _, t := range trusts {
 		for _, a := range t.authorities {
 			if h := keyHash(a); !seen[h] && len(seen) < maxRequested {
@@ -80,7 +80,7 @@ func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 			}
 		}
 		raw = raw || len(t.keys) > 0
-		strict = strict || t.revocation.Policy == RevocationStrict
+		staple = staple || t.revocation.Policy == RevocationStrict || t.Asks()
 	}
 	if len(names.Data) > 0 {
 		out = append(out, names)
@@ -88,7 +88,7 @@ func Requests(trusts ...*Trust) []*wire.CertificateRequest {
 	if raw {
 		out = append(out, &wire.CertificateRequest{Encoding: wire.CertRawPublicKey})
 	}
-	if strict {
+	if staple {
 		out = append(out, &wire.CertificateRequest{Encoding: wire.CertOCSPContent})
 	}
 	return out
@@ -172,6 +172,7 @@ func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 type Signer struct {
 	Key   crypto.PublicKey
 	Chain []*x509.Certificate
+	known []finding // of each certificate but the authority's; nil: not asked for
 }
 
 // Signer finds the key that a peer signs with among what it showed: one that an
@@ -180,11 +181,7 @@ type Signer struct {
 func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
 	switch {
 	case len(shown.certificates) > 0 && len(t.authorities) > 0:
-		chain, problem := t.chain(now, shown)
-		if problem != nil {
-			return nil, problem
-		}
-		return &Signer{chain[0].PublicKey, chain}, nil
+		return t.chain(now, shown)
 	case len(shown.keys) > 0 && len(t.keys) > 0:
 		// RFC 7296 §3.6: the first one is that which signed.
 		if slices.ContainsFunc(t.keys, func(k crypto.PublicKey) bool { return samePublicKey(k, shown.keys[0]) }) {
@@ -233,7 +230,7 @@ func (t *Trust) missing(shown *Shown) *Problem {
 
 // chain builds and checks the path from the peer's certificate to an authority.
 // The standard library bounds how many signatures that takes.
-func (t *Trust) chain(now time.Time, shown *Shown) ([]*x509.Certificate, *Problem) {
+func (t *Trust) chain(now time.Time, shown *Shown) (*Signer, *Problem) {
 	own, others := shown.certificates[0], shown.certificates[1:]
 	chains, err := own.Verify(x509.VerifyOptions{Roots: pool(t.authorities), Intermediates: pool(others), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
@@ -354,7 +351,10 @@ func (t *Trust) Verify(now time.Time, payloads []*wire.Certificate, id Identity,
 	if _, problem := VerifySignature(signer.Key, t.schemes, proof, octets); problem != nil {
 		return nil, problem
 	}
-	return signer, signer.Identify(id)
+	if problem := signer.Identify(id); problem != nil {
+		return nil, problem
+	}
+	return signer, t.Ask(now, signer)
 }
 
 // Identify checks that the peer's certificate stands for the identity that it

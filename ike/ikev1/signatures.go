@@ -141,10 +141,12 @@ func (s *ikeSA) examine(o *opened, id *isakmp.Identification, shown auth.Identit
 	if sig, ok := isakmp.Find[*isakmp.Signature](o.payloads); ok {
 		job.signature = bytes.Clone(sig.Data)
 	}
-	s.m.do(s.m.desk.Start(s, job, func(result any) {
+	work := s.m.desk.Start(s, job, func(result any) {
 		r, _ := result.(proven)
 		then(r)
-	}))
+	})
+	work.Waits = trust.Asks()
+	s.m.do(work)
 }
 
 // checking checks certificates and a SIG payload. It implements sa.Job.
@@ -170,7 +172,10 @@ func (j *checking) Run() any {
 	if err := auth.VerifyHash(signer.Key, j.hash, j.signature); err != nil {
 		return proven{}
 	}
-	return proven{authentic: true, problem: signer.Identify(j.id)}
+	if problem := signer.Identify(j.id); problem != nil {
+		return proven{authentic: true, problem: problem}
+	}
+	return proven{authentic: true, problem: j.trust.Ask(j.now, signer)}
 }
 
 // failureOf is a problem of certificates for a person.

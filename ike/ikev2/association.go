@@ -34,6 +34,9 @@ type association struct {
 	// peerHashes are the hash algorithms in which we may sign (RFC 7427 §4); nil:
 	// the peer announced none.
 	peerHashes []auth.HashAlgorithm
+	// peerAsksStaple says that the peer wants an OCSP response with our
+	// certificate (RFC 4806 §3.1).
+	peerAsksStaple bool
 	// ppkAgreed says that both ends announced to have post-quantum keys.
 	ppkAgreed bool
 

@@ -231,6 +231,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 	settings := s.m.settings
 	id := msg.identity(true)
 	refused := s.takePPK(msg)
+	s.noteRequests(msg)
 	s.verify(settings, msg, id, false, func(f *sa.Failure) {
 		if refused != nil {
 			f = refused

@@ -35,6 +35,7 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 	a.intermediates = transform.Additional(c.IKEProposals) && msg.notify(wire.NotifyIntermediateExchangeSupported) != nil
 	a.ppkAgreed = c.PPK != nil && msg.notify(wire.NotifyUsePPK) != nil
 	a.agreeHashes(msg)
+	a.noteRequests(msg)
 }
 
 // extensions is the part of the answer to IKE_SA_INIT about what both ends can

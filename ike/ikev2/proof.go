@@ -21,18 +21,25 @@ type signing struct {
 	choice      auth.Choice
 	seed        []byte
 	octets      []byte
+	now         time.Time
+	staple      bool // the peer asks for an OCSP response
 }
 
 // signed is the result of signing.
 type signed struct {
-	data []byte
-	err  error
+	data   []byte
+	staple []wire.Payload
+	err    error
 }
 
 // Run implements sa.Job.
 func (j *signing) Run() any {
 	data, err := j.credentials.Sign(j.choice, sansio.Expand(j.seed), j.octets)
-	return signed{data, err}
+	r := signed{data: data, err: err}
+	if j.staple {
+		r.staple = j.credentials.Staple(j.now)
+	}
+	return r
 }
 
 // prove makes our AUTH payload for the identity, and the CERT payloads that go
@@ -49,8 +56,8 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 		then(nil, nil, failureOf(problem))
 		return
 	}
-	job := &signing{settings.Credentials, choice, s.m.random.Seed(), octets}
-	s.m.do(s.m.desk.Start(s, job, func(result any) {
+	job := &signing{settings.Credentials, choice, s.m.random.Seed(), octets, s.m.now, s.peerAsksStaple && settings.Credentials.Staples()}
+	work := s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(signed)
 		if !ok {
 			r.err = fmt.Errorf("signing ended without a result: %v", result)
@@ -60,8 +67,10 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 				Local: job.credentials.String(), Hint: "see whether the key, or the device that holds it, can be used"})
 			return
 		}
-		then(job.credentials.Payloads(), &wire.Authentication{Method: choice.Method, Data: r.data}, nil)
-	}))
+		then(append(job.credentials.Payloads(), r.staple...), &wire.Authentication{Method: choice.Method, Data: r.data}, nil)
+	})
+	work.Waits = job.staple
+	s.m.do(work)
 }
 
 // checking is the check of a peer's signature and of what vouches for its key.
@@ -108,7 +117,7 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		return
 	}
 	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
-	s.m.do(s.m.desk.Start(s, job, func(result any) {
+	work := s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(checked)
 		switch {
 		case !ok:
@@ -122,7 +131,9 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		default:
 			then(nil)
 		}
-	}))
+	})
+	work.Waits = settings.Trust.Asks()
+	s.m.do(work)
 }
 
 // checkPSK holds the peer's identity and AUTH against the pre-shared key.
@@ -208,6 +219,19 @@ func (a *association) agreeHashes(msg *message) {
 	if list, err := auth.ParseHashAlgorithms(n.Data); err == nil {
 		a.peerHashes = append([]auth.HashAlgorithm{}, list...)
 	}
+}
+
+// noteRequests notes whether the peer asks for an OCSP response about our
+// certificate (RFC 4806 §3.1): a responder does in its answer to IKE_SA_INIT, an
+// initiator in IKE_AUTH.
+func (a *association) noteRequests(msg *message) {
+	var list []*wire.CertificateRequest
+	for _, p := range msg.Payloads {
+		if r, ok := p.(*wire.CertificateRequest); ok {
+			list = append(list, r)
+		}
+	}
+	a.peerAsksStaple = auth.AsksForStaple(list)
 }
 
 // signatures is the part of the answer to IKE_SA_INIT about certificates: which

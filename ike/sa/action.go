@@ -24,10 +24,13 @@ type Ticket uint64
 // time; secrets it returns stay inside the process.
 type Job interface{ Run() any }
 
-// StartWork runs Job elsewhere; its result comes back as WorkDone.
+// StartWork runs Job elsewhere; its result comes back as WorkDone. A job that
+// Waits, for seconds perhaps, for the network is to keep none that computes from
+// being run.
 type StartWork struct {
 	Ticket Ticket
 	Job    Job
+	Waits  bool
 }
 
 // RegisterSPI routes datagrams for the local IKE SPI to this machine;

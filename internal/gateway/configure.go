@@ -18,7 +18,7 @@ func (g *Gateway) Plan(file string, text []byte) (control.Plan, error) {
 		return control.Plan{}, err
 	}
 	cfg = g.options.over(cfg)
-	wanted, err := connections(cfg)
+	wanted, err := connections(cfg, g.fetcher)
 	if err != nil {
 		return control.Plan{}, err
 	}

@@ -23,7 +23,10 @@ type credentials struct {
 
 // authReader makes credentials of a connection's files and collects what is
 // wrong with them.
-type authReader struct{ problems []config.AuthProblem }
+type authReader struct {
+	fetcher  auth.Fetcher // for connections that may use it
+	problems []config.AuthProblem
+}
 
 func (r *authReader) fail(key string, err error) {
 	if err != nil {
@@ -31,14 +34,25 @@ func (r *authReader) fail(key string, err error) {
 	}
 }
 
-// credentialsOf reads the certificates and keys of a connection.
-func credentialsOf(a *config.Auth) (credentials, []config.AuthProblem) {
+// credentialsOf reads the certificates and keys of a connection, which asks with
+// fetcher if it is to.
+func credentialsOf(a *config.Auth, fetcher auth.Fetcher) (credentials, []config.AuthProblem) {
 	r := &authReader{}
+	if a.Certificate.Fetch {
+		r.fetcher = fetcher
+	}
 	schemes := r.schemes(a.Signatures)
 	var c credentials
 	if len(r.problems) == 0 {
 		c.local = r.local(a, schemes)
 		c.remote = r.remote(a, schemes)
+	}
+	if c.local != nil && r.fetcher != nil {
+		var issuers []*x509.Certificate
+		if c.remote != nil {
+			issuers = c.remote.Authorities()
+		}
+		c.local = c.local.WithStaple(r.fetcher, issuers)
 	}
 	return c, r.problems
 }
@@ -118,7 +132,7 @@ func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
 // revocation is how certificates of the peer may be revoked, and the lists that
 // files have.
 func (r *authReader) revocation(c *config.Certificate) auth.Revocation {
-	out := auth.Revocation{Policy: map[config.Revocation]auth.RevocationPolicy{
+	out := auth.Revocation{Fetcher: r.fetcher, Policy: map[config.Revocation]auth.RevocationPolicy{
 		config.RevocationStrict: auth.RevocationStrict, config.RevocationOff: auth.RevocationOff,
 	}[c.Revocation]}
 	for i, f := range c.CRL {
@@ -132,7 +146,7 @@ func (r *authReader) revocation(c *config.Certificate) auth.Revocation {
 // checkAuth is config.Checks.Auth: everything that is wrong with certificates
 // and keys, and what a peer would refuse.
 func checkAuth(c *config.Connection) []config.AuthProblem {
-	made, problems := credentialsOf(&c.Auth)
+	made, problems := credentialsOf(&c.Auth, nil)
 	doubt := func(key, format string, args ...any) {
 		problems = append(problems, config.AuthProblem{Key: key, What: fmt.Sprintf(format, args...), Doubt: true})
 	}

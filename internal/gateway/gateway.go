@@ -14,6 +14,7 @@ import (
 	"causeway/config"
 	"causeway/esp/selector"
 	"causeway/ike"
+	"causeway/ike/auth/online"
 	"causeway/internal/control"
 	"causeway/routing/kernel"
 	"causeway/tunnel"
@@ -57,6 +58,7 @@ type Gateway struct {
 	tally        *control.Tally
 	keys         *keyLog // nil: none
 	usage        *usageKeeper
+	fetcher      *online.Fetcher // shared by all connections that may ask
 
 	config atomic.Pointer[config.Config]
 	// reloading serialises changes of the configuration; text is that of the
@@ -84,7 +86,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 	}
 	g := &Gateway{
 		options: opt, started: time.Now(), log: log, level: level,
-		stream: control.NewStream(), tally: control.NewTally(),
+		stream: control.NewStream(), tally: control.NewTally(), fetcher: online.New(),
 	}
 	g.config.Store(cfg)
 	g.text = text

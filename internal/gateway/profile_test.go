@@ -34,7 +34,7 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		all, err := connections(cfg)
+		all, err := connections(cfg, nil)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

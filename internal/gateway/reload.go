@@ -153,7 +153,7 @@ func (e *routesError) As(target any) bool {
 
 // apply makes the data path, the engine and the routes equal to cfg.
 func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
-	wanted, err := connections(cfg)
+	wanted, err := connections(cfg, g.fetcher)
 	if err != nil {
 		return err
 	}

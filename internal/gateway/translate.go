@@ -57,10 +57,10 @@ func protocolOf(name string) transform.Protocol {
 }
 
 // connections is what the engine is to run for the configuration.
-func connections(cfg *config.Config) ([]ike.Connection, error) {
+func connections(cfg *config.Config, fetcher auth.Fetcher) ([]ike.Connection, error) {
 	out := make([]ike.Connection, 0, len(cfg.Connections))
 	for _, c := range cfg.Connections {
-		settings, err := settingsOf(cfg, c)
+		settings, err := settingsOf(cfg, c, fetcher)
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func startOf(s config.Start) ike.StartPolicy {
 	return ike.StartAlways
 }
 
-func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
+func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (*sa.Settings, error) {
 	s := &sa.Settings{
 		Name:           c.Name,
 		Version:        c.IKE.Version,
@@ -105,7 +105,7 @@ func settingsOf(cfg *config.Config, c config.Connection) (*sa.Settings, error) {
 		RespondOnly:        c.Mode == config.RespondOnly || c.Remote.Any,
 		InitiateOnly:       c.Mode == config.InitiateOnly,
 	}
-	made, problems := credentialsOf(&c.Auth)
+	made, problems := credentialsOf(&c.Auth, fetcher)
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("connection %s: auth.%s: %s", c.Name, problems[0].Key, problems[0].What)
 	}

@@ -26,7 +26,7 @@ func parse(t *testing.T, text string) *config.Config {
 // one is the only connection of a configuration, as the engine gets it.
 func one(t *testing.T, text string) ike.Connection {
 	t.Helper()
-	all, err := connections(parse(t, text))
+	all, err := connections(parse(t, text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var confined = []struct {
 	{[]string{"crypto/md5", "crypto/rc4", "crypto/dsa", "crypto/des"}, nil, "no longer safe", true},
 	{[]string{"crypto/sha1"}, []string{"esp", "ike/transform", "ike/ikev2", "ike/auth"}, "only for transforms that name it, for NAT detection, and for key hashes in CERTREQ", false},
 	{[]string{"log", "log/slog"}, []string{"internal/gateway", "config", "ike/auth"}, "one place logs; the others only redact secrets for it", false},
-	{[]string{"net/http"}, []string{"internal/control", "cmd", "test"}, "one server, on the control socket", false},
+	{[]string{"net/http"}, []string{"internal/control", "ike/auth/online", "cmd", "test"}, "one server, on the control socket, and one client, of authorities' servers", false},
 	{[]string{"net/http/pprof", "expvar"}, nil, "they open themselves to whoever reaches the server", true},
 	{[]string{"os/exec"}, []string{"test"}, "a gateway runs no other program", false},
 	{[]string{"C"}, nil, "one static binary", true},

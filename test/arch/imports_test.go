@@ -23,10 +23,11 @@ var arrowsOf = map[string]arrows{
 	"esp/selector":     {nil, "the vocabulary of both halves"},
 	"routing":          {nil, "knows prefixes, not tunnels"},
 
-	"ike/transform": {[]string{"esp/ccm", "esp/gcm"}, "IANA numbers to primitives; nothing else knows the numbers"},
-	"ike/keymat":    {[]string{"ike/transform"}, "pure functions of keys"},
-	"ike/auth":      {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
-	"ike/sa":        {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
+	"ike/transform":   {[]string{"esp/ccm", "esp/gcm"}, "IANA numbers to primitives; nothing else knows the numbers"},
+	"ike/keymat":      {[]string{"ike/transform"}, "pure functions of keys"},
+	"ike/auth":        {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
+	"ike/auth/online": {nil, "HTTP only: package auth judges what it gets"},
+	"ike/sa":          {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
 	"ike/ikev1": {[]string{"ike/ikev1/isakmp", "ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes; of ike/wire only the identities' types"},
 	"ike/ikev2": {[]string{"ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
@@ -50,7 +51,7 @@ var arrowsOf = map[string]arrows{
 	"routing/probe":     {nil, "counts answers; what follows from them is decided elsewhere"},
 
 	"internal/control": {nil, "its types are the API: internal/gateway fills them"},
-	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
+	"internal/gateway": {[]string{"config", "ike", "ike/auth", "ike/auth/online", "ike/sa", "ike/transform", "esp", "esp/selector", "tunnel", "tunnel/tun", "tunnel/udp",
 		"routing", "routing/kernel", "routing/meter", "routing/probe", "routing/translate", "routing/usage", "internal/control"}, "the only place where all meet"},
 	"cmd/causeway": {[]string{"config", "internal/control", "internal/gateway"}, "no logic"},
 }

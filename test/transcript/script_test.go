@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -351,6 +352,11 @@ func (p *play) set(words []string) error {
 		s.Trust = s.Trust.WithRevocation(Revoked(Authorities().Sub, chain[0]))
 	case "revocation": // set a revocation strict: after trust
 		s.Trust = s.Trust.WithRevocation(auth.Revocation{Policy: map[string]auth.RevocationPolicy{"strict": auth.RevocationStrict}[value]})
+	case "fetch": // set a fetch strict good|revoked|nothing: after trust, of Root's responder
+		s.Trust = s.Trust.WithRevocation(auth.Revocation{Policy: map[string]auth.RevocationPolicy{"strict": auth.RevocationStrict}[value],
+			Fetcher: Responder{Authorities().Root, words[3]}})
+	case "staple": // set a staple good|revoked|nothing: after certificate
+		s.Credentials = s.Credentials.WithStaple(Responder{Authorities().Root, value}, []*x509.Certificate{Authorities().Root.Certificate})
 	case "trustkey": // set a trustkey KIND NAME
 		s.Trust = TrustKey(p.schemes[s], Authorities().Key(value, words[3]).Public())
 	case "child": // set a child NAME LOCAL,.. REMOTE,..

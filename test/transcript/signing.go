@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,8 @@ import (
 
 	"causeway/ike/auth"
 	"causeway/test/pki"
+
+	"golang.org/x/crypto/ocsp"
 )
 
 // PKI is the authorities of transcripts: Root, an intermediate Sub below it, and
@@ -50,7 +53,8 @@ func (p *PKI) Key(kind, name string) crypto.Signer {
 
 // Certificate is a certificate for a host name. how says what is special:
 // root (issued by Root; without it Sub does), other (issued by Other), bare (the
-// intermediate is left out), expired, early, mail (for mail only).
+// intermediate is left out), expired, early, mail (for mail only), ocsp (names
+// an OCSP responder).
 func (p *PKI) Certificate(kind, name string, how ...string) *pki.Holder {
 	by, changes := p.Sub, []pki.Change{pki.Names(name)}
 	for _, h := range how {
@@ -63,6 +67,8 @@ func (p *PKI) Certificate(kind, name string, how ...string) *pki.Holder {
 			changes = append(changes, pki.Valid(pki.NotBefore, Epoch.Add(-time.Hour)))
 		case "early":
 			changes = append(changes, pki.Valid(Epoch.Add(time.Hour), pki.NotAfter))
+		case "ocsp":
+			changes = append(changes, func(c *x509.Certificate) { c.OCSPServer = []string{"http://ocsp.example"} })
 		case "mail":
 			changes = append(changes, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection} })
 		}
@@ -115,6 +121,27 @@ func Revoked(authority *pki.Holder, c *x509.Certificate) auth.Revocation {
 		panic(fmt.Sprintf("transcript: %v", err))
 	}
 	return auth.Revocation{Lists: lists}
+}
+
+// Responder is the OCSP responder of an authority, which says the same (good,
+// revoked) of each certificate; or nothing at all. It implements auth.Fetcher.
+type Responder struct {
+	Authority *pki.Holder
+	Says      string
+}
+
+// Fetch implements auth.Fetcher.
+func (r Responder) Fetch(_ string, request []byte, _ func([]byte) time.Time) ([]byte, error) {
+	status, ok := map[string]int{"good": ocsp.Good, "revoked": ocsp.Revoked}[r.Says]
+	if !ok {
+		return nil, errors.New("connection refused")
+	}
+	asked, err := ocsp.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	return pki.OCSP(r.Authority, r.Authority, &x509.Certificate{SerialNumber: asked.SerialNumber},
+		ocsp.Response{Status: status, ThisUpdate: Epoch.Add(-time.Hour), NextUpdate: Epoch.Add(time.Hour), RevokedAt: Epoch.Add(-2 * time.Hour)}), nil
 }
 
 // TrustKey is trust in a raw public key.

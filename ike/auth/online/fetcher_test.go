@@ -1,0 +1,157 @@
+package online
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// serve runs a server and counts what it is asked.
+func serve(t *testing.T, answer http.HandlerFunc) (string, *atomic.Int32) {
+	t.Helper()
+	asked := &atomic.Int32{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, asked
+}
+
+func never([]byte) time.Time { return time.Time{} }
+
+// TestFetch posts requests and gets lists.
+func TestFetch(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write([]byte(r.Method + " " + r.Header.Get("Content-Type") + " " + string(body)))
+	})
+	for want, request := range map[string][]byte{"GET  ": nil, "POST application/ocsp-request who?": []byte("who?")} {
+		if got, err := New().Fetch(url, request, never); err != nil || string(got) != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+// TestKept: an answer is asked for once while it holds, an hour at most, and one
+// that does not count, or failed, for a short time.
+func TestKept(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for _, c := range []struct {
+		name  string
+		holds time.Duration
+		fails bool
+		kept  time.Duration
+	}{
+		{"ten minutes", 10 * time.Minute, false, 10 * time.Minute},
+		{"a week", 7 * 24 * time.Hour, false, maxAge},
+		{"not believed", -time.Hour, false, failureAge},
+		{"a failure", time.Hour, true, failureAge},
+	} {
+		url, asked := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if c.fails {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+		f, at := New(), now
+		f.now = func() time.Time { return at }
+		until := func([]byte) time.Time { return now.Add(c.holds) }
+		for _, step := range []struct {
+			after time.Duration
+			asked int32
+		}{{0, 1}, {c.kept - time.Second, 1}, {c.kept, 2}} {
+			at = now.Add(step.after)
+			if _, err := f.Fetch(url, nil, until); (err != nil) != c.fails {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if n := asked.Load(); n != step.asked {
+				t.Errorf("%s: asked %d times after %v, want %d", c.name, n, step.after, step.asked)
+			}
+		}
+	}
+}
+
+// TestAskedOnce: many that ask the same at a time share one answer.
+func TestAskedOnce(t *testing.T) {
+	free, came := make(chan struct{}), make(chan struct{}, 64)
+	url, asked := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		came <- struct{}{}
+		<-free
+		_, _ = w.Write([]byte("yes"))
+	})
+	f := New()
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			if got, err := f.Fetch(url, []byte("q"), never); err != nil || string(got) != "yes" {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	<-came
+	close(free)
+	all.Wait()
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestHostile: what is too long, elsewhere or never ends is an error.
+func TestHostile(t *testing.T) {
+	endless, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for chunk := bytes.Repeat([]byte{1}, 64<<10); r.Context().Err() == nil; {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	loop, asked := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) })
+	secure, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://127.0.0.1/", http.StatusFound)
+	})
+	silent, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	for _, c := range []struct{ name, server, says string }{
+		{"endless", endless, "more than 1048576 octets"},
+		{"a loop", loop, "sends us elsewhere"},
+		{"to https", secure, "sends us elsewhere"},
+		{"metadata of a cloud", "http://169.254.169.254/latest", "no address of an authority's server"},
+		{"in IPv6", "http://[fe80::1%25lo]/", "no address of an authority's server"},
+		{"malformed", "http://[::1", "missing ']'"},
+		{"silent", silent, "deadline exceeded"},
+	} {
+		f := New()
+		if c.name == "silent" {
+			f.client.Timeout = 50 * time.Millisecond
+		}
+		if _, err := f.Fetch(c.server, nil, never); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.says)
+		}
+	}
+	if n := asked.Load(); n != maxRedirects+1 {
+		t.Errorf("a loop was followed %d times", n)
+	}
+}
+
+// TestRoom: however much is asked, so much is kept.
+func TestRoom(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 8<<10)) })
+	f := New()
+	for i := range maxKept + 100 {
+		if _, err := f.Fetch(url, []byte{1, byte(i >> 8), byte(i)}, never); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sum := 0
+	for _, a := range f.kept {
+		sum += len(a.data)
+	}
+	if len(f.kept) > maxKept || sum != f.bytes {
+		t.Errorf("%d kept with %d bytes, counted as %d", len(f.kept), sum, f.bytes)
+	}
+}
