@@ -25,8 +25,9 @@ type association struct {
 
 	suite  transform.Suite
 	prf    *transform.PRF
-	method uint16        // of authentication
-	life   time.Duration // what both ends agreed on; 0: no limit
+	signed *transform.PRF // of HASH_I and HASH_R
+	method uint16         // of authentication
+	life   time.Duration  // what both ends agreed on; 0: no limit
 
 	// offer is the body of the initiator's SA payload, which both hashes cover.
 	offer            []byte
@@ -51,8 +52,9 @@ func (a *association) choose(s transform.Suite, method uint16) error {
 	if err != nil {
 		return err
 	}
-	a.suite, a.prf, a.method = s, prf, method
-	return nil
+	signed, err := transform.NewPRF(proofPRF(s.PRF.ID, method))
+	a.suite, a.prf, a.signed, a.method = s, prf, signed, method
+	return err
 }
 
 // deriveKeys takes all keys from SKEYID, which it owns from then on.
@@ -171,9 +173,9 @@ func (a *association) hashed(id uint32, before []byte, ps []isakmp.Payload) ([]i
 // proof is HASH_I or HASH_R (RFC 2409 §5), for the ID payload body id.
 func (a *association) proof(ofInitiator bool, id []byte) []byte {
 	if ofInitiator {
-		return keymat.IKEv1Hash(a.prf, a.keys.SKEYID, a.publicI, a.publicR, a.cookieI, a.cookieR, a.offer, id)
+		return keymat.IKEv1Hash(a.signed, a.keys.SKEYID, a.publicI, a.publicR, a.cookieI, a.cookieR, a.offer, id)
 	}
-	return keymat.IKEv1Hash(a.prf, a.keys.SKEYID, a.publicR, a.publicI, a.cookieR, a.cookieI, a.offer, id)
+	return keymat.IKEv1Hash(a.signed, a.keys.SKEYID, a.publicR, a.publicI, a.cookieR, a.cookieI, a.offer, id)
 }
 
 // info describes the ISAKMP SA for reports.

@@ -12,6 +12,7 @@ import (
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
+	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
 
@@ -41,6 +42,20 @@ func methodOf(s *sa.Settings) uint16 {
 		}
 	}
 	return 0
+}
+
+// proofPRF is the PRF of HASH_I and HASH_R: the negotiated one, but for a method
+// that is tied to a hash function of its own (RFC 2409 §5.1, RFC 4754 §4).
+func proofPRF(negotiated, method uint16) uint16 {
+	switch method {
+	case isakmp.AuthECDSA256:
+		return transform.PRFHMACSHA256
+	case isakmp.AuthECDSA384:
+		return transform.PRFHMACSHA384
+	case isakmp.AuthECDSA521:
+		return transform.PRFHMACSHA512
+	}
+	return negotiated
 }
 
 // skeyid is SKEYID by the method of the ISAKMP SA.

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"causeway/ike/auth"
+	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 	"causeway/test/pki"
 )
 
@@ -83,5 +85,21 @@ func TestSignatures(t *testing.T) {
 				t.Errorf("a says %q and b %q, want %q and %q\n%s", a, b, c.a, c.b, d.failures())
 			}
 		})
+	}
+}
+
+// A method that is tied to a hash function has it in what is signed, whatever
+// was negotiated; all else has the negotiated one (RFC 2409 §5.1).
+func TestProofHasTheHashOfItsMethod(t *testing.T) {
+	for method, want := range map[uint16]int{
+		isakmp.AuthPSK: 20, isakmp.AuthRSA: 20, isakmp.AuthECDSA256: 32, isakmp.AuthECDSA384: 48, isakmp.AuthECDSA521: 64,
+	} {
+		var a association
+		if err := a.choose(transform.Suite{PRF: transform.Transform{Type: transform.PseudoRandom, ID: transform.PRFHMACSHA1}}, method); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(a.proof(true, nil)); got != want || a.prf.Size() != 20 {
+			t.Errorf("method %d: %d octets are signed, want %d; the PRF has %d", method, got, want, a.prf.Size())
+		}
 	}
 }
