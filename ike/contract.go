@@ -71,7 +71,7 @@ type ConnectionStatus struct {
 	// WaitsForTraffic: a packet brings it up.
 	WaitsForTraffic bool
 	State           State
-	IKE             []sa.IKEInfo // the newest first
+	IKE             []sa.IKEInfo // the one in use, or else the newest, first
 	Children        []*sa.Child  // the newest first
 	LastFailure     *sa.Failure
 	LastFailed      time.Time

@@ -296,16 +296,25 @@ func (o *owner) publish() {
 		LastFailure:     o.failure, LastFailed: o.failedAt,
 		Attempt: o.keep.attempt, NextAttempt: o.keep.due(),
 	}
-	for _, i := range snap.IKE {
+	for _, i := range slices.Backward(snap.IKE) {
 		s.IKE = append(s.IKE, i.IKEInfo)
 	}
-	for _, c := range snap.Children {
+	slices.SortStableFunc(s.IKE, func(a, b sa.IKEInfo) int { return unfinished(a) - unfinished(b) })
+	for _, c := range slices.Backward(snap.Children) {
 		s.Children = append(s.Children, c.Child)
 	}
 	old := o.status.Swap(s)
 	if old == nil || old.Wanted != s.Wanted || old.State != s.State || len(old.Children) != len(s.Children) {
 		o.engine.cfg.Changed(s.Name)
 	}
+}
+
+// unfinished is 1 for an IKE SA whose peer is not authenticated yet, else 0.
+func unfinished(i sa.IKEInfo) int {
+	if i.EstablishedAt.IsZero() {
+		return 1
+	}
+	return 0
 }
 
 // stateFor is the user's word for what the machine does. An IKE SA without a

@@ -13,7 +13,11 @@ func (m *Machine) Snapshot() sa.Snapshot {
 	if current != nil {
 		out.NextRetry = m.nextChild()
 	}
-	for _, s := range m.sas {
+	sas := m.sas
+	if current != nil { // of two that were made at once it may be the older
+		sas = append(slices.DeleteFunc(slices.Clone(sas), func(s *ikeSA) bool { return s == current }), current)
+	}
+	for _, s := range sas {
 		if s.state == closing {
 			continue
 		}

@@ -17,7 +17,7 @@ const (
 // Snapshot is a copy of what the machine knows, for status.
 type Snapshot struct {
 	State    State
-	IKE      []IKEStatus   // the oldest first
+	IKE      []IKEStatus   // the oldest first; of those that are established, the one in use last
 	Children []ChildStatus // the oldest first
 	// NextRetry is when the next missing Child SA is tried again; zero: none
 	// is missing.
