@@ -285,3 +285,18 @@ func TestDownLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A replaced ISAKMP SA that ends by its lifetime before the peer deletes it is no
+// loss.
+func TestReplacedExpiresQuietly(t *testing.T) {
+	d := newDuo(t, func(a, b *sa.Settings) { a.IKELifetime, b.IKELifetime = 20*time.Second, 20*time.Second })
+	d.a.up()
+	d.advance(10 * time.Minute)
+	for _, e := range []*end{d.a, d.b} {
+		for _, r := range e.reports {
+			if c, ok := r.(sa.IKEClosed); ok && c.Failure != nil {
+				t.Errorf("%s: an ISAKMP SA is lost: %v", e.name, c.Failure)
+			}
+		}
+	}
+}

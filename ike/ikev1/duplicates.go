@@ -56,7 +56,7 @@ func (s *ikeSA) replacedBy(by *ikeSA) {
 	}
 	s.turn(causeReplaced)
 	s.replaced, s.wantRekey = true, false
-	s.lingerUntil = s.m.now.Add(wait)
+	s.lingerUntil, s.expireAt = earlier(s.m.now.Add(wait), s.expireAt), time.Time{}
 }
 
 // forgetBefore ends what was made before s began, at this end only.
