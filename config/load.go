@@ -16,7 +16,7 @@ type Checks struct {
 	// or "esp", and "ikev1" or "espv1" where the connection speaks IKEv1.
 	Proposal func(protocol, text string) error
 	// ProposalDoubt says what is doubtful about a proposal that is right, or
-	// gives "".
+	// gives "". The same doubt of several proposals is told once.
 	ProposalDoubt func(protocol, text string) string
 	// Identity says what is wrong with an identity's text.
 	Identity func(text string) error

@@ -181,6 +181,7 @@ func (d *decoder) proposals(c *Connection, key, protocol string, texts []string)
 	if d.checks.Proposal == nil {
 		return
 	}
+	doubted := map[string]bool{}
 	for i, text := range texts {
 		if text == "" {
 			continue // reported when it was read
@@ -188,8 +189,9 @@ func (d *decoder) proposals(c *Connection, key, protocol string, texts []string)
 		if err := d.checks.Proposal(protocol, text); err != nil {
 			d.fail(c, index(key, i), "%s", unprefixed(err))
 		} else if d.checks.ProposalDoubt != nil {
-			if doubt := d.checks.ProposalDoubt(protocol, text); doubt != "" {
-				d.warn(c, index(key, i), "%s", doubt)
+			if doubt := d.checks.ProposalDoubt(protocol, text); doubt != "" && !doubted[doubt] {
+				doubted[doubt] = true
+				d.warn(c, index(key, i), "proposal %q: %s", text, doubt)
 			}
 		}
 	}

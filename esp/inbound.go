@@ -54,7 +54,7 @@ func NewInbound(p Parameters) (*Inbound, error) {
 		return nil, err
 	}
 	i := &Inbound{
-		spi: p.SPI, shape: t.shape(), limits: p.Limits, softSequence: softSequence(p.ESN),
+		spi: p.SPI, shape: t.shape(), limits: p.Limits.within(p.Cipher), softSequence: softSequence(p.ESN),
 		window: newWindow(size, p.ESN),
 	}
 	i.keys.hold(t)

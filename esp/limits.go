@@ -1,12 +1,32 @@
 package esp
 
-import "math"
+import (
+	"math"
+
+	"causeway/esp/tripledes"
+)
 
 // Limits end an SA's life; zero is no limit. At a soft limit the control plane
 // is told to rekey, at a hard one the SA ends (RFC 4301 §4.4.2.1). Time is the
 // control plane's own. Bytes are those of the payloads.
 type Limits struct {
 	SoftBytes, HardBytes, SoftPackets, HardPackets uint64
+}
+
+// within is the limits of an SA with a cipher whose blocks are so short that its
+// key must not encrypt more, whatever was negotiated. Half of that is left for
+// the rekey.
+func (l Limits) within(cipher Cipher) Limits {
+	if cipher != TripleDES {
+		return l
+	}
+	if l.HardBytes == 0 || l.HardBytes > tripledes.VolumeLimit {
+		l.HardBytes = tripledes.VolumeLimit
+	}
+	if l.SoftBytes == 0 || l.SoftBytes > tripledes.VolumeLimit/2 {
+		l.SoftBytes = tripledes.VolumeLimit / 2
+	}
+	return l
 }
 
 // LimitState says how near an SA is to its end.

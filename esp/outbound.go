@@ -33,7 +33,7 @@ func NewOutbound(p Parameters) (*Outbound, error) {
 		return nil, err
 	}
 	o := &Outbound{
-		spi: p.SPI, shape: t.shape(), limits: p.Limits,
+		spi: p.SPI, shape: t.shape(), limits: p.Limits.within(p.Cipher),
 		soft: softSequence(p.ESN), last: lastSequence(p.ESN), tfc: !p.NoTFC,
 	}
 	if l := p.Limits.HardPackets; l != 0 {

@@ -5,7 +5,7 @@ import "fmt"
 // Cipher is the encryption of an SA.
 type Cipher uint8
 
-// The ciphers. AESCBC and Null need an integrity algorithm; the others
+// The ciphers. AESCBC, TripleDES and Null need an integrity algorithm; the others
 // authenticate too and go with IntegrityNone. The number in a name is the bytes
 // of the ICV. AESGMAC and Null leave the payload readable.
 const (
@@ -19,6 +19,7 @@ const (
 	ChaCha20Poly1305
 	AESGMAC
 	Null
+	TripleDES
 )
 
 // cipherNames are as in proposals, without the length of the key.
@@ -26,7 +27,7 @@ var cipherNames = [...]string{
 	AESGCM16: "aesgcm16", AESGCM12: "aesgcm12", AESGCM8: "aesgcm8",
 	AESCCM16: "aesccm16", AESCCM12: "aesccm12", AESCCM8: "aesccm8",
 	ChaCha20Poly1305: "chacha20poly1305", AESGMAC: "aesgmac",
-	AESCBC: "aescbc", Null: "null",
+	AESCBC: "aescbc", Null: "null", TripleDES: "3des",
 }
 
 // String names the cipher as proposals do.
@@ -132,6 +133,8 @@ func (p Parameters) newTransform() (transform, error) {
 		return newCBC(p)
 	case Null:
 		return newNull(p)
+	case TripleDES:
+		return newTripleDES(p)
 	}
 	return nil, fmt.Errorf("esp: SPI %08x: unknown %v", p.SPI, p.Cipher)
 }

@@ -40,6 +40,8 @@ var suites = []suite{
 	{"AES256GMAC", AESGMAC, 36, IntegrityNone, 0},
 	{"NULL-SHA256", Null, 0, HMACSHA256_128, 32},
 	{"NULL-SHA1", Null, 0, HMACSHA1_96, 20},
+	{"3DES-SHA1", TripleDES, 24, HMACSHA1_96, 20},
+	{"3DES-SHA256", TripleDES, 24, HMACSHA256_128, 32},
 }
 
 const testSPI = 0xc0ffee01
@@ -47,6 +49,9 @@ const testSPI = 0xc0ffee01
 func (c suite) parameters(p Parameters) Parameters {
 	p.SPI, p.Cipher, p.Integrity = testSPI, c.cipher, c.integrity
 	p.EncryptionKey = bytes.Repeat([]byte{0xe5}, c.keyLen)
+	for i := range p.EncryptionKey {
+		p.EncryptionKey[i] += byte(i) << 2 // 3DES refuses keys that repeat
+	}
 	p.IntegrityKey = bytes.Repeat([]byte{0xa7}, c.macLen)
 	return p
 }
@@ -202,7 +207,8 @@ func TestEveryTruncationIsRefused(t *testing.T) {
 				t.Errorf("the first %d of %d bytes: %v", n, len(packet), err)
 			}
 			ciphertext := n - out.shape.body() - out.shape.icv
-			short := ciphertext < trailerLen || c.cipher == AESCBC && ciphertext%16 != 0
+			short := ciphertext < trailerLen ||
+				c.cipher == AESCBC && ciphertext%16 != 0 || c.cipher == TripleDES && ciphertext%8 != 0
 			if got := opens(in, s, packet[:n]) == ErrShort; got != short {
 				t.Errorf("%d bytes are short: %v", n, got)
 			}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"fmt"
+
+	"causeway/esp/tripledes"
 )
 
 // keyLens are the shortest keys that the algorithms take, with the salt. How
@@ -19,6 +21,8 @@ func keyLens(cipher Cipher, integrity Integrity) (encryption, mac int) {
 		encryption = 32 + chachaSaltLen
 	case AESCBC:
 		encryption = 16
+	case TripleDES:
+		encryption = tripledes.KeyLen
 	}
 	switch integrity {
 	case HMACSHA1_96:
@@ -39,6 +43,9 @@ func MaxPayload(cipher Cipher, integrity Integrity, espLen int) (int, error) {
 	p := Parameters{
 		SPI: 256, Cipher: cipher, Integrity: integrity,
 		EncryptionKey: make([]byte, encryption), IntegrityKey: make([]byte, mac),
+	}
+	for i := range p.EncryptionKey {
+		p.EncryptionKey[i] = byte(i) // 3DES refuses keys that repeat
 	}
 	t, err := p.newTransform()
 	if err != nil {

@@ -18,23 +18,29 @@ import (
 // octet.
 const maxCombinations = 255
 
-// hashOf, encryptionOf and so on are the numbers of IKEv1 for those of
-// transform.
+// These are the numbers of IKEv1 for those of transform. DES and MD5 are there to
+// be told by name: transform takes them from nobody.
 var (
 	phaseOneHash = map[uint16]uint16{
+		transform.PRFHMACMD5:  isakmp.HashMD5,
 		transform.PRFHMACSHA1: isakmp.HashSHA1, transform.PRFHMACSHA256: isakmp.HashSHA256,
 		transform.PRFHMACSHA384: isakmp.HashSHA384, transform.PRFHMACSHA512: isakmp.HashSHA512,
 	}
 	hashIntegrity = map[uint16]uint16{
+		transform.PRFHMACMD5:  transform.HMACMD5_96,
 		transform.PRFHMACSHA1: transform.HMACSHA1_96, transform.PRFHMACSHA256: transform.HMACSHA256128,
 		transform.PRFHMACSHA384: transform.HMACSHA384192, transform.PRFHMACSHA512: transform.HMACSHA512256,
 	}
-	phaseOneEncryption = map[uint16]uint16{transform.AESCBC: isakmp.EncryptionAESCBC}
-	phaseTwoAuth       = map[uint16]uint16{
+	phaseOneEncryption = map[uint16]uint16{
+		transform.AESCBC: isakmp.EncryptionAESCBC, transform.TripleDES: isakmp.Encryption3DES, transform.DES: isakmp.EncryptionDES,
+	}
+	phaseTwoAuth = map[uint16]uint16{
+		transform.HMACMD5_96:  isakmp.IPsecHMACMD5,
 		transform.HMACSHA1_96: isakmp.IPsecHMACSHA1, transform.HMACSHA256128: isakmp.IPsecHMACSHA256,
 		transform.HMACSHA384192: isakmp.IPsecHMACSHA384, transform.HMACSHA512256: isakmp.IPsecHMACSHA512,
 	}
 	phaseTwoEncryption = map[uint16]uint8{
+		transform.TripleDES: isakmp.ESP3DES, transform.DES: isakmp.ESPDES,
 		transform.AESCBC: isakmp.ESPAESCBC, transform.AESGCM8: isakmp.ESPAESGCM8,
 		transform.AESGCM12: isakmp.ESPAESGCM12, transform.AESGCM16: isakmp.ESPAESGCM16,
 	}

@@ -24,11 +24,11 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-var allGroups = []uint16{MODP1024, MODP2048, MODP3072, MODP4096, MODP6144, MODP8192, ECP256, ECP384, ECP521, X25519, X448}
+var allGroups = []uint16{MODP1024, MODP1536, MODP2048, MODP3072, MODP4096, MODP6144, MODP8192, ECP256, ECP384, ECP521, X25519, X448}
 
 func TestGroupsAgree(t *testing.T) {
 	lengths := map[uint16][2]int{
-		MODP1024: {128, 128}, MODP2048: {256, 256}, MODP3072: {384, 384}, MODP4096: {512, 512},
+		MODP1024: {128, 128}, MODP1536: {192, 192}, MODP2048: {256, 256}, MODP3072: {384, 384}, MODP4096: {512, 512},
 		MODP6144: {768, 768}, MODP8192: {1024, 1024},
 		ECP256: {64, 32}, ECP384: {96, 48}, ECP521: {132, 66}, X25519: {32, 32}, X448: {56, 56},
 	}
@@ -103,7 +103,7 @@ func (c constant) Read(p []byte) (int, error) {
 }
 
 func TestUnknownGroup(t *testing.T) {
-	for _, id := range []uint16{0, 1, 5, 22, 24, 33, 65535} {
+	for _, id := range []uint16{0, 1, 22, 24, 33, 65535} {
 		if _, err := NewGroup(id); err == nil {
 			t.Errorf("group %d exists", id)
 		}
@@ -213,7 +213,7 @@ func TestCurvesRefuseHostilePublics(t *testing.T) {
 // prime.
 func TestSafePrimes(t *testing.T) {
 	constants := map[uint16]int64{
-		MODP1024: 129093, MODP2048: 124476, MODP3072: 1690314, MODP4096: 240904, MODP6144: 929484, MODP8192: 4743158,
+		MODP1024: 129093, MODP1536: 741804, MODP2048: 124476, MODP3072: 1690314, MODP4096: 240904, MODP6144: 929484, MODP8192: 4743158,
 	}
 	for id, g := range modpGroups {
 		t.Run(fmt.Sprint(id), func(t *testing.T) {

@@ -72,6 +72,8 @@ func (p Protocol) String() string {
 
 // Transform IDs of type Encryption.
 const (
+	DES              uint16 = 2  // RFC 2405; refused, and known by name only
+	TripleDES        uint16 = 3  // RFC 2451
 	Null             uint16 = 11 // RFC 2410
 	AESCBC           uint16 = 12 // RFC 3602
 	AESCCM8          uint16 = 14 // RFC 4309, RFC 5282
@@ -86,6 +88,7 @@ const (
 
 // Transform IDs of type PseudoRandom.
 const (
+	PRFHMACMD5    uint16 = 1 // refused, and known by name only
 	PRFHMACSHA1   uint16 = 2 // RFC 2104
 	PRFHMACSHA256 uint16 = 5 // RFC 4868
 	PRFHMACSHA384 uint16 = 6
@@ -95,6 +98,7 @@ const (
 // Transform IDs of type Integrity.
 const (
 	IntegrityNone uint16 = 0
+	HMACMD5_96    uint16 = 1 // RFC 2403; refused, and known by name only
 	HMACSHA1_96   uint16 = 2 // RFC 2404
 	HMACSHA256128 uint16 = 12
 	HMACSHA384192 uint16 = 13 // RFC 4868
@@ -104,8 +108,9 @@ const (
 // Transform IDs of type KeyExchange.
 const (
 	GroupNone uint16 = 0
-	MODP1024  uint16 = 2  // RFC 7296 appendix B.2
-	MODP2048  uint16 = 14 // RFC 3526
+	MODP1024  uint16 = 2 // RFC 7296 appendix B.2
+	MODP1536  uint16 = 5 // RFC 3526
+	MODP2048  uint16 = 14
 	MODP3072  uint16 = 15
 	MODP4096  uint16 = 16
 	MODP6144  uint16 = 17
@@ -143,10 +148,18 @@ func (t Transform) String() string {
 	if k, ok := keywordOf(t); ok {
 		return t.Type.prefix() + k.Name
 	}
+	if name, ok := broken[t]; ok {
+		return name
+	}
 	if t.KeyBits != 0 {
 		return fmt.Sprintf("%s#%d/%d", t.Type.short(), t.ID, t.KeyBits)
 	}
 	return fmt.Sprintf("%s#%d", t.Type.short(), t.ID)
+}
+
+// broken are algorithms that old devices offer and nobody gets.
+var broken = map[Transform]string{
+	{Type: Encryption, ID: DES}: "des", {Type: Integrity, ID: HMACMD5_96}: "md5", {Type: PseudoRandom, ID: PRFHMACMD5}: "prfmd5",
 }
 
 // short is the type's name inside the text of a transform without a keyword.

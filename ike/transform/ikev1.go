@@ -47,7 +47,7 @@ func ParseIKEv1Proposal(proto Protocol, text string) (Proposal, error) {
 func (t Transform) inIKEv1(proto Protocol) bool {
 	switch t.Type {
 	case Encryption:
-		return t.ID == AESCBC || proto == ESP && (t.ID == AESGCM8 || t.ID == AESGCM12 || t.ID == AESGCM16)
+		return t.ID == AESCBC || t.ID == TripleDES || proto == ESP && (t.ID == AESGCM8 || t.ID == AESGCM12 || t.ID == AESGCM16)
 	case KeyExchange:
 		return t.ID <= ECP521
 	}
@@ -56,7 +56,7 @@ func (t Transform) inIKEv1(proto Protocol) bool {
 
 func ikev1Allows(proto Protocol) string {
 	if proto == IKE {
-		return "allowed: aes128, aes192, aes256 with sha1, sha256, sha384 or sha512 and a group up to ecp521, for example aes256-sha256-modp2048"
+		return "allowed: aes128, aes192, aes256 or 3des with sha1, sha256, sha384 or sha512 and a group up to ecp521, for example aes256-sha256-modp2048"
 	}
-	return "allowed: AES-GCM, or aes128, aes192, aes256 with sha1, sha256, sha384 or sha512, and a group up to ecp521 or none"
+	return "allowed: AES-GCM, or aes128, aes192, aes256 or 3des with sha1, sha256, sha384 or sha512, and a group up to ecp521 or none"
 }

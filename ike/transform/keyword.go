@@ -38,6 +38,7 @@ var table = []Keyword{
 	{Name: "aes128", Aliases: []string{"aes"}, Transform: Transform{Encryption, AESCBC, 128}, About: "AES-CBC, 128-bit key"},
 	{Name: "aes192", Transform: Transform{Encryption, AESCBC, 192}, About: "AES-CBC, 192-bit key"},
 	{Name: "aes256", Transform: Transform{Encryption, AESCBC, 256}, About: "AES-CBC, 256-bit key"},
+	{Name: "3des", Transform: Transform{Encryption, TripleDES, 0}, Legacy: true, About: "3DES-CBC, 64-bit blocks"},
 	{Name: "aes128gmac", Transform: Transform{Encryption, AESGMAC, 128}, About: "AES-GMAC, 128-bit key: authenticates, but encrypts nothing"},
 	{Name: "aes192gmac", Transform: Transform{Encryption, AESGMAC, 192}, About: "AES-GMAC, 192-bit key: authenticates, but encrypts nothing"},
 	{Name: "aes256gmac", Transform: Transform{Encryption, AESGMAC, 256}, About: "AES-GMAC, 256-bit key: authenticates, but encrypts nothing"},
@@ -54,6 +55,7 @@ var table = []Keyword{
 	{Name: "prfsha512", Transform: Transform{PseudoRandom, PRFHMACSHA512, 0}, About: "PRF HMAC-SHA2-512"},
 
 	{Name: "modp1024", Transform: Transform{KeyExchange, MODP1024, 0}, Legacy: true, About: "group 2, 1024-bit MODP"},
+	{Name: "modp1536", Transform: Transform{KeyExchange, MODP1536, 0}, Legacy: true, About: "group 5, 1536-bit MODP"},
 	{Name: "modp2048", Transform: Transform{KeyExchange, MODP2048, 0}, About: "group 14, 2048-bit MODP"},
 	{Name: "modp3072", Transform: Transform{KeyExchange, MODP3072, 0}, About: "group 15, 3072-bit MODP"},
 	{Name: "modp4096", Transform: Transform{KeyExchange, MODP4096, 0}, About: "group 16, 4096-bit MODP"},

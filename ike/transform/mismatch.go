@@ -68,7 +68,24 @@ func (e *MismatchError) Hint() string {
 	if len(e.Allowed) == 0 {
 		return fmt.Sprintf("add a proposal to %s", where)
 	}
-	return fmt.Sprintf("make the peer accept %q", e.Allowed[0])
+	hint := fmt.Sprintf("make the peer accept %q", e.Allowed[0])
+	if names := e.broken(); len(names) > 0 {
+		hint = fmt.Sprintf("the peer offers %s, refused here whatever is configured, because anybody can break it: ", strings.Join(names, " and ")) + hint
+	}
+	return hint
+}
+
+// broken names what the peer offers and nobody gets.
+func (e *MismatchError) broken() []string {
+	var names []string
+	for _, p := range e.Offered {
+		for _, t := range p.Transforms {
+			if name, ok := broken[t]; ok && t.Type != PseudoRandom && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // suggest is the proposal of the fewest keywords that this offer would match.

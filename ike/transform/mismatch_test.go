@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,5 +92,23 @@ func BenchmarkMatchHostileOffer(b *testing.B) {
 		if _, _, err := Match(IKE, offered, allowed); err == nil {
 			b.Fatal("a match")
 		}
+	}
+}
+
+// TestBrokenAlgorithmsAreNamed: who offers DES and MD5 only hears a sentence.
+func TestBrokenAlgorithmsAreNamed(t *testing.T) {
+	offered := Proposal{Protocol: ESP, Transforms: []Transform{
+		{Encryption, DES, 0}, {Integrity, HMACMD5_96, 0}, {SequenceNumbers, NoESN, 0}}}
+	_, _, err := Match(ESP, []Proposal{offered}, []Proposal{must(t, ESP, "aes256-sha256")})
+	var mismatch *MismatchError
+	if !errors.As(err, &mismatch) {
+		t.Fatal(err)
+	}
+	const want = `the peer offers des and md5, refused here whatever is configured, because anybody can break it: make the peer accept "aes256-sha256"`
+	if got := mismatch.Hint(); got != want {
+		t.Errorf("the hint is\n%s, want\n%s", got, want)
+	}
+	if offered.String() != "des-md5" {
+		t.Errorf("the offer reads %s", offered)
 	}
 }

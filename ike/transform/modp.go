@@ -23,6 +23,7 @@ type modpGroup struct {
 // ask for, and never below 256 bits.
 var modpGroups = map[uint16]*modpGroup{
 	MODP1024: newMODP(MODP1024, prime1024, 256/8),
+	MODP1536: newMODP(MODP1536, prime1536, 256/8),
 	MODP2048: newMODP(MODP2048, prime2048, 320/8),
 	MODP3072: newMODP(MODP3072, prime3072, 424/8),
 	MODP4096: newMODP(MODP4096, prime4096, 480/8),

@@ -84,10 +84,12 @@ func parseKeyword(proto Protocol, all, word string) (Keyword, error) {
 
 // refused is keywords of strongSwan that this version does not have, and why.
 var refused = map[string]string{
-	"default": "leave proposals out of the configuration for the defaults",
-	"3des":    "64-bit blocks", "des": "broken", "blowfish128": "64-bit blocks", "cast128": "64-bit blocks",
-	"md5": "broken", "prfmd5": "broken",
-	"modp768": "broken", "modp1536": "use modp2048",
+	"default":     "leave proposals out of the configuration for the defaults",
+	"des":         "its 56-bit keys are found in hours: use aes128, and 3des only where the peer has nothing else",
+	"md5":         "it is broken: use sha256, and sha1 only where the peer has nothing else",
+	"prfmd5":      "it is broken: use prfsha256, and prfsha1 only where the peer has nothing else",
+	"modp768":     "it can be computed in advance: use modp2048, and modp1024 only where the peer has nothing else",
+	"blowfish128": "64-bit blocks", "cast128": "64-bit blocks",
 	"modp1024s160": "RFC 8247 forbids it", "modp2048s224": "RFC 8247 forbids it", "modp2048s256": "RFC 8247 forbids it",
 	"aes128ctr": "use aes128gcm16", "aes192ctr": "use aes192gcm16", "aes256ctr": "use aes256gcm16",
 	"aesxcbc": "use sha256", "aescmac": "use sha256",

@@ -81,7 +81,8 @@ func TestParseProposalErrors(t *testing.T) {
 		{IKE, "aes256-sha265-modp2048", []string{`unknown keyword "sha265"`, `did you mean "sha256"?`, "prfsha384"}},
 		{IKE, "aes256gcm-prfsha384-modp248", []string{`did you mean "modp2048"?`}},
 		{IKE, "aes256-sha256-frobnicate", []string{`unknown keyword "frobnicate"; allowed: aes128gcm16`, "x25519"}},
-		{IKE, "3des-sha256-modp2048", []string{"3des is not supported (64-bit blocks)", "allowed: "}},
+		{IKE, "des-sha256-modp2048", []string{"des is not supported (its 56-bit keys are found in hours: use aes128", "allowed: "}},
+		{ESP, "aes128-md5", []string{"md5 is not supported (it is broken: use sha256"}},
 		{ESP, "aes256ctr-sha256", []string{"aes256ctr is not supported (use aes256gcm16)"}},
 		{ESP, "null", []string{"null needs an integrity algorithm"}},
 		{ESP, "aes128gmac-sha256", []string{"aes128gmac authenticates by itself: leave sha256 out"}},
@@ -169,8 +170,8 @@ func TestKeywords(t *testing.T) {
 
 func TestTransformString(t *testing.T) {
 	for want, tr := range map[string]Transform{
-		"": {}, "aes256": {Encryption, AESCBC, 256}, "encr#12": {Encryption, AESCBC, 0}, "encr#3": {Encryption, 3, 0},
-		"integ#1": {Integrity, 1, 0}, "prf#4/128": {PseudoRandom, 4, 128}, "group#5": {KeyExchange, 5, 0},
+		"": {}, "aes256": {Encryption, AESCBC, 256}, "encr#12": {Encryption, AESCBC, 0}, "encr#1": {Encryption, 1, 0}, "3des": {Encryption, 3, 0}, "des": {Encryption, 2, 0},
+		"md5": {Integrity, 1, 0}, "integ#3": {Integrity, 3, 0}, "prf#4/128": {PseudoRandom, 4, 128}, "group#4": {KeyExchange, 4, 0}, "modp1536": {KeyExchange, 5, 0},
 		"esn#2": {SequenceNumbers, 2, 0}, "ke1_mlkem512": {6, 35, 0}, "ke7_group#34": {12, 34, 0}, "type13#35": {13, 35, 0},
 	} {
 		if tr.String() != want {

@@ -47,8 +47,8 @@ func NewProtector(s Suite, encKey, integKey []byte) (*Protector, error) {
 	var mode protection
 	var err error
 	switch s.Encryption.ID {
-	case AESCBC:
-		mode, err = newCBCProtection(s.Integrity.ID, encKey, integKey)
+	case AESCBC, TripleDES:
+		mode, err = newCBCProtection(s.Encryption, s.Integrity.ID, encKey, integKey)
 	default:
 		mode, err = newAEADProtection(s.Encryption, encKey)
 	}

@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"errors"
@@ -10,20 +9,20 @@ import (
 	"slices"
 )
 
-// cbcProtection is AES-CBC with an HMAC over all that precedes it (RFC 7296
-// §3.14, RFC 3602).
+// cbcProtection is AES-CBC or 3DES-CBC with an HMAC over all that precedes it (RFC 7296
+// §3.14, RFC 3602, RFC 2451).
 type cbcProtection struct {
 	block    cipher.Block
 	integ    integrityHash
 	integKey []byte
 }
 
-func newCBCProtection(integ uint16, encKey, integKey []byte) (*cbcProtection, error) {
+func newCBCProtection(encr Transform, integ uint16, encKey, integKey []byte) (*cbcProtection, error) {
 	h, ok := integrityOf(integ)
 	if !ok {
-		return nil, errors.New("AES-CBC needs an integrity algorithm")
+		return nil, errors.New("CBC needs an integrity algorithm")
 	}
-	block, err := aes.NewCipher(encKey)
+	block, err := NewBlock(encr, encKey)
 	if err != nil {
 		return nil, err
 	}
@@ -31,41 +30,43 @@ func newCBCProtection(integ uint16, encKey, integKey []byte) (*cbcProtection, er
 }
 
 // padding is how many octets fill up the last block, beside the pad length.
-func padding(plainLen int) int {
-	return (aes.BlockSize - (plainLen+1)%aes.BlockSize) % aes.BlockSize
+func (c *cbcProtection) padding(plainLen int) int {
+	size := c.block.BlockSize()
+	return (size - (plainLen+1)%size) % size
 }
 
 func (c *cbcProtection) overhead(plainLen int) int {
-	return aes.BlockSize + padding(plainLen) + 1 + c.integ.icvLen
+	return c.block.BlockSize() + c.padding(plainLen) + 1 + c.integ.icvLen
 }
 
 func (c *cbcProtection) seal(dst, prefix, plaintext []byte, random io.Reader) ([]byte, error) {
 	// RFC 7296 §3.14: the IV must be unpredictable, so it is random.
-	var iv [aes.BlockSize]byte
-	if _, err := io.ReadFull(random, iv[:]); err != nil {
+	iv := make([]byte, c.block.BlockSize())
+	if _, err := io.ReadFull(random, iv); err != nil {
 		return dst, fmt.Errorf("transform: drawing an IV: %w", err)
 	}
 	dst = slices.Grow(dst, len(plaintext)+c.overhead(len(plaintext)))
 	body := len(dst)
-	dst = append(dst, iv[:]...)
+	dst = append(dst, iv...)
 	text := len(dst)
 	dst = append(dst, plaintext...)
-	pad := padding(len(plaintext))
+	pad := c.padding(len(plaintext))
 	dst = append(dst, make([]byte, pad)...)
 	dst = append(dst, byte(pad))
-	cipher.NewCBCEncrypter(c.block, iv[:]).CryptBlocks(dst[text:], dst[text:])
+	cipher.NewCBCEncrypter(c.block, iv).CryptBlocks(dst[text:], dst[text:])
 	return append(dst, c.icv(prefix, dst[body:])...), nil
 }
 
 func (c *cbcProtection) open(prefix, body []byte) ([]byte, error) {
-	if len(body) < 2*aes.BlockSize+c.integ.icvLen || (len(body)-c.integ.icvLen)%aes.BlockSize != 0 {
+	size := c.block.BlockSize()
+	if len(body) < 2*size+c.integ.icvLen || (len(body)-c.integ.icvLen)%size != 0 {
 		return nil, ErrLength
 	}
 	sealed, icv := body[:len(body)-c.integ.icvLen], body[len(body)-c.integ.icvLen:]
 	if !hmac.Equal(icv, c.icv(prefix, sealed)) {
 		return nil, ErrAuthentication
 	}
-	iv, text := sealed[:aes.BlockSize], sealed[aes.BlockSize:]
+	iv, text := sealed[:size], sealed[size:]
 	plain := make([]byte, len(text))
 	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(plain, text)
 	return unpad(plain)

@@ -17,7 +17,7 @@ var protectorSuites = []string{
 	"aes128-sha1-ecp256", "aes192-sha256-ecp256", "aes256-sha256-ecp256", "aes256-sha384-ecp256", "aes256-sha512-ecp256",
 	"aes128gcm12-prfsha256-ecp256", "aes256gcm8-prfsha256-ecp256",
 	"aes128ccm16-prfsha256-ecp256", "aes192ccm12-prfsha256-ecp256", "aes256ccm8-prfsha256-ecp256",
-	"chacha20poly1305-prfsha256-ecp256",
+	"chacha20poly1305-prfsha256-ecp256", "3des-sha1-modp1024", "3des-sha256-ecp256",
 }
 
 // suiteOf is the suite that a proposal of one transform a type stands for.
@@ -238,7 +238,7 @@ func TestPadding(t *testing.T) {
 func TestNewProtectorErrors(t *testing.T) {
 	gcm, cbc := suiteOf(t, IKE, protectorSuites[2]), suiteOf(t, IKE, protectorSuites[5])
 	foreign := cbc
-	foreign.Encryption.ID = 3
+	foreign.Encryption.ID = 2 // DES
 	tests := []struct {
 		name        string
 		suite       Suite

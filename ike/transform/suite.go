@@ -1,5 +1,7 @@
 package transform
 
+import "causeway/esp/tripledes"
+
 // Suite is the chosen set: one transform of each type that applies. The zero
 // Transform is an absent one: no PRF in ESP, no integrity with an AEAD, no
 // group without perfect forward secrecy. Suites are comparable.
@@ -33,8 +35,12 @@ func (s Suite) AEAD() bool { return s.Encryption.aead() }
 // RFC 5282 §7.1, RFC 7634 §2).
 func (s Suite) EncryptionKeyLen() int {
 	bits := int(s.Encryption.KeyBits)
-	if s.Encryption.Type == Encryption && s.Encryption.ID == ChaCha20Poly1305 {
+	switch {
+	case s.Encryption.Type != Encryption:
+	case s.Encryption.ID == ChaCha20Poly1305:
 		bits = 256 // RFC 7634 §4: the transform has no Key Length attribute
+	case s.Encryption.ID == TripleDES:
+		bits = 8 * tripledes.KeyLen // RFC 2451 §2.2
 	}
 	n := bits / 8
 	if s.AEAD() {

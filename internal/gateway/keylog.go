@@ -123,11 +123,12 @@ var (
 		transform.AESCCM16: {"AES-CCM", 16}, transform.AESCCM12: {"AES-CCM", 12}, transform.AESCCM8: {"AES-CCM", 8},
 	}
 	espCipherNames = map[uint16]string{
-		transform.AESGCM16: "AES-GCM with 16 octet ICV [RFC4106]",
-		transform.AESGCM12: "AES-GCM with 12 octet ICV [RFC4106]",
-		transform.AESGCM8:  "AES-GCM with 8 octet ICV [RFC4106]",
-		transform.AESCBC:   "AES-CBC [RFC3602]",
-		transform.Null:     "NULL",
+		transform.AESGCM16:  "AES-GCM with 16 octet ICV [RFC4106]",
+		transform.AESGCM12:  "AES-GCM with 12 octet ICV [RFC4106]",
+		transform.AESGCM8:   "AES-GCM with 8 octet ICV [RFC4106]",
+		transform.AESCBC:    "AES-CBC [RFC3602]",
+		transform.TripleDES: "TripleDES-CBC [RFC2451]",
+		transform.Null:      "NULL",
 	}
 	integrityNames = map[uint16]struct{ ike, esp string }{
 		transform.IntegrityNone: {"NONE [RFC4306]", "NULL"},
@@ -141,6 +142,9 @@ var (
 func ikeCipherName(t transform.Transform) string {
 	if t.ID == transform.AESCBC {
 		return fmt.Sprintf("AES-CBC-%d [RFC3602]", t.KeyBits)
+	}
+	if t.ID == transform.TripleDES {
+		return "3DES [RFC2451]"
 	}
 	if a, ok := aeadNames[t.ID]; ok {
 		return fmt.Sprintf("%s-%d with %d octet ICV [RFC5282]", a.cipher, t.KeyBits, a.icv)

@@ -21,6 +21,7 @@ var (
 		transform.AESCBC:           esp.AESCBC,
 		transform.AESGMAC:          esp.AESGMAC,
 		transform.Null:             esp.Null,
+		transform.TripleDES:        esp.TripleDES,
 	}
 	espIntegrity = map[uint16]esp.Integrity{
 		transform.IntegrityNone: esp.IntegrityNone,

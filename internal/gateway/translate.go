@@ -34,11 +34,30 @@ func Checks() config.Checks {
 				return ""
 			}
 			if t, readable := p.Readable(); readable {
-				return fmt.Sprintf("proposal %q: %v does not encrypt: with it whoever is on the path can read the traffic, though not change it", text, t)
+				return fmt.Sprintf("%v does not encrypt: with it whoever is on the path can read the traffic, though not change it", t)
 			}
-			return ""
+			return weak(p)
 		},
 	}
+}
+
+// weak says what a proposal has that is only there for old peers.
+func weak(p transform.Proposal) string {
+	var why []string
+	for _, t := range p.Transforms {
+		switch {
+		case t.Type == transform.Encryption && t.ID == transform.TripleDES:
+			why = append(why, "3des has blocks of 64 bits, so that a key may only encrypt little and Child SAs are rekeyed every 512 MiB; it is slow as well")
+		case t.Type == transform.KeyExchange && t.ID == transform.MODP1024:
+			why = append(why, "modp1024 (group 2) is within reach of whoever can afford to compute in advance, and what is recorded today can be read then")
+		case t.Type == transform.KeyExchange && t.ID == transform.MODP1536:
+			why = append(why, "modp1536 (group 5) is too short for what has to stay secret for long")
+		}
+	}
+	if len(why) == 0 {
+		return ""
+	}
+	return strings.Join(why, "; ") + "; use it only while the peer has nothing better"
 }
 
 // parserOf reads the proposals of a protocol of package config.

@@ -23,7 +23,7 @@ var arrowsOf = map[string]arrows{
 	"esp/selector":     {nil, "the vocabulary of both halves"},
 	"routing":          {nil, "knows prefixes, not tunnels"},
 
-	"ike/transform":   {[]string{"esp/ccm", "esp/gcm"}, "IANA numbers to primitives; nothing else knows the numbers"},
+	"ike/transform":   {[]string{"esp/ccm", "esp/gcm", "esp/tripledes"}, "IANA numbers to primitives; nothing else knows the numbers"},
 	"ike/keymat":      {[]string{"ike/transform"}, "pure functions of keys"},
 	"ike/auth":        {[]string{"ike/wire", "ike/keymat", "ike/transform"}, "identities and secrets, no state"},
 	"ike/auth/online": {nil, "HTTP only: package auth judges what it gets"},
@@ -38,7 +38,8 @@ var arrowsOf = map[string]arrows{
 	"esp/ccm":              {nil, "a cipher: bytes in, bytes out"},
 	"esp/gcm":              {nil, "a cipher: bytes in, bytes out"},
 	"esp/gcm/internal/asm": {nil, "writes assembly; linked into nothing"},
-	"esp":                  {[]string{"esp/selector", "esp/ccm", "esp/gcm"}, "transforms packets; no sockets, no tunnels"},
+	"esp/tripledes":        {nil, "a cipher: bytes in, bytes out"},
+	"esp":                  {[]string{"esp/selector", "esp/ccm", "esp/gcm", "esp/tripledes"}, "transforms packets; no sockets, no tunnels"},
 	"tunnel/udp":           {nil, "sockets, for whatever is sent"},
 	"tunnel/tun":           {nil, "devices, for whatever is read"},
 	"tunnel/tun/tuntest":   {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},
