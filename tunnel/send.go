@@ -148,11 +148,31 @@ func (q *sendQueue) queue(run *runNote, start, outer, segment int, tos uint8) {
 		run.sa.conn.counters.drop(DropNoSA, run.packets)
 		return
 	}
+	if q.extend(run, start, segment, tos) {
+		return
+	}
 	q.runs = append(q.runs, udp.Run{
 		Payload: q.slab[start:], SegmentSize: segment,
 		Local: run.sa.local, Remote: run.sa.remote, TOS: tos,
 	})
 	q.notes = append(q.notes, *run)
+}
+
+// extend makes what was sealed from start on part of the last run, if it goes to
+// the same place and what was the end of that run is a whole segment: a
+// superpacket rarely fills its messages, and several together do.
+func (q *sendQueue) extend(more *runNote, start, segment int, tos uint8) bool {
+	if len(q.runs) == 0 {
+		return false
+	}
+	run, note := &q.runs[len(q.runs)-1], &q.notes[len(q.notes)-1]
+	if note.sa != more.sa || run.TOS != tos || run.SegmentSize != segment || len(run.Payload)%segment != 0 {
+		return false
+	}
+	run.Payload = q.slab[start-len(run.Payload):]
+	note.packets += more.packets
+	note.bytes += more.bytes
+	return true
 }
 
 // flush sends every run and accounts for it. Its error is final.

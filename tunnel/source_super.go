@@ -4,9 +4,10 @@ import "causeway/tunnel/tun"
 
 const (
 	// drainBytes is how much of a queue is read before it is sealed and sent:
-	// one superpacket of the usual size, or many small packets. What is read is
-	// still in the cache when it is sealed.
-	drainBytes = 64 << 10
+	// two or three superpackets of the usual size, which fill their messages better
+	// than one, or many small packets. What is read is still in the cache when it
+	// is sealed.
+	drainBytes = 128 << 10
 	// drainAlign keeps packets in the arena on cache lines of their own.
 	drainAlign = 64
 )

@@ -104,7 +104,7 @@ func TestTransfersWithTFC(t *testing.T) {
 	}
 	transfer(t, a, b, "10.2.0.1")
 	transfer(t, b, a, "fd01::1")
-	echoes(t, a, b, "10.2.0.1")
+	echoes(t, a, b, "10.2.0.1", true)
 	for _, h := range []*host{a, b} {
 		n := h.TotalCounters().Drops
 		n[DropNoRoute], n[DropDummy] = 0, 0

@@ -125,7 +125,7 @@ func TestRuns(t *testing.T) {
 		for _, r := range p.a.wire.runs {
 			got = append(got, [3]int{r.Segments, r.Size, int(r.TOS)})
 		}
-		want := [][3]int{{4, 1064, 0}, {1, 1064, 0}, {1, 1064, 0xb8}, {1, 1264, 0xb8}, {64, 84, 0}, {6, 84, 0}}
+		want := [][3]int{{4, 1064, 0}, {1, 1064, 0}, {1, 1064, 0xb8}, {1, 1264, 0xb8}, {70, 84, 0}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

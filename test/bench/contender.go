@@ -23,6 +23,7 @@ const (
 	wireguard = "wireguard-go"
 	causeway  = "causeway"
 	standard  = "causeway-cipher" // by crypto/cipher, without the assembly of esp/gcm
+	other     = "causeway-other"  // another build; only where the command line names one
 )
 
 // contender is one kind of tunnel in a network of its own.
@@ -38,7 +39,7 @@ type contender struct {
 // server is the address that the client measures against.
 var server = world.ClientIn(world.SiteB.Networks[0])
 
-func newContender(ctx context.Context, name, directory string) (*contender, error) {
+func newContender(ctx context.Context, name, directory, beside string) (*contender, error) {
 	prefix := "causeway-bench-" + name
 	if _, err := world.Sweep(ctx, prefix); err != nil {
 		return nil, err
@@ -54,6 +55,7 @@ func newContender(ctx context.Context, name, directory string) (*contender, erro
 	c := &contender{name: name, world: w}
 	begin := map[string]func(context.Context) error{
 		raw: c.route, swan: c.strongSwan, wireguard: c.wireGuard, causeway: c.native, standard: c.standard,
+		other: func(ctx context.Context) error { return c.causeway(ctx, beside) },
 	}
 	return c, begin[name](ctx)
 }

@@ -35,6 +35,7 @@ type options struct {
 	rounds      int
 	note, plot  string
 	profile     string // a directory; empty: none
+	beside      string // another build of the program; empty: none
 	scale       int    // connections; 0: the usual tests
 	many        bool   // several SAs beside one, instead of the usual tests
 	write       bool
@@ -49,11 +50,15 @@ func main() {
 	flag.StringVar(&o.note, "note", "", "what the reader of the results should know of this run")
 	flag.StringVar(&o.plot, "plot", "", "a file for an SVG plot of this run, also of a selection")
 	flag.StringVar(&o.profile, "profile", "", "a directory for CPU profiles of the gateways in the last run")
+	flag.StringVar(&o.beside, "beside", "", "another build of bin/causeway to measure beside it, as "+other)
 	flag.IntVar(&o.scale, "scale", 0, "measure that many connections between two gateways instead")
 	flag.BoolVar(&o.many, "many", false, "measure the same flows over one, two and a hundred connections instead")
 	flag.BoolVar(&o.write, "write", true, "rewrite the tables in "+document+" and the plot beside; a run of a selection never does")
 	flag.Parse()
 	o.only, o.tests = strings.Split(*only, ","), strings.Split(*tests, ",")
+	if o.beside != "" {
+		o.only = append(o.only, other)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -71,12 +76,15 @@ func (o *options) check() error {
 	for _, list := range []struct {
 		given, known []string
 		what         string
-	}{{o.only, names, "contender"}, {o.tests, testNames(), "test"}} {
+	}{{o.only, append(names[:len(names):len(names)], other), "contender"}, {o.tests, testNames(), "test"}} {
 		for _, name := range list.given {
 			if !slices.Contains(list.known, name) {
 				return fmt.Errorf("there is no %s %q; there are %s", list.what, name, strings.Join(list.known, ", "))
 			}
 		}
+	}
+	if slices.Contains(o.only, other) && o.beside == "" {
+		return errors.New("-beside says which build " + other + " is")
 	}
 	if o.seconds < 1 || o.rounds < 1 {
 		return errors.New("-seconds and -rounds are at least 1")
@@ -105,7 +113,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	contenders, err := start(ctx, o.only, directory)
+	contenders, err := start(ctx, o, directory)
 	defer func() {
 		for _, c := range contenders {
 			err = errors.Join(err, c.world.Close())
@@ -134,12 +142,12 @@ func run(ctx context.Context, o options) (err error) {
 
 // start builds and starts the contenders. Those that have a network are given
 // back also with an error, to be taken down.
-func start(ctx context.Context, only []string, directory string) ([]*contender, error) {
+func start(ctx context.Context, o options, directory string) ([]*contender, error) {
 	var list []*contender
-	for _, name := range only {
+	for _, name := range o.only {
 		fmt.Printf("starting %s\n", name)
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // a first build of wireguard-go takes its time
-		c, err := newContender(ctx, name, directory)
+		c, err := newContender(ctx, name, directory, o.beside)
 		if c != nil {
 			list = append(list, c)
 		}
