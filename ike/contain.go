@@ -47,6 +47,19 @@ func (a *acceptor) contain() {
 	a.engine.cfg.Report(defect("", cause))
 }
 
+// run does work that is nobody's machine: a peer's key share or certificate is in
+// it. The machine is given the defect as a result that is none of the job's.
+func (p *performer) run(job sa.Job) (result any) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			report := defect("", cause)
+			p.engine.cfg.Report(report)
+			result = report.Failure
+		}
+	}()
+	return job.Run()
+}
+
 func defect(connection string, cause any) sa.Failed {
 	return sa.Failed{Connection: connection, Failure: &sa.Failure{
 		Reason:  sa.ReasonInternal,

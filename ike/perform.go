@@ -55,7 +55,7 @@ func (p *performer) startWork(w sa.StartWork) {
 	}
 	p.engine.jobs.Go(func() {
 		workers <- struct{}{}
-		result := w.Job.Run()
+		result := p.run(w.Job)
 		<-workers
 		p.inbox.post(func() { p.step(sa.WorkDone{Ticket: w.Ticket, Result: result}) })
 	})
