@@ -19,22 +19,17 @@ const ikePort = 500
 
 // attempt starts to bring the connection up, unless it is up or being made by
 // the peer at this moment.
-func (o *owner) attempt(now time.Time) {
-	if o.state != sa.StateDown {
-		o.keep.started()
-		return
-	}
-	if o.resolving {
-		o.keep.started() // the look-up's end continues
-		return
-	}
+func (o *owner) attempt() {
 	o.keep.started()
+	if o.state != sa.StateDown || o.resolving { // the look-up's end continues
+		return
+	}
 	o.resolving = true
 	o.engine.jobs.Go(func() {
 		ctx, cancel := context.WithTimeout(o.ctx, resolveTimeout)
 		defer cancel()
 		addresses, err := o.resolve(ctx)
-		o.inbox.post(func() { o.resolved(now, addresses, err) })
+		o.inbox.post(func() { o.resolved(addresses, err) })
 	})
 }
 
@@ -63,7 +58,7 @@ func (o *owner) resolve(ctx context.Context) ([]netip.Addr, error) {
 }
 
 // resolved goes on with an attempt on the owner's goroutine.
-func (o *owner) resolved(now time.Time, addresses []netip.Addr, err error) {
+func (o *owner) resolved(addresses []netip.Addr, err error) {
 	o.resolving = false
 	if o.ending || o.state != sa.StateDown {
 		return

@@ -158,7 +158,7 @@ func (o *owner) tick(now time.Time) {
 		o.step(sa.TimerDue{})
 	}
 	if d := o.keep.due(); !d.IsZero() && !now.Before(d) {
-		o.attempt(now)
+		o.attempt()
 	}
 	if d := o.back.at; !d.IsZero() && !now.Before(d) {
 		o.tryFirst()
