@@ -117,7 +117,7 @@ func aboutIssuer(r *ocsp.Response, c, issuer *x509.Certificate) error {
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(s.ID.IssuerName, hashed(hash, issuer.RawSubject)) || !bytes.Equal(s.ID.Issuer, hashed(hash, public.Key.RightAlign())) {
+		if !bytes.Equal(s.ID.IssuerName, digest(hash, issuer.RawSubject)) || !bytes.Equal(s.ID.Issuer, digest(hash, public.Key.RightAlign())) {
 			return errors.New("it is about a certificate of another authority")
 		}
 	}
@@ -136,10 +136,4 @@ func hashOf(a pkix.AlgorithmIdentifier) (crypto.Hash, error) {
 		return 0, errors.New("unknown hash of the issuer: " + a.Algorithm.String())
 	}
 	return h, nil
-}
-
-func hashed(h crypto.Hash, data []byte) []byte {
-	d := h.New()
-	d.Write(data)
-	return d.Sum(nil)
 }

@@ -18,7 +18,6 @@ const (
 	ReasonCertificateIdentity    Reason = "certificate_identity"
 	ReasonCertificateRevoked     Reason = "certificate_revoked"
 	ReasonRevocationUnknown      Reason = "revocation_unknown"
-	ReasonPPKMismatch            Reason = "ppk_mismatch"
 )
 
 // Problem is why an authentication failed, for a person at this end: the peer
