@@ -59,14 +59,20 @@ func (s *ikeSA) takePPK(msg *message) *sa.Failure {
 	case ours != nil && ours.Required:
 		remote := "names none"
 		if named != nil {
-			remote = fmt.Sprintf("ID %q", named.Data[min(1, len(named.Data)):])
+			remote = ppkNamed(named)
 		}
 		return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
 	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
 		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer insists on a post-quantum key that is not known here",
-			Remote: fmt.Sprintf("ID %q", named.Data[min(1, len(named.Data)):]), Hint: "configure it with auth.ppk, under this ID"}
+			Remote: ppkNamed(named), Hint: "configure it with auth.ppk, under this ID"}
 	}
 	return nil
+}
+
+// ppkNamed is what a peer, which is not authenticated yet, calls its PPK. Who
+// reads it in a log is shown as much as one of ours can have.
+func ppkNamed(n *wire.Notify) string {
+	return fmt.Sprintf("ID %.64q", n.Data[min(1, len(n.Data)):])
 }
 
 // confirmPPK settles, as the initiator, whether the responder took our PPK.
