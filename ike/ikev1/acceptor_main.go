@@ -87,7 +87,8 @@ func (a *Acceptor) noCandidate(msg *isakmp.Message, d sa.Datagram) {
 }
 
 // accept chooses the suite: the first of our proposals, of all candidates, that
-// is offered.
+// is offered. Of candidates that want the same, one is looked at: a stranger
+// decides how much there is to compare.
 func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (*isakmp.SecurityAssociation, *sa.Failure) {
 	var all []phaseOne
 	var raw []isakmp.Transform
@@ -103,7 +104,12 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 	}
 	failure := &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer does not offer to authenticate as the connection does",
 		Hint: "let both ends authenticate in one way: with a pre-shared key, or with certificates of one kind of key"}
+	var tried []*sa.Settings
 	for _, c := range among {
+		if slices.ContainsFunc(tried, func(r *sa.Settings) bool { return sameOffer(r, c) }) {
+			continue
+		}
+		tried = append(tried, c)
 		var offered []transform.Proposal
 		for _, x := range all {
 			if x.known && x.method == methodOf(c) {
@@ -130,6 +136,11 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 			Number: number, Protocol: isakmp.ProtocolISAKMP, Transforms: []isakmp.Transform{raw[at]}}}}, nil
 	}
 	return nil, failure
+}
+
+// sameOffer tells whether two connections take the same offers of phase 1.
+func sameOffer(a, b *sa.Settings) bool {
+	return methodOf(a) == methodOf(b) && slices.EqualFunc(a.IKEProposals, b.IKEProposals, transform.Proposal.Equal)
 }
 
 // repeated answers a message that came before.

@@ -48,6 +48,9 @@ func (s *ikeSA) judge(msg *isakmp.Message, d sa.Datagram) error {
 	if err != nil {
 		return err
 	}
+	if s.checks++; s.checks > maxChecks {
+		return errTooManyProofs
+	}
 	s.traceIn(msg.Header, o.payloads, d)
 	s.repeat.hear(d.Raw)
 	s.examine(o, id, shown, func(r proven) { s.judged(o, r, shown) })

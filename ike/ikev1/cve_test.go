@@ -1,6 +1,7 @@
 package ikev1
 
 import (
+	"crypto/elliptic"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
+	"causeway/test/pki"
 )
 
 // What broke other implementations of IKEv1, one test for each kind. The numbers
@@ -285,6 +287,55 @@ func TestHalfOpenIsBounded(t *testing.T) {
 	}
 	if n := d.b.acceptor.HalfOpen(); n != 0 || cookies != 0 {
 		t.Errorf("%d half-open SAs and %d cookies are left after three minutes", n, cookies)
+	}
+}
+
+// A stranger whose proof of identity is being checked cannot have one check after
+// another begun: each may cost several signatures.
+func TestProofsAreBounded(t *testing.T) {
+	root := pki.Root("Root", pki.ECDSA(elliptic.P256()))
+	d := newDuo(t, func(a, b *sa.Settings) {
+		certify(t, a, root.Issue("a", pki.ECDSA(elliptic.P256()), pki.Names("a.example")), "a.example", "b.example", root.Certificate)
+		certify(t, b, root.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example")), "b.example", "a.example", root.Certificate)
+	})
+	d.b.busy = true
+	d.a.up()
+	d.settle()
+	if d.b.jobs != 1 {
+		t.Fatalf("%d checks of the first proof were begun", d.b.jobs)
+	}
+	proof, local, remote := d.a.out[len(d.a.out)-1], netip.AddrPortFrom(d.b.addr, 4500), netip.AddrPortFrom(d.a.addr, 4500)
+	for i := range 128 { // the last block has the end of the signature
+		raw := slices.Clone(proof)
+		raw[len(raw)-1-i/8] ^= 1 << (i % 8)
+		d.b.receive(packet{d.b, local, remote, raw})
+	}
+	if d.b.jobs < 2 || d.b.jobs > maxChecks {
+		t.Errorf("%d checks of 129 proofs were begun", d.b.jobs)
+	}
+}
+
+// What an offer costs does not grow with the connections that take the same.
+func TestOfferToManyConnections(t *testing.T) {
+	d := newDuo(t, func(a, _ *sa.Settings) { a.IKEProposals = a.IKEProposals[:1] })
+	d.a.up()
+	msg, err := isakmp.ParseMessage(d.wire[0].raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer, _ := isakmp.Find[*isakmp.SecurityAssociation](msg.Payloads)
+	other := *d.b.settings
+	other.IKEProposals = other.IKEProposals[1:] // nothing in common
+	cost := func(n int) float64 {
+		among := slices.Repeat([]*sa.Settings{&other}, n)
+		return testing.AllocsPerRun(3, func() {
+			if _, failure := (&half{}).accept(offer, among); failure == nil || failure.Reason != sa.ReasonProposalMismatch {
+				t.Fatalf("%+v", failure)
+			}
+		})
+	}
+	if one, many := cost(1), cost(1000); many > 2*one {
+		t.Errorf("%v allocations for one connection, %v for a thousand", one, many)
 	}
 }
 

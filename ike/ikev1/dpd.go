@@ -19,7 +19,6 @@ type check struct {
 	number uint32    // of the last question
 	tries  int       // how often it was put; 0: none is open
 	dueAt  time.Time // when to put it again, or to give up
-	theirs uint32    // the highest number of the peer's that was answered
 }
 
 // answered ends the question: the peer lives.
@@ -60,7 +59,6 @@ func (s *ikeSA) answerCheck(n *isakmp.Notification) {
 	if len(n.Data) != 4 {
 		return
 	}
-	s.dpd.theirs = binary.BigEndian.Uint32(n.Data)
 	s.inform(s.notification(isakmp.RUThereAck, n.Data))
 }
 

@@ -49,6 +49,9 @@ type end struct {
 	spi      uint32
 	reports  []sa.Report
 	out      [][]byte // everything that was sent
+	// busy says that work of the machine is not done, only counted.
+	busy bool
+	jobs int
 }
 
 func settings(local, remote string) *sa.Settings {
@@ -126,6 +129,10 @@ func (e *end) perform(acceptor bool, act sa.Action) {
 			e.duo.wire = append(e.duo.wire, packet{e.other(), act.Remote, act.Local, slices.Clone(act.Bytes)})
 		}
 	case sa.StartWork:
+		if e.busy && !acceptor {
+			e.jobs++
+			return
+		}
 		e.step(acceptor, sa.WorkDone{Ticket: act.Ticket, Result: act.Job.Run()})
 	case sa.RegisterSPI:
 		e.strange[act.SPI] = acceptor

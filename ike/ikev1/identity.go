@@ -59,6 +59,10 @@ func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.I
 
 func eraseShared(r sansio.KeyExchanged) { keymat.Erase(r.Shared) }
 
+// errTooManyProofs ends the patience with a peer, or whoever speaks for it: each
+// proof may cost the check of a signature.
+var errTooManyProofs = errors.New("ikev1: more proofs of identity than are looked at")
+
 // provesIdentity reports whether the message has an identity and the hash that
 // proves it.
 func (a *association) provesIdentity(o *opened) bool {

@@ -18,7 +18,7 @@ const (
 	// delete it, if the peer made its successor; ownSupersededTime if we did.
 	supersededTime    = 60 * time.Second
 	ownSupersededTime = 5 * time.Second
-	// maxChecks bounds the answers to our identity whose proof is checked.
+	// maxChecks bounds the messages of one peer whose proof of identity is checked.
 	maxChecks = 16
 	// closingTime is how long an ISAKMP SA that the peer deleted still reads.
 	closingTime = 2 * time.Second

@@ -1,7 +1,6 @@
 package ikev1
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -188,7 +187,7 @@ func (s *ikeSA) identify(msg *isakmp.Message, d sa.Datagram) error {
 		return err
 	}
 	if s.checks++; s.checks > maxChecks {
-		return errors.New("more answers to our identity than are looked at")
+		return errTooManyProofs
 	}
 	s.examine(o, id, shown, func(r proven) { s.identified(o, d, r, shown) })
 	return nil

@@ -163,7 +163,9 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 	var failure *sa.Failure
 	var failed [][]transform.Proposal // a thousand connections may have the same ones
 	for _, c := range candidates {
-		if slices.ContainsFunc(failed, func(f []transform.Proposal) bool { return sameProposals(f, c.IKEProposals) }) {
+		if slices.ContainsFunc(failed, func(f []transform.Proposal) bool {
+			return slices.EqualFunc(f, c.IKEProposals, transform.Proposal.Equal)
+		}) {
 			continue
 		}
 		suite, i, err := transform.MatchPreferringGroup(transform.IKE, offered, c.IKEProposals, ke.Group)
@@ -192,12 +194,6 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 		return suite, offered[i], &proposal.Proposals[i], nil
 	}
 	return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, failure)
-}
-
-func sameProposals(a, b []transform.Proposal) bool {
-	return slices.EqualFunc(a, b, func(p, q transform.Proposal) bool {
-		return p.Protocol == q.Protocol && slices.Equal(p.Transforms, q.Transforms)
-	})
 }
 
 // answerInit sends the answer when the key share is there; more are its last

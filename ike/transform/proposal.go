@@ -72,6 +72,11 @@ func (p Proposal) has(typ Type) bool {
 	return slices.ContainsFunc(p.Transforms, func(t Transform) bool { return t.Type == typ })
 }
 
+// Equal tells whether two proposals are the same, in the same order.
+func (p Proposal) Equal(o Proposal) bool {
+	return p.Protocol == o.Protocol && slices.Equal(p.Transforms, o.Transforms)
+}
+
 // without is the proposal without one transform type.
 func (p Proposal) without(typ Type) Proposal {
 	out := Proposal{Protocol: p.Protocol}
@@ -131,10 +136,7 @@ func WithoutGroups(proposals []Proposal) []Proposal {
 	var out []Proposal
 	for _, p := range proposals {
 		p = p.withoutGroups()
-		same := func(o Proposal) bool {
-			return o.Protocol == p.Protocol && slices.Equal(o.Transforms, p.Transforms)
-		}
-		if !slices.ContainsFunc(out, same) {
+		if !slices.ContainsFunc(out, p.Equal) {
 			out = append(out, p)
 		}
 	}
