@@ -270,10 +270,23 @@ type IKE struct {
 	DPD       time.Duration // 0: off
 	// MOBIKE: the SAs go on when an address changes.
 	MOBIKE bool
+	// Childless says whether the IKE SA may begin without a Child SA.
+	Childless Childless
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
 	// 0: none is.
 	FragmentSize int
 }
+
+// Childless says whether an IKE SA may begin without a Child SA.
+type Childless string
+
+// The ways to begin.
+const (
+	ChildlessNever  Childless = "never"
+	ChildlessAllow  Childless = "allow"
+	ChildlessPrefer Childless = "prefer"
+	ChildlessForce  Childless = "force"
+)
 
 // ESP is the security association that carries the traffic.
 type ESP struct {
@@ -360,7 +373,7 @@ func builtinConnection() Connection {
 		Start:   StartAlways,
 		Mode:    ModeDefault,
 		Remote:  Remote{Port: 500},
-		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280},
+		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

@@ -153,6 +153,9 @@ var ikeKeys = section[IKE]{
 		either("off", duration(time.Second, time.Hour)), func(i *IKE) *time.Duration { return &i.DPD }),
 	value(Key{Name: "mobike", Doc: "The SAs go on when this gateway's address changes, or that of a peer that began (MOBIKE, RFC 4555).", Default: "false", Example: "true"},
 		truth, func(i *IKE) *bool { return &i.MOBIKE }),
+	value(Key{Name: "childless", Doc: "The IKE SA begins without a Child SA, which then has a key exchange of its own (RFC 6023): `allow` leaves that to the peer, `prefer` does so if the peer can, `force` always.",
+		Default: "allow", Example: "prefer"},
+		enum(ChildlessAllow, ChildlessPrefer, ChildlessForce, ChildlessNever), func(i *IKE) *Childless { return &i.Childless }),
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }

@@ -103,6 +103,9 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 	if err == nil {
 		err = checkPayloads(msg)
 	}
+	if err == nil && want == wire.ExchangeIKEAuth {
+		err = checkChild(msg, h.childless)
+	}
 	if err != nil {
 		a.refuse(h, msg, err)
 		return

@@ -46,6 +46,10 @@ type association struct {
 	chainI, chainR []byte
 	authID         uint32 // message ID of IKE_AUTH
 
+	// childless says that the responder announced to take an IKE_AUTH without a
+	// Child SA (RFC 6023).
+	childless bool
+
 	// keyLog is told of new keys; nil but for debugging.
 	keyLog func(sa.IKEKeys)
 	// mobike says that MOBIKE was agreed, and origin that we began the first of the

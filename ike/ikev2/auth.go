@@ -14,8 +14,8 @@ import (
 // IKE_AUTH, both roles (RFC 7296 §1.2, §2.15). How each side proves who it is
 // is in proof.go.
 
-// authExchange is IKE_AUTH on its way; its first Child SA is nil when none
-// could be offered.
+// authExchange is IKE_AUTH on its way; its first Child SA is nil where none is
+// asked for (childless.go).
 type authExchange struct{ child *childOffer }
 
 func (x *authExchange) kind() wire.ExchangeType { return wire.ExchangeIKEAuth }
@@ -110,6 +110,15 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
 	ps = append(append(ps, proof), mobile(settings)...)
+	childless, f := s.beginsChildless()
+	switch {
+	case f != nil:
+		s.drop(causeFailed, ending{failure: f})
+		return
+	case childless:
+		s.request(&authExchange{}, append(ps, more...))
+		return
+	}
 	offer, err := s.m.offerChild(settings.Children[0], true)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -162,6 +171,9 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	if s.state != established {
 		x.child.release(s.m)
 		return
+	}
+	if x.child == nil {
+		return // the first Child SA is the next exchange
 	}
 	c, err := s.finishChild(x.child, msg, nil, s.nonceI, s.nonceR)
 	if err != nil {
@@ -275,7 +287,11 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 		ps = append(ps, mobile(settings)...)
 	}
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
-	choice, refused := s.chooseChild(msg, settings.Children, true)
+	if !asksForChild(msg) {
+		s.answer(wire.ExchangeIKEAuth, ps)
+		return
+	}
+	choice, refused := s.chooseInAuth(msg)
 	if refused != nil {
 		// The IKE SA is good without its first Child SA (RFC 7296 §1.2).
 		s.answer(wire.ExchangeIKEAuth, append(ps, &refused.notify))

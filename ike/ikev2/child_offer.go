@@ -51,8 +51,11 @@ func (m *Machine) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, erro
 	return o, nil
 }
 
-// release gives the SPI of an offer back that led to nothing.
+// release gives the SPI of an offer back that led to nothing; nil is no offer.
 func (o *childOffer) release(m *Machine) {
+	if o == nil {
+		return
+	}
 	m.do(sa.RemoveChild{SPIIn: o.spi})
 	if o.private != nil {
 		o.private.Erase()

@@ -34,6 +34,7 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 	}
 	a.intermediates = transform.Additional(c.IKEProposals) && msg.notify(wire.NotifyIntermediateExchangeSupported) != nil
 	a.ppkAgreed = c.PPK != nil && msg.notify(wire.NotifyUsePPK) != nil
+	a.childless = msg.notify(wire.NotifyChildlessIKEv2Supported) != nil
 	a.agreeHashes(msg)
 	a.noteRequests(msg)
 }
@@ -51,8 +52,12 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 		if transform.Additional(c.IKEProposals) {
 			common.IKEProposals = c.IKEProposals
 		}
+		if announcesChildless(c) {
+			common.Childless = c.Childless
+		}
 	}
 	h.agreeExtensions(&common, msg)
+	h.childless = common.Childless != "" // the responder alone announces it
 	agreed := sa.Settings{FragmentSize: h.fragmentSize}
 	if h.intermediates {
 		agreed.IKEProposals = common.IKEProposals
@@ -60,5 +65,9 @@ func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
 	if h.ppkAgreed {
 		agreed.PPK = common.PPK
 	}
-	return append(extensions(&agreed), a.signatures(h)...)
+	out := extensions(&agreed)
+	if h.childless {
+		out = append(out, notify(wire.NotifyChildlessIKEv2Supported, nil))
+	}
+	return append(out, a.signatures(h)...)
 }

@@ -26,7 +26,8 @@ const maxCertificates, maxRequests = 16, 20
 
 // rules says which payloads a message needs and how many of each it may have
 // (RFC 7296 §1.2 to §1.4, appendix C; RFC 9370 §2.2). Payloads that a rule does not name are
-// ignored. The needs of a response do not hold for one that reports an error.
+// ignored. The needs of a response do not hold for one that reports an error. SA,
+// TSi and TSr of an IKE_AUTH request come together or not at all (checkChild).
 var rules = map[kind][]occurrence{
 	{wire.ExchangeIKESAInit, false}: {
 		{wire.PayloadSA, 1, 1}, {wire.PayloadKE, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
@@ -40,8 +41,8 @@ var rules = map[kind][]occurrence{
 	{wire.ExchangeIKEFollowupKE, false}:   {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 1, maxNotifies}},
 	{wire.ExchangeIKEFollowupKE, true}:    {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
 	{wire.ExchangeIKEAuth, false}: {
-		{wire.PayloadIDi, 1, 1}, {wire.PayloadIDr, 0, 1}, {wire.PayloadAUTH, 0, 1}, {wire.PayloadSA, 1, 1},
-		{wire.PayloadTSi, 1, 1}, {wire.PayloadTSr, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
+		{wire.PayloadIDi, 1, 1}, {wire.PayloadIDr, 0, 1}, {wire.PayloadAUTH, 0, 1}, {wire.PayloadSA, 0, 1},
+		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},
 		{wire.PayloadCERT, 0, maxCertificates}, {wire.PayloadCERTREQ, 0, maxRequests},
 	},
 	{wire.ExchangeIKEAuth, true}: {

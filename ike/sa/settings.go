@@ -60,6 +60,9 @@ type Settings struct {
 	ForceEncapsulation bool
 	// BareESP leaves UDP away where there is no NAT.
 	BareESP bool
+	// Childless is whether an IKE SA may begin without a Child SA (RFC 6023);
+	// empty is ChildlessNever.
+	Childless Childless
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message
@@ -76,6 +79,18 @@ func (s *Settings) IKEVersion() int {
 	}
 	return 2
 }
+
+// Childless says whether an IKE SA may begin without a Child SA.
+type Childless string
+
+// The ways to begin: with a Child SA only; without one if the peer asks for that;
+// without one if the peer can; never with one.
+const (
+	ChildlessNever  Childless = "never"
+	ChildlessAllow  Childless = "allow"
+	ChildlessPrefer Childless = "prefer"
+	ChildlessForce  Childless = "force"
+)
 
 // PPK is a post-quantum pre-shared key, which protects what a shared key or a
 // certificate authenticates from quantum computers to come.

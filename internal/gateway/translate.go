@@ -113,6 +113,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 		DPD:            c.IKE.DPD,
 		FragmentSize:   c.IKE.FragmentSize,
 		MOBIKE:         c.IKE.MOBIKE,
+		Childless:      sa.Childless(c.IKE.Childless),
 
 		Reauthentication: c.IKE.Reauth,
 		ChildLifetime:    sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes, Packets: uint64(c.ESP.LifetimePackets)},

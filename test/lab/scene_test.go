@@ -190,6 +190,7 @@ func (s *scene) strongswan(space *world.Namespace, ends ...link.End) *strongswan
 	d, err := strongswan.New(space, s.Dir, ends...)
 	s.must(err)
 	s.must(s.bounded(d.Start))
+	s.ends(d.Stop)
 	return d
 }
 

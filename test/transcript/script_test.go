@@ -327,6 +327,8 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "childless": // set a childless allow|prefer|force|never
+		s.Childless = sa.Childless(value)
 	case "mobike":
 		s.MOBIKE = value == "yes"
 	case "fragment": // set a fragment OCTETS

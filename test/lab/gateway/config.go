@@ -62,6 +62,9 @@ connections:
 {{- if .FragmentSize}}
       fragment_size: {{.FragmentSize}}
 {{- end}}
+{{- range .IKEKeys}}
+      {{.}}
+{{- end}}
       dpd: {{if .DPD}}{{.DPD}}{{else}}30s{{end}}
     esp:
 {{- if .ESP}}

@@ -59,6 +59,9 @@ type End struct {
 	// both by the PSK. Peer leaves it out, since each end has its own.
 	Proof *Proof
 
+	// IKEKeys are further lines of YAML for the connection's ike, which only this
+	// project's gateway reads; SwanKeys are those of strongSwan's connection.
+	IKEKeys, SwanKeys []string
 	// Keys are further lines of YAML for the connection, which only this
 	// project's gateway reads.
 	Keys string
@@ -109,6 +112,7 @@ func (e End) Peer() End {
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
 	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
+	p.IKEKeys, p.SwanKeys = nil, nil
 	return p
 }
 

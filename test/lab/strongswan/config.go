@@ -84,6 +84,9 @@ connections {
 {{- if .IKELifetime}}
     rekey_time = {{seconds .IKELifetime}}
 {{- end}}
+{{- range .SwanKeys}}
+    {{.}}
+{{- end}}
     local {
 {{- range sides .Proof true}}
       {{.}}
