@@ -24,6 +24,9 @@ type Gateway struct {
 	Bandwidth Bandwidth
 	Workers   int // 0: one for each processor
 	DataPath  DataPath
+	// StateDirectory is where what outlives a crash is kept; empty: where the
+	// service manager says; absolute, or as Control.Socket.
+	StateDirectory string
 	// DisableOffloads are features of the machine to do without.
 	DisableOffloads []Offload
 }
@@ -272,6 +275,8 @@ type IKE struct {
 	MOBIKE bool
 	// Childless says whether the IKE SA may begin without a Child SA.
 	Childless Childless
+	// CrashDetection: a restarted end says at once that the SAs are gone.
+	CrashDetection bool
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
 	// 0: none is.
 	FragmentSize int
@@ -373,7 +378,7 @@ func builtinConnection() Connection {
 		Start:   StartAlways,
 		Mode:    ModeDefault,
 		Remote:  Remote{Port: 500},
-		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow},
+		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

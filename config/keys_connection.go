@@ -156,6 +156,9 @@ var ikeKeys = section[IKE]{
 	value(Key{Name: "childless", Doc: "The IKE SA begins without a Child SA, which then has a key exchange of its own (RFC 6023): `allow` leaves that to the peer, `prefer` does so if the peer can, `force` always.",
 		Default: "allow", Example: "prefer"},
 		enum(ChildlessAllow, ChildlessPrefer, ChildlessForce, ChildlessNever), func(i *IKE) *Childless { return &i.Childless }),
+	value(Key{Name: "crash_detection", Doc: "An end that crashed proves to the other that its SAs are gone, so that the connection comes back at once (RFC 6290). This gateway needs `gateway.state_directory` to prove it.",
+		Default: "true", Example: "false"},
+		truth, func(i *IKE) *bool { return &i.CrashDetection }),
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }

@@ -98,6 +98,7 @@ func (d *decoder) gateway(c *Config) {
 		d.at(Error, "control.socket", "is %d bytes long with the directory of this file: a socket's path can have %d", n, socketPathMax)
 	}
 	c.Usage.File = d.resolve(c.Usage.File)
+	c.Gateway.StateDirectory = d.resolve(c.Gateway.StateDirectory)
 	if c.Usage.File == "" && d.has("usage.keep") && !d.has("usage.file") {
 		d.at(Warning, "usage.keep", "has no effect without usage.file: no usage is kept")
 	}

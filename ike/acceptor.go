@@ -2,6 +2,7 @@ package ike
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"causeway/ike/sa"
@@ -53,8 +54,13 @@ func (a *acceptor) step(ev sa.Event) {
 		if a.perform.perform(act) {
 			continue
 		}
-		if h, ok := act.(sa.Handover); ok {
-			a.handOver(h)
+		switch act := act.(type) {
+		case sa.Handover:
+			a.handOver(act)
+		case sa.Doubt:
+			for _, o := range a.engine.with(netip.AddrPortFrom(act.Remote.Addr(), 0)) {
+				o.inbox.offer(sa.Doubted{SPI: act.SPI})
+			}
 		}
 	}
 	clear(a.actions)

@@ -32,6 +32,9 @@ type EngineConfig struct {
 	// KeyLog is told the keys of each IKE SA of IKEv2, for debugging; nil tells
 	// nobody.
 	KeyLog func(sa.IKEKeys)
+	// CrashSecret proves to peers that this host lost its state, if it outlives
+	// that (RFC 6290); nil: it cannot be proved.
+	CrashSecret []byte
 	// Random is the source of all entropy; nil is crypto/rand. It must be
 	// safe for concurrent use.
 	Random io.Reader
@@ -175,16 +178,33 @@ func (e *Engine) LifetimeHit(connection string, spiIn uint32, hard bool) {
 }
 
 // UnknownSPI says that ESP came from remote on an SPI that the data path does not
-// know. It concerns whoever has an IKE SA with remote; anybody may have sent it.
-func (e *Engine) UnknownSPI(spi uint32, remote netip.AddrPort) {
+// know. It concerns whoever has an IKE SA with remote, else the acceptor; anybody
+// may have sent it. Ports of 0 are ESP without UDP.
+func (e *Engine) UnknownSPI(spi uint32, local, remote netip.AddrPort) {
+	known := false
+	for _, o := range e.with(remote) {
+		known = true
+		o.inbox.offer(sa.UnknownSPI{SPI: spi})
+	}
+	if known {
+		return
+	}
+	if remote.Port() == 0 {
+		local, remote = netip.AddrPortFrom(local.Addr(), e.cfg.IKEPort), netip.AddrPortFrom(remote.Addr(), ikePort)
+	}
+	e.v2.acceptor.inbox.offer(sa.UnknownSPI{SPI: spi, Local: local, Remote: remote})
+}
+
+// with are the connections that have an IKE SA with remote; a port of 0 is any.
+func (e *Engine) with(remote netip.AddrPort) (out []*owner) {
 	for _, o := range e.owners.Load().ordered {
-		for _, i := range o.status.Load().IKE {
-			if i.Remote.Addr() == remote.Addr() && (i.Remote.Port() == remote.Port() || remote.Port() == 0) {
-				o.inbox.offer(sa.UnknownSPI{SPI: spi})
-				break
-			}
+		if slices.ContainsFunc(o.status.Load().IKE, func(i sa.IKEInfo) bool {
+			return i.Remote.Addr() == remote.Addr() && (i.Remote.Port() == remote.Port() || remote.Port() == 0)
+		}) {
+			out = append(out, o)
 		}
 	}
+	return out
 }
 
 // RoutesChanged says that addresses or routes of this host changed, so that the

@@ -75,10 +75,13 @@ func (e *Engine) newIKEv2() *version {
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 			KeyLog:      e.cfg.KeyLog,
+			CrashSecret: e.cfg.CrashSecret,
 		})
 	}
 	v.stranger = func() stranger {
-		return ikev2.NewAcceptor(ikev2.AcceptorConfig{Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate, KeyLog: e.cfg.KeyLog})
+		return ikev2.NewAcceptor(ikev2.AcceptorConfig{
+			Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate, KeyLog: e.cfg.KeyLog,
+			CrashSecret: e.cfg.CrashSecret, Registered: func(spi uint64) bool { return v.spis.lookup(spi) != nil }})
 	}
 	v.acceptor = newAcceptor(e, v)
 	return v

@@ -140,7 +140,7 @@ func (w *inboundWorker) esp(b []byte) {
 		w.sa = w.t.sad.lookup(spi)
 		if w.sa == nil {
 			w.t.unattributed.drop(DropUnknownSPI, 1)
-			w.t.stray(spi, w.remote, w.now)
+			w.t.stray(spi, w.local, w.remote, w.now)
 			return
 		}
 	}

@@ -20,8 +20,8 @@ func (s *strays) slot(a netip.Addr) *atomic.Int64 {
 }
 
 // stray tells of ESP that no SA here belongs to.
-func (t *Tunnel) stray(spi uint32, remote netip.AddrPort, now time.Duration) {
+func (t *Tunnel) stray(spi uint32, local, remote netip.AddrPort, now time.Duration) {
 	if t.cfg.OnUnknownSPI != nil && once(t.strays.slot(remote.Addr()), now) {
-		t.cfg.OnUnknownSPI(spi, remote)
+		t.cfg.OnUnknownSPI(spi, local, remote)
 	}
 }

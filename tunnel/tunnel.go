@@ -53,7 +53,7 @@ type Config struct {
 	OnLifetime func(connection string, spiIn uint32, hard bool)
 	// OnUnknownSPI tells that ESP came on an SPI that no SA has; at most once a
 	// second from one address, and a bounded number a second from all.
-	OnUnknownSPI func(spi uint32, remote netip.AddrPort)
+	OnUnknownSPI func(spi uint32, local, remote netip.AddrPort)
 	// OnEndpoint tells that authentic, fresh ESP came from another outer
 	// address than the SA's (RFC 7296 §2.23); at most once a second for each
 	// connection. MoveChildren acts on it, nothing else does.

@@ -27,6 +27,11 @@ type AcceptorConfig struct {
 	Random io.Reader
 	// KeyLog is told the keys of each IKE SA, for debugging; nil tells nobody.
 	KeyLog func(sa.IKEKeys)
+	// CrashSecret is that of the machines (Config).
+	CrashSecret []byte
+	// Registered reports whether a local IKE SPI has an owner; nil: only those of
+	// the acceptor do.
+	Registered func(spi uint64) bool
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
 	// Limit bounds the table of half-open IKE SAs, with those that are over and
@@ -116,8 +121,8 @@ func NewAcceptor(cfg AcceptorConfig) *Acceptor {
 	return &Acceptor{cfg: cfg, random: sansio.Entropy{Source: cfg.Random}, byPeer: map[peerKey]*half{}, bySPI: map[uint64]*half{}}
 }
 
-// Step tells the acceptor of a Datagram, a WorkDone or a TimerDue; it ignores
-// every other event.
+// Step tells the acceptor of a Datagram, a WorkDone, a TimerDue or an UnknownSPI
+// of a peer without an IKE SA; it ignores every other event.
 func (a *Acceptor) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action {
 	a.now, a.out = now, dst
 	switch ev := ev.(type) {
@@ -125,6 +130,8 @@ func (a *Acceptor) Step(dst []sa.Action, now time.Time, ev sa.Event) []sa.Action
 		a.datagram(ev)
 	case sa.WorkDone:
 		a.desk.Finish(ev)
+	case sa.UnknownSPI:
+		a.unknownSPI(ev)
 	}
 	a.reap()
 	dst, a.out = a.out, nil
@@ -223,6 +230,8 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case err != nil:
 		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
 		return
+	case a.presentToken(outer, d) || a.invalidSPI(outer, d):
+		return
 	case outer.Flags.Response() || !outer.Flags.Initiator():
 	case outer.Exchange == wire.ExchangeIKESAInit && outer.MessageID == 0 && outer.ResponderSPI == 0:
 		a.initRequest(outer, d)
@@ -246,10 +255,17 @@ func (a *Acceptor) refuseVersion(outer *wire.Message, d sa.Datagram, v *wire.Ver
 }
 
 // reply answers a request that no IKE SA came of, without protection.
-func (a *Acceptor) reply(request wire.Header, d sa.Datagram, n *wire.Notify) {
+func (a *Acceptor) reply(request wire.Header, d sa.Datagram, ns ...wire.Payload) {
 	h := wire.Header{InitiatorSPI: request.InitiatorSPI, ResponderSPI: request.ResponderSPI,
 		Exchange: request.Exchange, Flags: wire.FlagResponse, MessageID: request.MessageID}
-	ps := []wire.Payload{n}
+	if !request.Flags.Initiator() {
+		h.Flags |= wire.FlagInitiator
+	}
+	a.transmit(h, d, ns...)
+}
+
+// transmit sends a message without protection to where d came from.
+func (a *Acceptor) transmit(h wire.Header, d sa.Datagram, ps ...wire.Payload) {
 	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
 	if err != nil {
 		return

@@ -110,6 +110,7 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
 	ps = append(append(ps, proof), mobile(settings)...)
+	ps = append(ps, s.m.crashTokenFor(&s.association)...)
 	childless, f := s.beginsChildless()
 	switch {
 	case f != nil:
@@ -163,6 +164,7 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
 	s.agreeMobile(msg)
+	s.takeCrashToken(msg)
 	if s.wantDelete { // Down came meanwhile
 		x.child.release(s.m)
 		return
@@ -283,6 +285,8 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(settings.Reauthentication)
 	ps = append(ps, s.m.authLifetime()...)
+	ps = append(ps, s.m.crashTokenFor(&s.association)...)
+	s.takeCrashToken(msg)
 	if s.agreeMobile(msg); s.mobike {
 		ps = append(ps, mobile(settings)...)
 	}

@@ -136,6 +136,8 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 				s.drop(causeFailed, ending{failure: internal(err)})
 				return
 			}
+			made.takeCrashToken(msg)
+			made.giveCrashToken(s)
 			s.decideIKE(made, lowest(x.nonce, nonce.Data))
 		})
 	})
@@ -357,6 +359,7 @@ func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wir
 	}
 	r.Private.Erase()
 	ps := []wire.Payload{answer, &wire.Nonce{Data: a.nonceR}, &wire.KeyExchange{Group: suite.Group.ID, Data: r.Public}}
+	ps = append(ps, s.m.crashTokenFor(&a)...)
 	left := suite.Rest()
 	if len(left) == 0 {
 		s.completeRekeyIKE(a, suite, rival, [][]byte{r.Shared}, wire.ExchangeCreateChildSA, ps)

@@ -70,8 +70,13 @@ type ikeSA struct {
 	unprovenAt    time.Time // when its last authentication counts no more
 
 	wantRekey, wantDelete, wantCheck, wantReauth bool
-	wantProbe                                    sa.ProbePath // Size 0: none
-	rekeyAfter                                   time.Time    // not before, after a failed try
+	// wantToken says that the next check gives the peer our token, peerToken is
+	// the peer's, and doubtedAt when we asked because of a stranger (crash.go).
+	wantToken  bool
+	peerToken  []byte
+	doubtedAt  time.Time
+	wantProbe  sa.ProbePath // Size 0: none
+	rekeyAfter time.Time    // not before, after a failed try
 
 	// wantUpdate says that the peer is to be told of our address, wantCookie that
 	// the next check asks whether the peer is where it says. seenAt is the hash of

@@ -15,7 +15,12 @@ import (
 func (s *ikeSA) check() {
 	s.wantCheck = false
 	x := &checkExchange{}
-	s.request(x, x.payloads(s))
+	ps := x.payloads(s)
+	if s.wantToken {
+		s.wantToken = false
+		ps = append(ps, s.m.crashTokenFor(&s.association)...)
+	}
+	s.request(x, ps)
 	s.window.tries = checkTries
 }
 
@@ -99,6 +104,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		}})
 		return nil
 	}
+	s.takeCrashToken(msg)
 	answer, err := s.serveMobile(msg)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ type Config struct {
 	NATPort, PeerNATPort uint16
 	// KeyLog is told the keys of each IKE SA, for debugging; nil tells nobody.
 	KeyLog func(sa.IKEKeys)
+	// CrashSecret makes the tokens by which this end proves that it lost its state
+	// (RFC 6290); it must outlive the crash. nil makes none.
+	CrashSecret []byte
 	// Strict makes an illegal state transition panic, for tests. Otherwise it
 	// closes the IKE SA with sa.ReasonInternal.
 	Strict bool
@@ -130,6 +133,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.moveTo(ev)
 	case sa.UnknownSPI:
 		m.unknownSPI(ev.SPI)
+	case sa.Doubted:
+		m.doubted(ev.SPI)
 	case sa.EndpointSeen:
 		m.endpointSeen(ev)
 	case sa.LocalAddress:

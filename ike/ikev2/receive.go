@@ -11,6 +11,8 @@ import (
 // receive takes a message that names this IKE SA.
 func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
 	switch {
+	case s.crashed(outer):
+		s.bury()
 	case s.state == initSent:
 		s.receiveInit(outer, d)
 	case s.state == nascent || s.state == initAnswered || outer.Exchange == wire.ExchangeIKESAInit:

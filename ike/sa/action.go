@@ -62,6 +62,13 @@ type Emit struct{ Report Report }
 // it and the machine that adopts it. Its content is the IKE version's own.
 type HalfOpen interface{ HalfOpen() }
 
+// Doubt says that somebody at Remote claims not to know SPI, on which a Child SA
+// of ours sends: whoever has that asks its peer.
+type Doubt struct {
+	Remote netip.AddrPort
+	SPI    uint32
+}
+
 // Handover gives Half to the machine of Connection, as an Adopt event. From
 // then on that machine owns the local IKE SPI, which is registered already: the
 // machine registers it again, and the later registration holds.
@@ -71,6 +78,7 @@ type Handover struct {
 	Half       HalfOpen
 }
 
+func (Doubt) isAction()            {}
 func (Handover) isAction()         {}
 func (Send) isAction()             {}
 func (StartWork) isAction()        {}

@@ -52,8 +52,15 @@ type EndpointSeen struct {
 type MoveTo struct{ Local, Remote netip.AddrPort }
 
 // UnknownSPI says that ESP came from the peer on an inbound SPI that the data
-// path does not know.
-type UnknownSPI struct{ SPI uint32 }
+// path does not know. Local and Remote are where a message about it goes.
+type UnknownSPI struct {
+	SPI           uint32
+	Local, Remote netip.AddrPort
+}
+
+// Doubted says that somebody claims, without proof, that the peer does not know
+// the outbound SPI.
+type Doubted struct{ SPI uint32 }
 
 // ProbePath asks for a message in an IP packet of Size octets that may not be
 // fragmented; the answer is a PathProbed. Most is the size of the largest packet
@@ -90,6 +97,7 @@ func (EndpointSeen) isEvent()   {}
 func (MoveTo) isEvent()         {}
 func (LocalAddress) isEvent()   {}
 func (UnknownSPI) isEvent()     {}
+func (Doubted) isEvent()        {}
 func (ProbePath) isEvent()      {}
 func (Up) isEvent()             {}
 func (Down) isEvent()           {}

@@ -63,6 +63,9 @@ type Settings struct {
 	// Childless is whether an IKE SA may begin without a Child SA (RFC 6023);
 	// empty is ChildlessNever.
 	Childless Childless
+	// CrashDetection exchanges tokens by which an end that lost its state can say
+	// so at once (RFC 6290).
+	CrashDetection bool
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message

@@ -162,7 +162,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },
 		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f) },
 		OnLifetime:      func(connection string, spiIn uint32, hard bool) { g.engine.LifetimeHit(connection, spiIn, hard) },
-		OnUnknownSPI:    func(spi uint32, remote netip.AddrPort) { g.engine.UnknownSPI(spi, remote) },
+		OnUnknownSPI:    func(spi uint32, local, remote netip.AddrPort) { g.engine.UnknownSPI(spi, local, remote) },
 		OnEndpoint: func(connection string, spiIn uint32, local, remote netip.AddrPort) {
 			g.engine.EndpointSeen(connection, spiIn, local, remote)
 		},
@@ -176,6 +176,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	g.engine, err = ike.NewEngine(ike.EngineConfig{
 		Transport: g.conns, DataPath: g.dataPath, Report: g.report, Changed: func(string) { g.routes.kick() },
 		IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort, KeyLog: g.keys.told(),
+		CrashSecret: g.crashSecret(cfg),
 	})
 	return err
 }

@@ -113,6 +113,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 		DPD:            c.IKE.DPD,
 		FragmentSize:   c.IKE.FragmentSize,
 		MOBIKE:         c.IKE.MOBIKE,
+		CrashDetection: c.IKE.CrashDetection,
 		Childless:      sa.Childless(c.IKE.Childless),
 
 		Reauthentication: c.IKE.Reauth,

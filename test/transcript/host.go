@@ -81,7 +81,8 @@ func (h *Host) Restart(gate cookie.Config) {
 	}
 	h.Machine = ikev2.New(ikev2.Config{
 		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
-		Carried: func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
+		CrashSecret: []byte("what outlives a crash of " + h.Name),
+		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		AllocateSPI: func() (uint32, error) {
 			spi := h.world.allocate()
 			h.reserved[spi] = true
@@ -89,7 +90,8 @@ func (h *Host) Restart(gate cookie.Config) {
 		},
 	})
 	h.Acceptor = ikev2.NewAcceptor(ikev2.AcceptorConfig{
-		Gate: g, Random: h.random,
+		Gate: g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
+		Registered: func(spi uint64) bool { _, known := h.spis[spi]; return known },
 		Candidates: func(_, _ netip.Addr) []*sa.Settings { return []*sa.Settings{h.Settings} },
 	})
 }
@@ -202,6 +204,8 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		}
 	case sa.Handover:
 		h.step(false, sa.Adopt{Half: a.Half})
+	case sa.Doubt:
+		h.step(false, sa.Doubted{SPI: a.SPI})
 	case sa.InstallInbound:
 		h.install(a.Child)
 	case sa.ActivateOutbound:
@@ -264,12 +268,22 @@ func (h *Host) Ping(name string) (ok bool) {
 	case in == nil && peer.Deaf:
 		return false
 	case in == nil:
-		peer.Step(sa.UnknownSPI{SPI: out.SPIOut})
+		peer.unknownSPI(out)
 		return false
 	}
 	n = peer.carried[in.SPIIn]
 	peer.carried[in.SPIIn] = [2]uint64{n[0] + 1, n[1]}
 	return true
+}
+
+// unknownSPI leads the data path's word to whoever has an IKE SA with the sender,
+// else to the acceptor, as the engine does.
+func (h *Host) unknownSPI(c *sa.Child) {
+	if len(h.Machine.Snapshot().IKE) > 0 {
+		h.Step(sa.UnknownSPI{SPI: c.SPIOut})
+		return
+	}
+	h.step(true, sa.UnknownSPI{SPI: c.SPIOut, Local: c.Remote, Remote: c.Local})
 }
 
 func (h *Host) report(r sa.Report) {

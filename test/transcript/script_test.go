@@ -327,6 +327,8 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "crashes": // set a crashes yes: crash detection
+		s.CrashDetection = value == "yes"
 	case "childless": // set a childless allow|prefer|force|never
 		s.Childless = sa.Childless(value)
 	case "mobike":

@@ -18,6 +18,7 @@ gateway:
   name: {{.Name}}
   listen:
     addresses: {{list .Addresses}}
+  state_directory: {{.State}}
   interface:
     name: cw0
 {{- with .First.DataPath}}
@@ -145,10 +146,11 @@ func (g *Gateway) Configure(ends ...link.End) error {
 	var b strings.Builder
 	err := configuration.Execute(&b, struct {
 		Name, Socket string
+		State        string
 		Addresses    []netip.Addr
 		First        link.End
 		Ends         []link.End
-	}{g.space.Role, g.socket, addresses, first, ends})
+	}{g.space.Role, g.socket, filepath.Join(directory, g.space.Role+"-state"), addresses, first, ends})
 	if err == nil {
 		err = os.WriteFile(g.config, []byte(strings.TrimPrefix(b.String(), "\n")), 0o600)
 	}
