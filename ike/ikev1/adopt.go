@@ -64,7 +64,11 @@ func (s *ikeSA) judged(o *opened, r proven, shown auth.Identity) {
 	}
 	s.remoteIdentity = shown.String()
 	if failure := s.wrong(r, shown); failure != nil {
-		s.refuse(isakmp.AuthenticationFailed)
+		if s.iv = o.next; r.authentic { // the peer reads what is protected (RFC 2409 §5.7)
+			s.inform(s.notification(isakmp.AuthenticationFailed, nil))
+		} else {
+			s.refuse(isakmp.AuthenticationFailed)
+		}
 		s.drop(causeFailed, ending{failure: failure})
 		return
 	}

@@ -3,6 +3,7 @@ package ikev1
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -298,5 +299,19 @@ func TestReplacedExpiresQuietly(t *testing.T) {
 				t.Errorf("%s: an ISAKMP SA is lost: %v", e.name, c.Failure)
 			}
 		}
+	}
+}
+
+// A responder that has our key and wants another identity says so at once, and
+// protected, so that it is told apart from another key.
+func TestRefusedIdentityIsBelieved(t *testing.T) {
+	d := newDuo(t, func(a, _ *sa.Settings) { a.LocalIdentity = auth.Identity{Type: 2, Data: "elsewhere.example"} })
+	d.a.up()
+	d.settle()
+	if f := d.a.m.failure; f == nil || !strings.Contains(f.Message, "has the same pre-shared key") || len(d.a.m.sas) != 0 {
+		t.Errorf("a has %d ISAKMP SAs and the failure %v", len(d.a.m.sas), f)
+	}
+	if f := d.b.m.failure; f == nil || f.Reason != sa.ReasonIdentityMismatch {
+		t.Errorf("b has the failure %v", f)
 	}
 }

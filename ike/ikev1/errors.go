@@ -58,9 +58,13 @@ func proposalLines(ps []transform.Proposal) string {
 func refusedFailure(what string, n *isakmp.Notification, ours []transform.Proposal, option string) *sa.Failure {
 	switch n.NotifyType {
 	case isakmp.NoProposalChosen, isakmp.BadProposalSyntax, isakmp.AttributesNotSupported, isakmp.InvalidTransformID:
-		return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer accepts no proposal for the " + what,
+		f := &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer accepts no proposal for the " + what,
 			Local: proposalLines(ours), Remote: "not told; its log has it",
 			Hint: "compare " + option + " with the peer's configuration: encryption, hash, group and lifetime, all of one line"}
+		if option == "ike.proposals" { // strongSwan says the same if it has no connection of IKEv1 for us
+			f.Hint += "; and see whether it has a connection of IKEv1 in Main Mode for us at all"
+		}
+		return f
 	case isakmp.InvalidMajorVersion:
 		return &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv1 with us",
 			Local: "IKEv1", Hint: "set ike.version: 2 here, or IKEv1 at the peer"}
@@ -73,6 +77,19 @@ func refusedFailure(what string, n *isakmp.Notification, ours []transform.Propos
 	}
 	return &sa.Failure{Reason: sa.ReasonPeerError, Message: fmt.Sprintf("the peer answered the %s with %v", what, n.NotifyType),
 		Hint: "the peer's log says why"}
+}
+
+// refusedIdentity explains an error notification about our identity, from a peer
+// that has the same keys.
+func refusedIdentity(n *isakmp.Notification, method uint16) *sa.Failure {
+	f := &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Remote: "not told; its log has it",
+		Message: fmt.Sprintf("the peer refuses our identity or our certificate (%v)", n.NotifyType),
+		Hint:    "compare local.identity with what the peer expects of us, and see whether it trusts our certificate's authority"}
+	if method == isakmp.AuthPSK {
+		f.Message = fmt.Sprintf("the peer has the same pre-shared key and refuses our identity (%v)", n.NotifyType)
+		f.Hint = "compare local.identity with what the peer expects of us"
+	}
+	return f
 }
 
 func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.List) *sa.Failure {

@@ -82,11 +82,8 @@ func (s *ikeSA) receiveInformational(msg *isakmp.Message, d sa.Datagram) {
 // kept as the reason to report if the true answer never comes.
 func (s *ikeSA) hearsay(msg *isakmp.Message, d sa.Datagram) {
 	if msg.Flags.Encrypted() {
-		if s.state == identified && s.hint == nil {
-			s.hint = &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
-				Message: "the peer cannot read our identity, and we not its answer: the pre-shared keys differ",
-				Local:   "identity " + s.localIdentity, Remote: "not told; its log has it", Hint: keyHint}
-			s.hurry()
+		if s.state == identified {
+			s.refusedBehindKeys(msg, d)
 		}
 		return
 	}
@@ -107,6 +104,38 @@ func (s *ikeSA) hearsay(msg *isakmp.Message, d sa.Datagram) {
 		return
 	}
 	s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "an unprotected notification before phase 1 is done")
+}
+
+// refusedBehindKeys takes an encrypted answer to our identity that is no proof. One
+// whose HASH holds is from whoever has our keys: with a pre-shared key the peer,
+// whose word ends the attempt (RFC 2409 §5.7). One that cannot be read tells that
+// the keys differ.
+func (s *ikeSA) refusedBehindKeys(msg *isakmp.Message, d sa.Datagram) {
+	o, err := s.open(msg, keymat.IKEv1PhaseTwoIV(s.prf, s.iv, msg.MessageID))
+	if err != nil || !s.proves(o, nil) {
+		if s.hint == nil && s.method == isakmp.AuthPSK {
+			s.hint = &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
+				Message: "the peer cannot read our identity, and we not its answer: the pre-shared keys differ",
+				Local:   "identity " + s.localIdentity, Remote: "not told; its log has it", Hint: keyHint}
+			s.hurry()
+		}
+		return
+	}
+	for _, n := range isakmp.All[*isakmp.Notification](o.payloads) {
+		if !n.NotifyType.IsError() {
+			continue
+		}
+		s.traceIn(msg.Header, o.payloads, d)
+		f := refusedIdentity(n, s.method)
+		f.Local = "identity " + s.localIdentity
+		if s.method == isakmp.AuthPSK {
+			s.drop(causeFailed, ending{failure: f})
+		} else if s.hint == nil {
+			s.hint = f
+			s.hurry()
+		}
+		return
+	}
 }
 
 // hurry leaves the true answer a moment: the peer has our message, so repeating
