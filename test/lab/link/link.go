@@ -75,6 +75,10 @@ func (e End) IKEVersion() int {
 	return e.Version
 }
 
+// DPDTimeout is how long strongSwan lets an unanswered liveness check of IKEv1 go
+// on; for IKEv2 it has the schedule of retransmissions.
+func (e End) DPDTimeout() time.Duration { return 3 * e.DPD }
+
 // Connection is the connection's name.
 func (e End) Connection() string {
 	if e.Name == "" {

@@ -80,6 +80,7 @@ connections {
     keyingtries = {{if .Start}}0{{else}}1{{end}}
 {{- if .DPD}}
     dpd_delay = {{seconds .DPD}}
+    dpd_timeout = {{seconds .DPDTimeout}}
 {{- end}}
 {{- if .IKELifetime}}
     rekey_time = {{seconds .IKELifetime}}
