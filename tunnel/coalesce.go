@@ -265,7 +265,7 @@ func (q *superQueue) single(b []byte) error {
 	if err == nil || errors.Is(err, os.ErrClosed) {
 		return err
 	}
-	q.t.unattributed.drop(DropDevice, 1)
+	q.t.unattributed.dropIn(DropDevice, 1)
 	return nil
 }
 

@@ -52,7 +52,10 @@ type Drops [dropReasons]uint64
 type Counters struct {
 	PacketsIn, BytesIn   uint64
 	PacketsOut, BytesOut uint64
-	Drops                Drops
+	// Drops is by reason. DropsIn and DropsOut are those of each direction, without
+	// what carries nothing: dummies and keepalives.
+	Drops             Drops
+	DropsIn, DropsOut uint64
 	// LimitedIn and LimitedOut are how long a connection used all that it may
 	// have, with packets waiting.
 	LimitedIn, LimitedOut time.Duration
@@ -63,6 +66,8 @@ func (c *Counters) add(o *Counters) {
 	c.BytesIn += o.BytesIn
 	c.PacketsOut += o.PacketsOut
 	c.BytesOut += o.BytesOut
+	c.DropsIn += o.DropsIn
+	c.DropsOut += o.DropsOut
 	for i, n := range o.Drops {
 		c.Drops[i] += n
 	}
@@ -75,16 +80,22 @@ type counters struct {
 	_                    [48]byte
 	packetsOut, bytesOut atomic.Uint64
 	_                    [48]byte
-	drops                [dropReasons]atomic.Uint64
+	drops                [2][dropReasons]atomic.Uint64 // in, out
 }
 
-func (c *counters) drop(why Drop, n int) { c.drops[why].Add(uint64(n)) }
+func (c *counters) dropIn(why Drop, n int)  { c.drops[0][why].Add(uint64(n)) }
+func (c *counters) dropOut(why Drop, n int) { c.drops[1][why].Add(uint64(n)) }
 
 func (c *counters) snapshot() (s Counters) {
 	s.PacketsIn, s.BytesIn = c.packetsIn.Load(), c.bytesIn.Load()
 	s.PacketsOut, s.BytesOut = c.packetsOut.Load(), c.bytesOut.Load()
-	for i := range c.drops {
-		s.Drops[i] = c.drops[i].Load()
+	for i := range s.Drops {
+		in, out := c.drops[0][i].Load(), c.drops[1][i].Load()
+		s.Drops[i] = in + out
+		if d := Drop(i); d != DropDummy && d != DropKeepalive {
+			s.DropsIn += in
+		}
+		s.DropsOut += out
 	}
 	return s
 }

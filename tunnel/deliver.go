@@ -135,6 +135,6 @@ func (q *deviceQueue) flush() error {
 	if errors.Is(err, os.ErrClosed) {
 		return err
 	}
-	q.t.unattributed.drop(DropDevice, 1)
+	q.t.unattributed.dropIn(DropDevice, 1)
 	return nil
 }

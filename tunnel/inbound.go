@@ -104,42 +104,49 @@ func (w *inboundWorker) message(m *udp.Message) {
 			continue
 		}
 		if !m.Encapsulated {
-			w.ike(segment)
+			w.ike(segment, 0)
 			continue
 		}
 		switch udp.Classify(segment) {
 		case udp.KindESP:
 			w.esp(segment)
 		case udp.KindIKE:
-			w.ike(segment[udp.MarkerSize:])
+			w.ike(segment, udp.MarkerSize)
 		case udp.KindKeepalive:
-			w.t.unattributed.drop(DropKeepalive, 1)
+			w.t.unattributed.dropIn(DropKeepalive, 1)
 		default:
-			w.t.unattributed.drop(DropMalformed, 1)
+			w.t.unattributed.dropIn(DropMalformed, 1)
 		}
 	}
 	w.open()
 }
 
-func (w *inboundWorker) ike(message []byte) {
-	w.t.down.Charge(w.now, len(message)+encapsulation(w.remote))
+// ike passes on what is behind the marker of a datagram.
+func (w *inboundWorker) ike(b []byte, marker int) {
+	w.t.down.Charge(w.now, len(b)+encapsulation(w.remote))
 	if w.t.cfg.OnIKE != nil {
-		w.t.cfg.OnIKE(message, w.local, w.remote)
+		w.t.cfg.OnIKE(b[marker:], w.local, w.remote)
 	}
+}
+
+// SentIKE counts an IKE message that went out beside the data path, as so many
+// bytes of UDP payload: it never waits, and others make room for it.
+func (t *Tunnel) SentIKE(bytes int, remote netip.AddrPort) {
+	t.up.Charge(t.now(), bytes+encapsulation(remote))
 }
 
 // esp finds the SA of an ESP packet and queues it behind others of that SA.
 func (w *inboundWorker) esp(b []byte) {
 	spi, ok := esp.SPI(b)
 	if !ok {
-		w.t.unattributed.drop(DropMalformed, 1)
+		w.t.unattributed.dropIn(DropMalformed, 1)
 		return
 	}
 	if w.sa == nil || w.sa.spi != spi {
 		w.open()
 		w.sa = w.t.sad.lookup(spi)
 		if w.sa == nil {
-			w.t.unattributed.drop(DropUnknownSPI, 1)
+			w.t.unattributed.dropIn(DropUnknownSPI, 1)
 			w.t.stray(spi, w.local, w.remote, w.now)
 			return
 		}
@@ -165,7 +172,7 @@ func (w *inboundWorker) open() {
 	for i := range w.sealed {
 		p := &w.sealed[i]
 		if p.Err != nil {
-			sa.conn.counters.drop(dropOf(p.Err), 1)
+			sa.conn.counters.dropIn(dropOf(p.Err), 1)
 			continue
 		}
 		packets++
@@ -216,7 +223,7 @@ func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 		}
 		why, ok := w.accept(sa, p)
 		if !ok {
-			conn.counters.drop(why, 1)
+			conn.counters.dropIn(why, 1)
 			continue
 		}
 		if !pass && w.wait(conn, p) {
@@ -243,7 +250,7 @@ func (w *inboundWorker) wait(conn *connection, e *esp.Packet) bool {
 	_ = w.out.flush()
 	packet := meter.Packet{Data: e.Payload[:p.length], Cost: cost, Control: urgent(p.tos), ECT: p.tos&ecnMask != notECT}
 	if !conn.down.Enqueue(w.now, &packet) {
-		conn.counters.drop(DropMeter, 1)
+		conn.counters.dropIn(DropMeter, 1)
 	}
 	return true
 }

@@ -114,7 +114,7 @@ func readError(err error) error {
 func (w *outboundWorker) one(b []byte) {
 	p := &w.packet
 	if p.parse(b) != nil {
-		w.t.unattributed.drop(DropMalformed, 1)
+		w.t.unattributed.dropOut(DropMalformed, 1)
 		return
 	}
 	b = b[:p.length]
@@ -135,7 +135,7 @@ func (w *outboundWorker) onward(sa *outboundSA, b []byte, p *packet) {
 			w.queue(sa, b, p)
 		}
 	case p.df:
-		sa.conn.counters.drop(DropTooBig, 1)
+		sa.conn.counters.dropOut(DropTooBig, 1)
 		w.answer(b, p, icmpTooBig, mtu)
 	default:
 		if w.translate(sa, b) {
@@ -151,7 +151,7 @@ func (w *outboundWorker) translate(sa *outboundSA, b []byte) bool {
 	if table == nil || table.RewriteOutbound(b) == nil {
 		return true
 	}
-	sa.conn.counters.drop(DropMalformed, 1)
+	sa.conn.counters.dropOut(DropMalformed, 1)
 	return false
 }
 
@@ -163,10 +163,10 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 	case sa != nil:
 		return sa
 	case conn == nil:
-		w.t.unattributed.drop(DropNoRoute, 1)
+		w.t.unattributed.dropOut(DropNoRoute, 1)
 		w.answer(b, p, icmpProhibited, 0)
 	case !w.mayEnter(conn, p):
-		conn.counters.drop(DropTransit, 1)
+		conn.counters.dropOut(DropTransit, 1)
 		w.answer(b, p, icmpProhibited, 0)
 	default:
 		return w.unserved(conn, list, b, p)
@@ -229,7 +229,7 @@ func (t *Tunnel) ask(c *connection, now time.Duration, p *packet) {
 // refuse drops a packet for which the connection, with the SAs of list, has
 // none.
 func (w *outboundWorker) refuse(c *connection, list *outboundList, b []byte, p *packet) {
-	c.counters.drop(DropNoSA, 1)
+	c.counters.dropOut(DropNoSA, 1)
 	if len(list.children) == 0 {
 		w.answer(b, p, icmpHostUnreachable, 0)
 	} else {

@@ -30,7 +30,7 @@ func (t *Tunnel) hearPathErrors(r PathErrorReader) error {
 			return err
 		}
 		if now := t.now(); !limit.take(now, pathErrorsPerSecond, pathErrorsBurst) || !t.pathError(&e) {
-			t.unattributed.drop(DropForgedICMP, 1)
+			t.unattributed.dropIn(DropForgedICMP, 1)
 		}
 	}
 }

@@ -29,6 +29,8 @@ func urgent(tos uint8) bool {
 type releaser interface {
 	// one takes a packet on, or counts it as dropped.
 	one(c *connection, r *meter.Released)
+	// drop counts one that waited for too long.
+	drop(c *connection)
 	begin()
 	// end lets what was taken on leave. Its error is final.
 	end() error
@@ -71,7 +73,7 @@ func (t *Tunnel) release(ctx context.Context, line *meter.Line, wake <-chan stru
 func (t *Tunnel) released(r *meter.Released, to releaser) {
 	c := r.Class.Owner().(*connection)
 	if r.Verdict == meter.Drop {
-		c.counters.drop(DropMeter, 1)
+		to.drop(c)
 		return
 	}
 	to.one(c, r)
@@ -98,22 +100,25 @@ func newUpRelease(t *Tunnel) upRelease {
 	return upRelease{w}
 }
 
+// drop implements releaser.
+func (u upRelease) drop(c *connection) { c.counters.dropOut(DropMeter, 1) }
+
 // one implements releaser. The packet was found a Child SA before it had to
 // wait, which may be gone by now.
 func (u upRelease) one(c *connection, r *meter.Released) {
 	w, p := u.outboundWorker, &u.packet
 	if p.parse(r.Data) != nil {
-		c.counters.drop(DropMalformed, 1)
+		c.counters.dropOut(DropMalformed, 1)
 		return
 	}
 	flow := p.key.flow()
 	sa := c.outbound.Load().match(&flow)
 	if sa == nil {
-		c.counters.drop(DropNoSA, 1)
+		c.counters.dropOut(DropNoSA, 1)
 		return
 	}
 	if p.length > sa.innerMTU(w.now, p.version) {
-		c.counters.drop(DropTooBig, 1) // the path has become narrower meanwhile
+		c.counters.dropOut(DropTooBig, 1) // the path has become narrower meanwhile
 		return
 	}
 	if r.Verdict == meter.Mark {
@@ -130,14 +135,15 @@ type downRelease struct {
 
 func newDownRelease(t *Tunnel) *downRelease { return &downRelease{out: newDeliverer(t, 0)} }
 
-func (d *downRelease) begin()     {}
-func (d *downRelease) end() error { return d.out.flush() }
+func (d *downRelease) drop(c *connection) { c.counters.dropIn(DropMeter, 1) }
+func (d *downRelease) begin()             {}
+func (d *downRelease) end() error         { return d.out.flush() }
 
 // one implements releaser.
 func (d *downRelease) one(c *connection, r *meter.Released) {
 	p := &d.packet
 	if p.parse(r.Data) != nil {
-		c.counters.drop(DropMalformed, 1)
+		c.counters.dropIn(DropMalformed, 1)
 		return
 	}
 	if r.Verdict == meter.Mark {

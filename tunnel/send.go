@@ -118,7 +118,7 @@ func (q *sendQueue) wait(now time.Duration, sa *outboundSA, b []byte, esp int, t
 	_ = q.flush(now)
 	p := meter.Packet{Data: b, Cost: esp + encapsulation(sa.remote), Control: urgent(tos), ECT: tos&ecnMask != notECT}
 	if !sa.conn.up.Enqueue(now, &p) {
-		sa.conn.counters.drop(DropMeter, 1)
+		sa.conn.counters.dropOut(DropMeter, 1)
 	}
 }
 
@@ -129,7 +129,7 @@ func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence 
 	sequence, state, err := run.sa.out.Reserve(run.packets, run.bytes)
 	q.t.lifetime(conn, run.sa.spiIn, state, run.sa.hard)
 	if err != nil {
-		conn.counters.drop(DropExhausted, run.packets)
+		conn.counters.dropOut(DropExhausted, run.packets)
 		return 0, false
 	}
 	if cap(q.slab)-len(q.slab) < outer || len(q.runs) == cap(q.runs) {
@@ -145,7 +145,7 @@ func (q *sendQueue) queue(run *runNote, start, outer, segment int, tos uint8) {
 	if len(q.slab)-start != outer {
 		// The SA was removed, and its keys erased, under our hands.
 		q.slab = q.slab[:start]
-		run.sa.conn.counters.drop(DropNoSA, run.packets)
+		run.sa.conn.counters.dropOut(DropNoSA, run.packets)
 		return
 	}
 	if q.extend(run, start, segment, tos) {
@@ -193,9 +193,9 @@ func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err e
 	conn := note.sa.conn
 	switch {
 	case err != nil || run.Result == udp.Dropped:
-		conn.counters.drop(DropSend, note.packets)
+		conn.counters.dropOut(DropSend, note.packets)
 	case run.Result == udp.TooBig:
-		conn.counters.drop(DropTooBig, note.packets)
+		conn.counters.dropOut(DropTooBig, note.packets)
 		q.lowerPath(now, run, note.sa)
 	default:
 		conn.counters.packetsOut.Add(uint64(note.packets))

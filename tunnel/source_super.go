@@ -78,7 +78,7 @@ func (w *outboundWorker) take(b []byte, o *tun.Offload) {
 		return
 	}
 	if o.Partial && complete(b, o) != nil {
-		w.t.unattributed.drop(DropMalformed, 1)
+		w.t.unattributed.dropOut(DropMalformed, 1)
 		return
 	}
 	w.one(b)
@@ -89,7 +89,7 @@ func (w *outboundWorker) take(b []byte, o *tun.Offload) {
 func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 	p := &w.packet
 	if p.parse(b) != nil || w.cut.start(b, p, o) != nil {
-		w.t.unattributed.drop(DropMalformed, 1)
+		w.t.unattributed.dropOut(DropMalformed, 1)
 		return
 	}
 	w.seal()

@@ -131,7 +131,13 @@ func (p *page) connection(c *control.Connection) {
 	}
 	line("networks", "%s === %s", orAny(c.LocalNetworks), orAny(c.RemoteNetworks))
 	line("traffic", "in %s, %s; out %s, %s", packets(c.PacketsIn), size(c.BytesIn), packets(c.PacketsOut), size(c.BytesOut))
-	line("dropped", "%s", drops(c.Drops))
+	line("dropped", "%s", drops(c))
+	if c.LimitedInS+c.LimitedOutS > 0 {
+		line("limited", "in %s, out %s", limited(c.LimitedInS), limited(c.LimitedOutS))
+	}
+	for _, path := range c.Paths {
+		line("path", "%s is %s, for %s", path.Kind, path.State, span(p.now.Sub(path.Since)))
+	}
 	if i := c.IKE; i != nil {
 		line("IKE SA", "IKEv%d, %s, %s_i %s_r", i.Version, i.Role, i.SPIi, i.SPIr)
 		line("  endpoints", "%s === %s, NAT: %s", i.Local, i.Remote, i.NAT)
@@ -158,18 +164,18 @@ func orAny(networks []string) string {
 	return strings.Join(networks, ",")
 }
 
-// drops are those that happened, by reason.
-func drops(by map[string]uint64) string {
+// drops are those that happened, by direction and by reason.
+func drops(c *control.Connection) string {
 	var out []string
-	for _, reason := range slices.Sorted(maps.Keys(by)) {
-		if n := by[reason]; n > 0 {
+	for _, reason := range slices.Sorted(maps.Keys(c.Drops)) {
+		if n := c.Drops[reason]; n > 0 {
 			out = append(out, fmt.Sprintf("%s %d", reason, n))
 		}
 	}
 	if len(out) == 0 {
 		return "nothing"
 	}
-	return strings.Join(out, ", ")
+	return fmt.Sprintf("in %d, out %d: %s", c.DropsIn, c.DropsOut, strings.Join(out, ", "))
 }
 
 func (p *page) age(established, rekey *time.Time) string {

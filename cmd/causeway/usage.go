@@ -73,13 +73,13 @@ func showUsage(w io.Writer, u control.Usage, output string) error {
 // usageCSV names its columns as JSON does.
 func usageCSV(w io.Writer, u control.Usage) error {
 	out := csv.NewWriter(w)
-	records := [][]string{{"start", "connection", "packets_in", "bytes_in", "packets_out", "bytes_out", "drops", "limited_in_s", "limited_out_s"}}
+	records := [][]string{{"start", "connection", "packets_in", "bytes_in", "packets_out", "bytes_out", "drops_in", "drops_out", "limited_in_s", "limited_out_s"}}
 	whole := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	seconds := func(s float64) string { return strconv.FormatFloat(s, 'f', -1, 64) }
 	for _, r := range u.Rows {
 		records = append(records, []string{
 			r.Start.UTC().Format(time.RFC3339), r.Connection, whole(r.PacketsIn), whole(r.BytesIn), whole(r.PacketsOut), whole(r.BytesOut),
-			whole(r.Drops), seconds(r.LimitedInS), seconds(r.LimitedOutS),
+			whole(r.DropsIn), whole(r.DropsOut), seconds(r.LimitedInS), seconds(r.LimitedOutS),
 		})
 	}
 	return out.WriteAll(records)
@@ -96,10 +96,10 @@ func (p *page) usage(u control.Usage) {
 		name, layout = "DAY (UTC)", time.DateOnly
 	}
 	rows := tabwriter.NewWriter(&p.Builder, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(rows, strings.Join([]string{name, "NAME", "IN", "OUT", "PACKETS IN", "PACKETS OUT", "DROPS", "LIMITED IN", "LIMITED OUT"}, "\t"))
+	fmt.Fprintln(rows, strings.Join([]string{name, "NAME", "IN", "OUT", "PACKETS IN", "PACKETS OUT", "DROPS IN", "DROPS OUT", "LIMITED IN", "LIMITED OUT"}, "\t"))
 	for _, r := range u.Rows {
-		fmt.Fprintf(rows, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", r.Start.UTC().Format(layout), r.Connection, size(r.BytesIn), size(r.BytesOut),
-			r.PacketsIn, r.PacketsOut, r.Drops, limited(r.LimitedInS), limited(r.LimitedOutS))
+		fmt.Fprintf(rows, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Start.UTC().Format(layout), r.Connection, size(r.BytesIn), size(r.BytesOut),
+			r.PacketsIn, r.PacketsOut, r.DropsIn, r.DropsOut, limited(r.LimitedInS), limited(r.LimitedOutS))
 	}
 	rows.Flush() // to a Builder: it cannot fail
 }

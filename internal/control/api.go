@@ -63,8 +63,11 @@ type Connection struct {
 	LimitedOutS float64 `json:"limited_out_s"`
 	// PathMTU is what packets to the peer may have, with the outer IP header.
 	PathMTU int `json:"path_mtu,omitempty"`
-	// Drops counts packets of this connection that were dropped, by reason.
+	// Drops counts packets of this connection that were dropped, by reason;
+	// DropsIn and DropsOut are those of each direction.
 	Drops     map[string]uint64 `json:"drops"`
+	DropsIn   uint64            `json:"drops_in"`
+	DropsOut  uint64            `json:"drops_out"`
 	LastError *LastError        `json:"last_error,omitempty"`
 	// NextAttempt is when a connection that is down is tried again.
 	NextAttempt *time.Time `json:"next_attempt,omitempty"`

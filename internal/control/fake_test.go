@@ -52,7 +52,7 @@ func (b *backend) Plan(file string, text []byte) (Plan, error) {
 func (b *backend) Usage(q UsageQuery) (Usage, error) {
 	err := b.run(context.Background(), fmt.Sprint("usage ", q.From.Format(time.RFC3339), " ", q.To.Format(time.RFC3339), " ", q.Daily, " ", q.Connection))
 	return Usage{From: q.From, To: q.To, By: "day", Rows: []UsageRow{{
-		Start: noon, Connection: "a", PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, Drops: 5, LimitedInS: 6.5, LimitedOutS: 7,
+		Start: noon, Connection: "a", PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, DropsIn: 5, DropsOut: 6, LimitedInS: 6.5, LimitedOutS: 7,
 	}}}, err
 }
 
@@ -105,6 +105,7 @@ func sample() Status {
 					PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, EstablishedAt: established, RekeyAt: &rekey,
 				}},
 				PacketsIn: 10, BytesIn: 20, PacketsOut: 30, BytesOut: 40, LimitedOutS: 1.5,
+				DropsIn: 1, DropsOut: 2,
 				Drops:         map[string]uint64{"replay": 0, "authentication": 1, "selector": 0, "meter": 0},
 				Paths:         []Path{{Kind: "direct", State: "up", Since: noon, Interface: "eth1", Target: "192.168.9.2"}},
 				LocalNetworks: []string{"10.1.0.0/16"}, RemoteNetworks: []string{"10.2.0.0/16"}, Remote: "203.0.113.5",

@@ -16,7 +16,7 @@ type collector struct {
 	wanted, up, state, attempts               *prometheus.Desc
 	established, lastError                    *prometheus.Desc
 	packets, bytes, drops, children, path     *prometheus.Desc
-	limited                                   *prometheus.Desc
+	limited, dropsBy                          *prometheus.Desc
 	messagesIn, datagramsIn, bytesIn          *prometheus.Desc
 	datagramsOut, bytesOut, lost, gsoFallback *prometheus.Desc
 }
@@ -41,6 +41,7 @@ func NewCollector(b Backend) prometheus.Collector {
 		packets:      desc("connection_packets_total", "Inner packets carried; rekeys do not reset it.", "connection", "direction"),
 		bytes:        desc("connection_bytes_total", "Bytes of inner packets carried; rekeys do not reset it.", "connection", "direction"),
 		drops:        desc("connection_dropped_packets_total", "Packets dropped, by reason.", "connection", "reason"),
+		dropsBy:      desc("connection_dropped_packets_by_direction_total", "Packets dropped, by direction.", "connection", "direction"),
 		limited:      desc("connection_limited_seconds_total", "How long the connection used all of the bandwidth that it may have, with packets waiting.", "connection", "direction"),
 		children:     desc("connection_children", "Child SA pairs that are there now.", "connection"),
 		path:         desc("path_up", "1 when the probes of the path (direct, tunnel) are answered.", "connection", "path"),
@@ -58,7 +59,7 @@ func NewCollector(b Backend) prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.info, c.uptime, c.offload, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
-		c.packets, c.bytes, c.drops, c.limited, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
+		c.packets, c.bytes, c.drops, c.dropsBy, c.limited, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
 	} {
 		ch <- d
 	}
@@ -129,6 +130,8 @@ func (c *collector) connection(m metrics, conn Connection) {
 	m.count(c.packets, conn.PacketsOut, conn.Name, "out")
 	m.count(c.bytes, conn.BytesIn, conn.Name, "in")
 	m.count(c.bytes, conn.BytesOut, conn.Name, "out")
+	m.count(c.dropsBy, conn.DropsIn, conn.Name, "in")
+	m.count(c.dropsBy, conn.DropsOut, conn.Name, "out")
 	m.seconds(c.limited, conn.LimitedInS, conn.Name, "in")
 	m.seconds(c.limited, conn.LimitedOutS, conn.Name, "out")
 	for _, p := range conn.Paths {

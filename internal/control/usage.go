@@ -32,7 +32,8 @@ type UsageRow struct {
 	BytesIn     uint64    `json:"bytes_in"`
 	PacketsOut  uint64    `json:"packets_out"`
 	BytesOut    uint64    `json:"bytes_out"`
-	Drops       uint64    `json:"drops"`
+	DropsIn     uint64    `json:"drops_in"`
+	DropsOut    uint64    `json:"drops_out"`
 	LimitedInS  float64   `json:"limited_in_s"`
 	LimitedOutS float64   `json:"limited_out_s"`
 }

@@ -19,7 +19,7 @@ func TestUsageReachesTheClient(t *testing.T) {
 	}
 	want := Usage{
 		From: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2030, 1, 3, 12, 0, 0, 0, time.UTC), By: "day",
-		Rows: []UsageRow{{Start: noon, Connection: "a", PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, Drops: 5, LimitedInS: 6.5, LimitedOutS: 7}},
+		Rows: []UsageRow{{Start: noon, Connection: "a", PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, DropsIn: 5, DropsOut: 6, LimitedInS: 6.5, LimitedOutS: 7}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("usage (-want +got):\n%s", d)

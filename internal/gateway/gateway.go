@@ -174,7 +174,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	}
 	g.dataPath = &dataPath{tunnel: g.tunnel, keys: g.keys, replayWindows: map[string]int{}}
 	g.engine, err = ike.NewEngine(ike.EngineConfig{
-		Transport: g.conns, DataPath: g.dataPath, Report: g.report, Changed: func(string) { g.routes.kick() },
+		Transport: chargedTransport{g.conns, cfg.Gateway.Listen.NATPort, g.tunnel.SentIKE}, DataPath: g.dataPath, Report: g.report, Changed: func(string) { g.routes.kick() },
 		IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort, KeyLog: g.keys.told(),
 		CrashSecret: g.crashSecret(cfg),
 	})
@@ -214,6 +214,5 @@ func ownAddresses(cfg *config.Config) (v4, v6 netip.Addr) {
 }
 
 var _ ike.DataPath = (*dataPath)(nil)
-var _ ike.Transport = (*udp.Conns)(nil)
 var _ control.Backend = (*Gateway)(nil)
 var _ routeTable = (*kernel.Kernel)(nil)

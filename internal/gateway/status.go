@@ -58,7 +58,7 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 	out.PacketsIn, out.BytesIn = counters.PacketsIn, counters.BytesIn
 	out.PacketsOut, out.BytesOut = counters.PacketsOut, counters.BytesOut
 	out.LimitedInS, out.LimitedOutS = counters.LimitedIn.Seconds(), counters.LimitedOut.Seconds()
-	out.Drops = dropsOf(counters)
+	out.Drops, out.DropsIn, out.DropsOut = dropsOf(counters), counters.DropsIn, counters.DropsOut
 	if c.Dropped > 0 {
 		out.Drops[dropInbox] = c.Dropped
 	}

@@ -131,7 +131,7 @@ func (g *Gateway) Usage(q control.UsageQuery) (control.Usage, error) {
 	for _, r := range rows {
 		out.Rows = append(out.Rows, control.UsageRow{
 			Start: r.Start, Connection: r.Connection,
-			PacketsIn: r.PacketsIn, BytesIn: r.BytesIn, PacketsOut: r.PacketsOut, BytesOut: r.BytesOut, Drops: r.Drops,
+			PacketsIn: r.PacketsIn, BytesIn: r.BytesIn, PacketsOut: r.PacketsOut, BytesOut: r.BytesOut, DropsIn: r.DropsIn, DropsOut: r.DropsOut,
 			LimitedInS: r.LimitedIn.Seconds(), LimitedOutS: r.LimitedOut.Seconds(),
 		})
 	}
@@ -171,16 +171,9 @@ func (g *Gateway) countUsage(names []string) map[string]usage.Amount {
 	return totals
 }
 
-// amountOf leaves out what is dropped because it carries nothing.
 func amountOf(c tunnel.Counters) usage.Amount {
-	a := usage.Amount{
+	return usage.Amount{
 		PacketsIn: c.PacketsIn, BytesIn: c.BytesIn, PacketsOut: c.PacketsOut, BytesOut: c.BytesOut,
-		LimitedIn: c.LimitedIn, LimitedOut: c.LimitedOut,
+		DropsIn: c.DropsIn, DropsOut: c.DropsOut, LimitedIn: c.LimitedIn, LimitedOut: c.LimitedOut,
 	}
-	for i, n := range c.Drops {
-		if d := tunnel.Drop(i); d != tunnel.DropDummy && d != tunnel.DropKeepalive {
-			a.Drops += n
-		}
-	}
-	return a
 }

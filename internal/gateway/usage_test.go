@@ -165,9 +165,8 @@ func TestNoUsageKept(t *testing.T) {
 }
 
 func TestAmountOfCounters(t *testing.T) {
-	c := tunnel.Counters{PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, LimitedIn: 5, LimitedOut: 6}
-	c.Drops[tunnel.DropReplay], c.Drops[tunnel.DropMeter], c.Drops[tunnel.DropDummy], c.Drops[tunnel.DropKeepalive] = 1, 2, 4, 8
-	want := usage.Amount{PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, Drops: 3, LimitedIn: 5, LimitedOut: 6}
+	c := tunnel.Counters{PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, DropsIn: 7, DropsOut: 8, LimitedIn: 5, LimitedOut: 6}
+	want := usage.Amount{PacketsIn: 1, BytesIn: 2, PacketsOut: 3, BytesOut: 4, DropsIn: 7, DropsOut: 8, LimitedIn: 5, LimitedOut: 6}
 	if got := amountOf(c); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -56,6 +56,7 @@ type Line struct {
 	Wake func()
 
 	rate      bucket
+	beside    bucket      // what Charge may take
 	contended atomic.Bool // somebody waits for the line's tokens
 
 	mu        sync.Mutex
@@ -83,6 +84,7 @@ func (l *Line) Set(rate uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rate.set(rate)
+	l.beside.set(rate / controlPart)
 	l.turn = maxTurn
 	if rate > 0 {
 		l.turn = int(min(maxTurn, bytesIn(turnTime, rate)+1))
@@ -98,8 +100,13 @@ func (l *Line) Set(rate uint64) {
 func (l *Line) Rate() uint64 { return l.rate.rate.Load() }
 
 // Charge counts outer IP bytes that pass in any case, such as IKE: others make
-// room for them.
-func (l *Line) Charge(now time.Duration, bytes int) { l.rate.charge(now, bytes) }
+// room for them, but for an eighth of the line at most. Anybody can send what
+// looks like IKE, and is not to stop the connections by that.
+func (l *Line) Charge(now time.Duration, bytes int) {
+	if l.beside.take(now, bytes) {
+		l.rate.charge(now, bytes)
+	}
+}
 
 // NewClass adds a class. Its owner is kept for the caller.
 func (l *Line) NewClass(share Share, owner any) *Class {

@@ -155,6 +155,24 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// TestCharge sends beside the classes: they make room, but for a flood of it
+// only an eighth of the line.
+func TestCharge(t *testing.T) {
+	for _, c := range []struct{ offered, left float64 }{{5 * mbit, 95 * mbit}, {300 * mbit, 87.5 * mbit}} {
+		s := newSimulation(t, 100*mbit)
+		s.site(Share{}, 200*mbit)
+		next := time.Duration(0)
+		s.late = func() time.Duration {
+			for ; next < s.now; next += duration(1000, uint64(c.offered)) {
+				s.line.Charge(s.now, 1000)
+			}
+			return 0
+		}
+		s.run(200 * time.Millisecond)
+		within(t, fmt.Sprintf("beside %.3g", c.offered), s.measured(time.Second)[0], c.left, 0.01)
+	}
+}
+
 // TestLateReleases wakes up the releaser late, as a busy machine does: nothing
 // is lost of the rate.
 func TestLateReleases(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 type Amount struct {
 	PacketsIn, BytesIn    uint64
 	PacketsOut, BytesOut  uint64
-	Drops                 uint64
+	DropsIn, DropsOut     uint64
 	LimitedIn, LimitedOut time.Duration
 }
 
@@ -19,7 +19,7 @@ func (a Amount) add(b Amount) Amount {
 	return Amount{
 		PacketsIn: a.PacketsIn + b.PacketsIn, BytesIn: a.BytesIn + b.BytesIn,
 		PacketsOut: a.PacketsOut + b.PacketsOut, BytesOut: a.BytesOut + b.BytesOut,
-		Drops:     a.Drops + b.Drops,
+		DropsIn: a.DropsIn + b.DropsIn, DropsOut: a.DropsOut + b.DropsOut,
 		LimitedIn: a.LimitedIn + b.LimitedIn, LimitedOut: a.LimitedOut + b.LimitedOut,
 	}
 }
@@ -28,13 +28,13 @@ func (a Amount) add(b Amount) Amount {
 // fell.
 func (a Amount) since(before Amount) Amount {
 	if a.PacketsIn < before.PacketsIn || a.BytesIn < before.BytesIn || a.PacketsOut < before.PacketsOut || a.BytesOut < before.BytesOut ||
-		a.Drops < before.Drops || a.LimitedIn < before.LimitedIn || a.LimitedOut < before.LimitedOut {
+		a.DropsIn < before.DropsIn || a.DropsOut < before.DropsOut || a.LimitedIn < before.LimitedIn || a.LimitedOut < before.LimitedOut {
 		return a
 	}
 	return Amount{
 		PacketsIn: a.PacketsIn - before.PacketsIn, BytesIn: a.BytesIn - before.BytesIn,
 		PacketsOut: a.PacketsOut - before.PacketsOut, BytesOut: a.BytesOut - before.BytesOut,
-		Drops:     a.Drops - before.Drops,
+		DropsIn: a.DropsIn - before.DropsIn, DropsOut: a.DropsOut - before.DropsOut,
 		LimitedIn: a.LimitedIn - before.LimitedIn, LimitedOut: a.LimitedOut - before.LimitedOut,
 	}
 }
@@ -43,7 +43,7 @@ func (a Amount) since(before Amount) Amount {
 // sort by time, and the names of an hour by themselves.
 const (
 	hourLength   = 8
-	amountLength = 7 * 8
+	amountLength = 8 * 8
 )
 
 func hourOf(t time.Time) uint64 { return uint64(max(t.Unix(), 0)) / 3600 }
@@ -56,7 +56,7 @@ func rowKey(hour uint64, name string) []byte { return append(hourKey(hour), name
 
 func (a Amount) encode() []byte {
 	b := make([]byte, 0, amountLength)
-	for _, n := range []uint64{a.PacketsIn, a.BytesIn, a.PacketsOut, a.BytesOut, a.Drops, uint64(a.LimitedIn), uint64(a.LimitedOut)} {
+	for _, n := range []uint64{a.PacketsIn, a.BytesIn, a.PacketsOut, a.BytesOut, a.DropsIn, a.DropsOut, uint64(a.LimitedIn), uint64(a.LimitedOut)} {
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	return b
@@ -69,7 +69,7 @@ func decodeRow(key, value []byte) (hour uint64, name string, a Amount, ok bool) 
 	}
 	n := func(i int) uint64 { return binary.BigEndian.Uint64(value[8*i:]) }
 	return binary.BigEndian.Uint64(key), string(key[hourLength:]), Amount{
-		PacketsIn: n(0), BytesIn: n(1), PacketsOut: n(2), BytesOut: n(3), Drops: n(4),
-		LimitedIn: time.Duration(n(5)), LimitedOut: time.Duration(n(6)),
+		PacketsIn: n(0), BytesIn: n(1), PacketsOut: n(2), BytesOut: n(3), DropsIn: n(4), DropsOut: n(5),
+		LimitedIn: time.Duration(n(6)), LimitedOut: time.Duration(n(7)),
 	}, true
 }

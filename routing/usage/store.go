@@ -29,7 +29,7 @@ const (
 )
 
 // bucket holds the rows; another form of them gets another name.
-var bucket = []byte("hours 1")
+var bucket = []byte("hours 2")
 
 var (
 	// ErrDamaged is a file whose content makes no sense. It is left as it is.

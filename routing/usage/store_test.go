@@ -24,7 +24,7 @@ func file(t *testing.T) string { return filepath.Join(t.TempDir(), "usage", "usa
 
 func carried(n uint64) Amount {
 	return Amount{
-		PacketsIn: n, BytesIn: 100 * n, PacketsOut: 2 * n, BytesOut: 200 * n, Drops: n / 2,
+		PacketsIn: n, BytesIn: 100 * n, PacketsOut: 2 * n, BytesOut: 200 * n, DropsIn: n / 2, DropsOut: 3 * n,
 		LimitedIn: time.Duration(n) * time.Second, LimitedOut: time.Duration(n) * time.Millisecond,
 	}
 }
