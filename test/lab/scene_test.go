@@ -58,6 +58,16 @@ func newScene(t *testing.T) *scene {
 
 func makeScene(t *testing.T) *scene {
 	t.Helper()
+	s := makeUnseen(t)
+	_, err := s.Capture(s.ctx, "router")
+	s.must(err)
+	return s
+}
+
+// makeUnseen makes a network without a capture, for a test that needs the
+// processors for itself.
+func makeUnseen(t *testing.T) *scene {
+	t.Helper()
 	// The name is short: the path of a unix socket has at most 107 bytes.
 	top, _, _ := strings.Cut(t.Name(), "/")
 	dir, err := os.MkdirTemp("", "cwlab-"+top+"-")
@@ -86,8 +96,6 @@ func makeScene(t *testing.T) *scene {
 	})
 	prefix := fmt.Sprintf("%s-%d-%d", family, os.Getpid(), scenes.Add(1))
 	s.World, err = world.New(ctx, world.Options{Prefix: prefix, Dir: dir})
-	s.must(err)
-	_, err = s.Capture(ctx, "router")
 	s.must(err)
 	return s
 }

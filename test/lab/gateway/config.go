@@ -27,6 +27,9 @@ gateway:
 {{- with .First.DisableOffloads}}
   disable_offloads: {{list .}}
 {{- end}}
+{{- range lines .First.GatewayKeys}}
+  {{.}}
+{{- end}}
 control:
   socket: {{.Socket}}
 log: {level: debug, format: json}

@@ -62,9 +62,10 @@ type End struct {
 	// IKEKeys are further lines of YAML for the connection's ike, which only this
 	// project's gateway reads; SwanKeys are those of strongSwan's connection.
 	IKEKeys, SwanKeys []string
-	// Keys are further lines of YAML for the connection, which only this
-	// project's gateway reads.
-	Keys string
+	// Keys are further lines of YAML for the connection, and GatewayKeys for the
+	// gateway, of which the first End's count. Only this project's gateway reads
+	// them.
+	Keys, GatewayKeys string
 }
 
 // IKEVersion is the version of IKE.
@@ -90,22 +91,28 @@ func (e End) Connection() string {
 // Pair gives the two ends of a tunnel between the sites of a World, over IPv4,
 // for their first IPv4 and their IPv6 network. End A starts it.
 func Pair() (a, b End) {
+	a = Between(world.SiteA, world.SiteB)
+	return a, a.Peer()
+}
+
+// Between gives the first site's end of a tunnel such as Pair's to the second,
+// which it starts.
+func Between(here, there world.Site) End {
 	networks := func(s world.Site) []netip.Prefix {
-		return []netip.Prefix{s.Networks[0], s.Networks[2]}
+		return []netip.Prefix{s.Networks[0], s.Networks[len(s.Networks)-1]}
 	}
-	a = End{
-		Local:          world.SiteA.Outer4,
-		Remote:         world.SiteB.Outer4,
-		LocalIdentity:  "a.lab.example",
-		RemoteIdentity: "b.lab.example",
+	return End{
+		Local:          here.Outer4,
+		Remote:         there.Outer4,
+		LocalIdentity:  here.Name + ".lab.example",
+		RemoteIdentity: there.Name + ".lab.example",
 		PSK:            "a key that both ends of the laboratory know",
-		LocalNetworks:  networks(world.SiteA),
-		RemoteNetworks: networks(world.SiteB),
+		LocalNetworks:  networks(here),
+		RemoteNetworks: networks(there),
 		IKE:            []string{"aes256gcm16-prfsha384-ecp384"},
 		ESP:            []string{"aes256gcm16"},
 		Start:          true,
 	}
-	return a, a.Peer()
 }
 
 // Peer is the same tunnel as the other end is told about it, which waits where

@@ -10,18 +10,10 @@ import (
 
 // build makes the namespaces and what is in them.
 func (w *World) build(ctx context.Context) error {
-	var spaces, batch strings.Builder
-	for _, name := range w.names() {
-		fmt.Fprintf(&spaces, "netns add %s\n", name)
-	}
-	if err := ip(ctx, "", spaces.String()); err != nil {
+	if err := w.create(ctx, w.Namespaces()...); err != nil {
 		return err
 	}
-	for _, n := range w.Namespaces() {
-		if err := n.Shell(ctx, Forwarding); err != nil {
-			return err
-		}
-	}
+	var batch strings.Builder
 	for _, l := range []struct{ left, right *Namespace }{
 		{w.ClientA, w.GatewayA}, {w.ClientB, w.GatewayB},
 	} {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// World is one network of five namespaces.
+// World is one network of five namespaces, and of those that AddSite adds.
 type World struct {
 	// Dir holds the logs of every process and the captures. The caller makes
 	// and removes it.
@@ -23,8 +23,9 @@ type World struct {
 
 	ClientA, GatewayA, Router, GatewayB, ClientB *Namespace
 
-	reaper *exec.Cmd
-	hold   io.Closer // the reaper's standard input
+	options Options
+	reaper  *exec.Cmd
+	hold    io.WriteCloser // the reaper's standard input, a name on each line
 }
 
 // Options say how to make a World.
@@ -57,13 +58,12 @@ func Missing() string {
 // New makes the namespaces, the links between them, addresses and routes.
 // Close takes them down.
 func New(ctx context.Context, o Options) (*World, error) {
-	w := &World{Dir: o.Dir}
-	spaces := map[string]**Namespace{
+	w := &World{Dir: o.Dir, options: o}
+	for role, space := range map[string]**Namespace{
 		"client-a": &w.ClientA, "gateway-a": &w.GatewayA, "router": &w.Router,
 		"gateway-b": &w.GatewayB, "client-b": &w.ClientB,
-	}
-	for role, space := range spaces {
-		*space = &Namespace{Name: o.Prefix + "-" + role, Role: role, dir: o.Dir, keep: o.Keep}
+	} {
+		*space = w.namespace(role)
 	}
 	if !o.Keep {
 		if err := w.startReaper(); err != nil {
@@ -77,7 +77,11 @@ func New(ctx context.Context, o Options) (*World, error) {
 	return w, nil
 }
 
-// Namespaces lists the five.
+func (w *World) namespace(role string) *Namespace {
+	return &Namespace{Name: w.options.Prefix + "-" + role, Role: role, dir: w.Dir, keep: w.options.Keep}
+}
+
+// Namespaces lists the five that every World has.
 func (w *World) Namespaces() []*Namespace {
 	return []*Namespace{w.ClientA, w.GatewayA, w.Router, w.GatewayB, w.ClientB}
 }
@@ -96,8 +100,7 @@ func (w *World) Close() error {
 // input ends: at Close, and also when this program dies in any way at all. Its
 // own session keeps a Ctrl-C at the terminal from it.
 func (w *World) startReaper() error {
-	script := "cat >/dev/null; " + sweepScript
-	w.reaper = exec.Command("sh", append([]string{"-c", script, "reaper"}, w.names()...)...)
+	w.reaper = exec.Command("sh", "-c", "set -- $(cat); "+sweepScript)
 	w.reaper.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	hold, err := w.reaper.StdinPipe()
 	if err != nil {
@@ -105,6 +108,29 @@ func (w *World) startReaper() error {
 	}
 	w.hold = hold
 	return w.reaper.Start()
+}
+
+// create makes namespaces that the World's end takes down.
+func (w *World) create(ctx context.Context, spaces ...*Namespace) error {
+	var batch strings.Builder
+	for _, n := range spaces {
+		fmt.Fprintf(&batch, "netns add %s\n", n.Name)
+		if w.hold == nil {
+			continue
+		}
+		if _, err := fmt.Fprintln(w.hold, n.Name); err != nil {
+			return fmt.Errorf("world: tell the reaper: %w", err)
+		}
+	}
+	if err := ip(ctx, "", batch.String()); err != nil {
+		return err
+	}
+	for _, n := range spaces {
+		if err := n.Shell(ctx, Forwarding); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweepScript removes the namespaces that are its arguments, and whatever runs
@@ -115,14 +141,6 @@ for n in "$@"; do
   for pid in $(ip netns pids "$n"); do kill -9 "$pid" 2>/dev/null; done
   ip netns del "$n" 2>/dev/null
 done; true`
-
-func (w *World) names() []string {
-	var names []string
-	for _, n := range w.Namespaces() {
-		names = append(names, n.Name)
-	}
-	return names
-}
 
 // Sweep takes down the namespaces whose names begin with prefix, with every
 // process in them, and tells whether there were any.

@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// userHz is the unit of CPU time in /proc (proc_stat(5)).
+const userHz = 100
+
+// quietPart of one processor is what others may take, with the steal of a
+// hypervisor, of a machine that counts as quiet.
+const quietPart = 0.15
+
+// processors is CPU time so far: of all, and of this program with what it started.
+type processors struct {
+	at       time.Time
+	all, own float64 // seconds
+}
+
+// usedProcessors reads it. Interrupts are nobody's.
+func usedProcessors(t *testing.T) processors {
+	t.Helper()
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(first) // cpu user nice system idle iowait irq softirq steal
+	p := processors{at: time.Now(), own: familyTime(os.Getpid())}
+	for _, i := range []int{1, 2, 3, 8} {
+		ticks, _ := strconv.ParseFloat(fields[i], 64) // the kernel writes numbers
+		p.all += ticks / userHz
+	}
+	return p
+}
+
+// familyTime is the CPU time of a process and those that it started, in seconds.
+func familyTime(pid int) (seconds float64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0 // it has ended; its parent has its time
+	}
+	_, after, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(after)
+	for _, i := range []int{11, 12, 13, 14} { // utime stime cutime cstime
+		ticks, _ := strconv.ParseFloat(fields[i], 64)
+		seconds += ticks / userHz
+	}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is right
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // the thread may have ended
+		for child := range strings.FieldsSeq(string(text)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				seconds += familyTime(n)
+			}
+		}
+	}
+	return seconds
+}
+
+// others is the part of one processor that others took since before.
+func (p processors) others(before processors) float64 {
+	return ((p.all - before.all) - (p.own - before.own)) / p.at.Sub(before.at).Seconds()
+}
