@@ -199,11 +199,11 @@ func (a *association) collect(outer *wire.Message, f *wire.EncryptedFragment, d 
 	return msg, true, msg.parse()
 }
 
-// recut cuts the request on its way anew, into the smallest pieces, when it was
-// sent several times in vain.
+// recut gives what to send when the request on its way is repeated: it is cut
+// anew, into the smallest pieces, when it was sent several times in vain.
 func (s *ikeSA) recut() [][]byte {
 	if x, ok := s.current.(*probeExchange); ok {
-		s.reprobe(x)
+		return s.reprobe(x)
 	}
 	floor := smallest(s.remote.Addr())
 	long := len(s.window.request) > 1 || len(s.window.request[0]) > room(floor, s.remote.Addr())

@@ -1,29 +1,39 @@
 package ikev2
 
 import (
+	"slices"
+
 	"causeway/ike/sa"
 	"causeway/ike/wire"
 )
 
 // Probes of the path (RFC 8899): an INFORMATIONAL request as long as the packet
 // that the path is asked to carry, with DF. Every peer answers it, for it is a
-// liveness check with a notify that nobody knows (RFC 7296 §3.10.1). What does
-// not get through is repeated in fragments (RFC 7383 §2.5.2), which does, so a
-// probe that is too long costs the IKE SA a moment and never its life. A peer
-// that cannot put fragments together is not probed, and none without liveness
-// checks: a request that is never answered ends the IKE SA.
+// liveness check with a notify that nobody knows (RFC 7296 §3.10.1).
+//
+// The window is one, so a request that is too long for the path must not stay
+// unanswered. Repetitions take turns: first the same message ID as an empty
+// request, which every path carries, then the probe itself without DF. A peer that
+// never had the probe cannot tell that the short one is not what was sent first.
+// One that had it, and whose answer was lost, either goes by message IDs and
+// answers the short one again, or by content (RFC 7296 §2.1) and answers the long
+// one. So a lost probe costs the IKE SA a moment and never its life, whatever the
+// peer makes of fragments. None is sent without liveness checks: a request that is
+// never answered ends the IKE SA.
 
 // probePath is the data path's wish to know whether a packet of that size
 // arrives.
 func (m *Machine) probePath(ev sa.ProbePath) {
-	if s := m.current(); s != nil && s.usable() && s.fragmentSize > 0 && m.settings.DPD > 0 {
+	if s := m.current(); s != nil && s.usable() && m.settings.DPD > 0 {
 		s.wantProbe = ev
 	}
 }
 
 type probeExchange struct {
-	size int
-	lost bool
+	size        int
+	lost        bool
+	whole, bare [][]byte // the probe, and the empty request in its place
+	summary     string   // of the probe
 }
 
 func (*probeExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
@@ -55,11 +65,12 @@ func (s *ikeSA) probe() {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
 	}
-	s.asking = m
-	s.current = &probeExchange{size: want.Size}
-	s.window.open(s.m.now, [][]byte{raw}, s.m.random.Fraction())
-	s.window.tries = checkTries
-	s.requestSummary = wire.Summary(payloads)
+	x := &probeExchange{size: want.Size, whole: [][]byte{raw}}
+	s.current, s.asking = x, draft{}
+	s.window.open(s.m.now, x.whole, s.m.random.Fraction())
+	s.window.tries = checkTries + 1 // the probe itself is no failed check
+	x.summary = wire.Summary(payloads)
+	s.requestSummary = x.summary
 	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw, Whole: true})
 	s.m.emit(trace(s.m.settings.Name, true, h, s.requestSummary, len(raw), s.local, s.remote, 0))
 }
@@ -83,14 +94,40 @@ func (s *ikeSA) filling(want sa.ProbePath) (n int, ok bool) {
 	return n, whole(n) <= room(want.Most, s.remote.Addr())
 }
 
-// reprobe makes the repetition of a probe: the same message in fragments of the
-// usual size, which may be one whole if that is as long.
-func (s *ikeSA) reprobe(x *probeExchange) {
-	if x.lost {
-		return
-	}
+// reprobe is the repetition of a probe: the empty request and the probe take
+// turns, each bit by bit the same every time.
+func (s *ikeSA) reprobe(x *probeExchange) [][]byte {
 	x.lost = true
-	if again, err := s.seal(s.asking, s.m.random.Source); err == nil {
-		s.window.request = again
+	s.requestSummary = x.summary
+	if s.window.attempt%2 == 0 {
+		return x.whole
 	}
+	if x.bare == nil {
+		m, err := draftOf(s.header(wire.ExchangeInformational, false, s.window.nextID), nil)
+		if err != nil {
+			return x.whole
+		}
+		raw, err := s.sealWhole(m, s.m.random.Source)
+		if err != nil {
+			return x.whole
+		}
+		x.bare = [][]byte{raw}
+	}
+	s.requestSummary = wire.Summary(nil)
+	return x.bare
+}
+
+// hasten ends the wait for the answer to a probe where something else has to be
+// said: the empty request is answered in any case.
+func (s *ikeSA) hasten() {
+	if x, ok := s.current.(*probeExchange); ok && !x.lost && s.pressed() {
+		s.window.dueAt = s.m.now
+		s.repeat()
+	}
+}
+
+// pressed tells whether anything but a question waits for the window.
+func (s *ikeSA) pressed() bool {
+	waits := func(c *child) bool { return c.wantDelete || c.wantRekey && !s.m.now.Before(c.rekeyAfter) }
+	return s.wantDelete || s.wantUpdate || s.wantReauth || s.wantRekey && !s.m.now.Before(s.rekeyAfter) || slices.ContainsFunc(s.children, waits)
 }

@@ -35,6 +35,7 @@ func (m *Machine) proceed() {
 	m.reauthenticated()
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
+		s.hasten()
 		if s.current == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting {
 			s.proceed()
 		}

@@ -101,14 +101,22 @@ func (m *Machine) runTimers() {
 	}
 }
 
-func (s *ikeSA) runTimers() {
-	if again, exhausted := s.window.repeat(s.m.now, s.m.random.Fraction); exhausted {
-		s.exhausted()
-		return
-	} else if again != nil {
+// repeat sends the request on its way again if that is due, or tells that the
+// tries are used up.
+func (s *ikeSA) repeat() (exhausted bool) {
+	again, exhausted := s.window.repeat(s.m.now, s.m.random.Fraction)
+	if again != nil {
 		again = s.recut()
 		h, _ := wire.ParseHeader(again[0])
 		s.transmit(h, again, s.requestSummary, s.window.attempt, s.path())
+	}
+	return exhausted
+}
+
+func (s *ikeSA) runTimers() {
+	if s.repeat() {
+		s.exhausted()
+		return
 	}
 	if s.m.due(s.assembly.endAt) {
 		s.assembly.clear()

@@ -166,8 +166,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 		OnEndpoint: func(connection string, spiIn uint32, local, remote netip.AddrPort) {
 			g.engine.EndpointSeen(connection, spiIn, local, remote)
 		},
-		// OnProbe is left out: see docs/adr/0008-path-mtu.md for the peers that a
-		// lost probe would cost their IKE SA.
+		OnProbe: func(connection string, size, most int) { g.engine.ProbePath(connection, size, most) },
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ type Connection struct {
 	Drops     map[string]uint64 `json:"drops"`
 	LastError *Error            `json:"last_error"`
 	BytesOut  uint64            `json:"bytes_out"`
+	PathMTU   int               `json:"path_mtu"`
 	Paths     []Path            `json:"paths"`
 }
 

@@ -61,3 +61,15 @@ func (w *World) Capture(ctx context.Context, name string) (*Process, error) {
 		return nil
 	})
 }
+
+// Silence keeps the router from telling what is too large for it.
+func (w *World) Silence(ctx context.Context) error {
+	return w.nft(ctx, `
+table inet silence {
+  chain out {
+    type filter hook output priority filter
+    icmp type destination-unreachable drop
+    icmpv6 type packet-too-big drop
+  }
+}`)
+}
