@@ -266,11 +266,13 @@ const (
 
 // IKE is the negotiation's own security association.
 type IKE struct {
-	Version   int
-	Proposals []string // empty: the default proposals
-	Lifetime  time.Duration
-	Reauth    time.Duration // 0: never
-	DPD       time.Duration // 0: off
+	Version int
+	// Aggressive: IKEv1 begins with Aggressive Mode, and answers it.
+	Aggressive bool
+	Proposals  []string // empty: the default proposals
+	Lifetime   time.Duration
+	Reauth     time.Duration // 0: never
+	DPD        time.Duration // 0: off
 	// MOBIKE: the SAs go on when an address changes.
 	MOBIKE bool
 	// Childless says whether the IKE SA may begin without a Child SA.

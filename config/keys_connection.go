@@ -140,8 +140,10 @@ var publicKeyKeys = section[PublicKey]{
 const proposalsAllowed = "a list of proposals in order of preference"
 
 var ikeKeys = section[IKE]{
-	value(Key{Name: "version", Doc: "The version of IKE.", Default: "2", Example: "2"},
+	value(Key{Name: "version", Doc: "The version of IKE.", Default: "2", Example: "1"},
 		whole[int](1, 2, "1 or 2"), func(i *IKE) *int { return &i.Version }),
+	value(Key{Name: "aggressive", Doc: "IKEv1 only: begin with Aggressive Mode and answer it, for peers that have nothing else. **Everybody on the path reads both identities, and can try keys at leisure on what this gateway answers to whoever asks.**", Default: "false", Example: "true"},
+		truth, func(i *IKE) *bool { return &i.Aggressive }),
 	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords.", Otherwise: "a list of strong ones",
 		Example: "[aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048]"},
 		proposal, proposalsAllowed, func(i *IKE) *[]string { return &i.Proposals }),

@@ -172,7 +172,7 @@ func (d *decoder) connection(config *Config, c *Connection) {
 	d.share(&config.Gateway, c)
 	d.translations(c)
 	d.paths(&config.Gateway, c)
-	d.limits(c)
+	d.ikev1(c)
 	if c.Local.Identity == "" {
 		c.Local.Identity = config.Gateway.Identity
 	}

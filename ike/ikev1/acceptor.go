@@ -80,6 +80,17 @@ type half struct {
 	private   transform.PrivateKey
 	sharedKey []byte      // g^xy
 	proof     sa.Datagram // the identity that waits for the shared secret
+
+	kind isakmp.ExchangeType // Main or Aggressive Mode
+	// connection is the first whose proposals and, in Aggressive Mode, identity
+	// fit. Main Mode cannot tell yet among those that want the same.
+	connection *sa.Settings
+	// Of Aggressive Mode only: as whom we answered, whom the first message names,
+	// how many proofs of it were looked at, and whether a refusal was reported.
+	ownIdentity string
+	peerID      *isakmp.Identification
+	checks      int
+	told        bool
 }
 
 // stage is where a half-open SA is.
@@ -91,6 +102,7 @@ const (
 	stageShared                // our key share is sent
 	stageAgreeing              // the shared secret is being computed
 	stageKeyed                 // the peer's identity can be decrypted
+	stageAnswered              // Aggressive Mode: all of ours is sent, the peer's proof is awaited
 	stageOver                  // handed over or refused; kept to know repeats
 )
 
@@ -209,17 +221,37 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case len(d.Raw) > maxFirstLen:
 		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("a first message of %d octets, at most %d are taken", len(d.Raw), maxFirstLen))
 		return
-	case msg.Exchange == isakmp.ExchangeMain && msg.MessageID == 0:
-		if msg.ResponderCookie == 0 {
-			a.first(msg, d)
-			return
-		}
-		if h := a.bySPI[msg.ResponderCookie]; h != nil && h.cookieI == msg.InitiatorCookie {
-			a.next(h, msg, d)
-			return
-		}
+	}
+	if a.phaseOne(msg, d) {
+		return
 	}
 	a.dropped(d, sa.ReasonUnknownPeer, "no ISAKMP SA with these cookies: "+msg.Header.String())
+}
+
+// phaseOne leads a message to the half-open SA that it names, or begins one.
+func (a *Acceptor) phaseOne(msg *isakmp.Message, d sa.Datagram) bool {
+	h := a.bySPI[msg.ResponderCookie]
+	known := h != nil && h.cookieI == msg.InitiatorCookie
+	switch {
+	case known && h.kind == isakmp.ExchangeAggressive && msg.Exchange != isakmp.ExchangeAggressive:
+		a.between(h, msg, d)
+		return true
+	case msg.MessageID != 0:
+		return false
+	case msg.Exchange == isakmp.ExchangeMain && msg.ResponderCookie == 0:
+		a.first(msg, d)
+		return true
+	case msg.Exchange == isakmp.ExchangeMain && known:
+		a.next(h, msg, d)
+		return true
+	case msg.Exchange == isakmp.ExchangeAggressive && msg.ResponderCookie == 0:
+		a.firstAggressive(msg, d)
+		return true
+	case msg.Exchange == isakmp.ExchangeAggressive && known && h.kind == isakmp.ExchangeAggressive:
+		a.lastAggressive(h, msg, d)
+		return true
+	}
+	return false
 }
 
 func (a *Acceptor) candidates(d sa.Datagram) []*sa.Settings {
@@ -234,7 +266,7 @@ func (a *Acceptor) candidates(d sa.Datagram) []*sa.Settings {
 
 // reply sends a message in the clear for a half-open SA.
 func (a *Acceptor) reply(h *half, d sa.Datagram, ps []isakmp.Payload) {
-	raw, err := clearMessage(h.header(isakmp.ExchangeMain, 0), ps)
+	raw, err := clearMessage(h.header(h.kind, 0), ps)
 	if err != nil {
 		return
 	}

@@ -38,7 +38,7 @@ func (a *Acceptor) first(msg *isakmp.Message, d sa.Datagram) {
 		a.noCandidate(msg, d)
 		return
 	}
-	h := &half{since: a.now, first: d.Remote, association: association{
+	h := &half{since: a.now, first: d.Remote, kind: isakmp.ExchangeMain, association: association{
 		cookieI: msg.InitiatorCookie, local: d.Local, remote: d.Remote, offer: isakmp.Body(offer), peer: abilitiesOf(msg.Payloads),
 	}}
 	answer, failure := h.accept(offer, among)
@@ -47,9 +47,18 @@ func (a *Acceptor) first(msg *isakmp.Message, d sa.Datagram) {
 		a.refuse(msg, d, isakmp.NoProposalChosen)
 		return
 	}
+	if !a.keep(h, d) {
+		return
+	}
+	h.repeat.hear(d.Raw)
+	a.reply(h, d, append([]isakmp.Payload{answer}, h.peer.answer()...))
+}
+
+// keep gives a half-open SA its cookie and a place in the table.
+func (a *Acceptor) keep(h *half, d sa.Datagram) bool {
 	h.cookieR = a.random.SPI()
 	if a.bySPI[h.cookieR] != nil {
-		return
+		return false
 	}
 	if len(a.halves) >= a.cfg.Limit {
 		a.end(a.halves[0], sa.ReasonHalfOpenLimit, "newer half-open ISAKMP SAs took its place")
@@ -58,8 +67,7 @@ func (a *Acceptor) first(msg *isakmp.Message, d sa.Datagram) {
 	a.byPeer[peerKey{h.first, h.cookieI}], a.bySPI[h.cookieR] = h, h
 	a.cfg.Gate.Opened(a.now, d.Remote)
 	a.do(sa.RegisterSPI{SPI: h.cookieR})
-	h.repeat.hear(d.Raw)
-	a.reply(h, d, append([]isakmp.Payload{answer}, h.peer.answer()...))
+	return true
 }
 
 func (a *Acceptor) traceIn(h isakmp.Header, ps []isakmp.Payload, d sa.Datagram) {
@@ -131,7 +139,7 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 		if at < 0 || !speaks(suite) || h.choose(suite, all[at].method) != nil {
 			continue
 		}
-		h.life = all[at].life
+		h.life, h.connection = all[at].life, c
 		return &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{{
 			Number: number, Protocol: isakmp.ProtocolISAKMP, Transforms: []isakmp.Transform{raw[at]}}}}, nil
 	}
@@ -146,7 +154,7 @@ func sameOffer(a, b *sa.Settings) bool {
 // repeated answers a message that came before.
 func (a *Acceptor) repeated(h *half, d sa.Datagram) bool {
 	answer, repeated := h.repeat.again(d.Raw)
-	if answer != nil {
+	if answer != nil && (h.kind != isakmp.ExchangeAggressive || a.cfg.Gate.AllowResponse(a.now, d.Remote)) {
 		a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: answer})
 	}
 	return repeated
@@ -293,7 +301,7 @@ func (h *half) opens(c *sa.Settings, msg *isakmp.Message, d sa.Datagram) (x asso
 
 // handOver gives the SA to the machine of a connection.
 func (a *Acceptor) handOver(h *half, c *sa.Settings, x association, d sa.Datagram) {
-	give := &HalfOpen{association: x, since: h.since, proof: d}
+	give := &HalfOpen{association: x, since: h.since, proof: d, kind: h.kind}
 	a.over(h)
 	a.do(sa.Handover{Connection: c.Name, SPI: h.cookieR, Half: give})
 }

@@ -16,6 +16,11 @@ type HalfOpen struct {
 	association association
 	since       time.Time
 	proof       sa.Datagram
+	kind        isakmp.ExchangeType
+	// Of Aggressive Mode only: as whom we answered, and whom the first message
+	// names.
+	ownIdentity string
+	peerID      *isakmp.Identification
 }
 
 // HalfOpen marks the type as one that sa.Handover carries.
@@ -27,7 +32,7 @@ func (m *Machine) adopt(h *HalfOpen) {
 	if err != nil {
 		return
 	}
-	s := m.add(&ikeSA{association: h.association, state: adopted})
+	s := m.add(&ikeSA{association: h.association, state: adopted, kind: h.kind, localIdentity: h.ownIdentity, peerID: h.peerID})
 	s.createdAt = h.since
 	s.local, s.remote = h.proof.Local, h.proof.Remote
 	s.lingerUntil = m.now.Add(adoptTimeout)

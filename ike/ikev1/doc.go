@@ -8,8 +8,8 @@
 // connection whose key opens it.
 //
 // Each exchange is one file: main (with acceptor_main and adopt for the
-// responder, and signatures for what proves an identity), quick and
-// quick_respond, informational, dpd. Messages of phase 2 are opened in one place,
+// responder, and signatures for what proves an identity), aggressive (with
+// acceptor_aggressive), quick and quick_respond, informational, dpd. Messages of phase 2 are opened in one place,
 // which checks their HASH before anything in them is acted on.
 // states.go holds the table of states, repeater.go the retransmission, which in
 // IKEv1 is of the last message that was sent, to a limit. sansio has what is the
@@ -18,7 +18,7 @@
 // There is no clock, goroutine, socket, logger or global randomness here: the
 // same events give the same bytes.
 //
-// Not here: Aggressive Mode, AH, IPCOMP, the modes with public key encryption,
+// Not here: AH, IPCOMP, the modes with public key encryption,
 // the base mode, ISAKMP's other domains of interpretation.
 //
 // A Machine and an Acceptor are each owned by one goroutine; neither locks.

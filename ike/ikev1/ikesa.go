@@ -32,6 +32,7 @@ type ikeSA struct {
 	association
 	m     *Machine
 	state state
+	kind  isakmp.ExchangeType // of phase 1: Main or Aggressive Mode
 	// proven says that the peer was authenticated.
 	proven bool
 	// quiet says that so many peers failed to authenticate lately that the
@@ -44,6 +45,8 @@ type ikeSA struct {
 	private  transform.PrivateKey
 	checks   int         // of the peer's proof that were begun
 	hint     *sa.Failure // what an unauthenticated message said, for when it ends
+	ownID    []byte      // Aggressive Mode: the body of the ID payload that we sent
+	peerID   *isakmp.Identification
 	used     map[uint32]bool
 	dpd      check
 	contact  bool // the peer said INITIAL-CONTACT
@@ -96,6 +99,8 @@ func (s *ikeSA) receive(msg *isakmp.Message, d sa.Datagram) {
 	switch msg.Exchange {
 	case isakmp.ExchangeMain:
 		s.receiveMain(msg, d)
+	case isakmp.ExchangeAggressive:
+		s.receiveAggressive(msg, d)
 	case isakmp.ExchangeInformational:
 		s.receiveInformational(msg, d)
 	case isakmp.ExchangeQuick:

@@ -93,7 +93,7 @@ func (s *ikeSA) hearsay(msg *isakmp.Message, d sa.Datagram) {
 		}
 		s.traceIn(msg.Header, msg.Payloads, d)
 		f := refusedFailure("IKE SA", n, s.m.settings.IKEProposals, "ike.proposals")
-		if s.state == proposed {
+		if s.state == proposed || s.kind == isakmp.ExchangeAggressive && s.state == shared {
 			s.drop(causeFailed, ending{failure: f})
 			return
 		}

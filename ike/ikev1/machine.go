@@ -134,7 +134,7 @@ func (m *Machine) up(ev sa.Up) {
 	m.wanted = true
 	m.path = path{ev.Local, ev.Remote}
 	if m.current() == nil && !m.negotiating() {
-		m.startMain(m.path)
+		m.startPhaseOne(m.path)
 	}
 }
 

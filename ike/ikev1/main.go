@@ -1,6 +1,7 @@
 package ikev1
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,7 +29,7 @@ func (m *Machine) startMain(by path) {
 		m.fail(by.remote, noSuites(m.settings))
 		return
 	}
-	s := m.add(&ikeSA{state: proposed, suites: suites, association: association{
+	s := m.add(&ikeSA{state: proposed, kind: isakmp.ExchangeMain, suites: suites, association: association{
 		initiator: true, cookieI: m.random.SPI(), local: by.local, remote: by.remote,
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: s.local, Remote: s.remote})
@@ -40,7 +41,7 @@ func (m *Machine) startMain(by path) {
 // sayClear sends a message of phase 1 that is not encrypted, and repeats it
 // until it is answered.
 func (s *ikeSA) sayClear(ps []isakmp.Payload) {
-	raw, err := clearMessage(s.header(isakmp.ExchangeMain, 0), ps)
+	raw, err := clearMessage(s.header(s.kind, 0), ps)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return
@@ -52,14 +53,16 @@ func (s *ikeSA) sayClear(ps []isakmp.Payload) {
 // dropped: the true one may still come.
 func (s *ikeSA) receiveMain(msg *isakmp.Message, d sa.Datagram) {
 	var err error
-	switch s.state {
-	case proposed:
+	switch {
+	case s.kind == isakmp.ExchangeAggressive:
+		err = errors.New("a message of Main Mode in Aggressive Mode")
+	case s.state == proposed:
 		err = s.chosen(msg, d)
-	case shared:
+	case s.state == shared:
 		err = s.keyed(msg, d)
-	case identified:
+	case s.state == identified:
 		err = s.identify(msg, d)
-	case adopted:
+	case s.state == adopted:
 		err = s.judge(msg, d)
 	default:
 		err = fmt.Errorf("a message of Main Mode, which is %v", s.state)

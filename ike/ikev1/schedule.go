@@ -30,7 +30,7 @@ func (m *Machine) proceed() {
 	if m.due(m.renewAt) {
 		m.renewAt = time.Time{}
 		if m.current() == nil && !m.negotiating() && len(m.children) > 0 {
-			m.startMain(m.path)
+			m.startPhaseOne(m.path)
 		}
 	}
 	s := m.current()
@@ -40,7 +40,7 @@ func (m *Machine) proceed() {
 	m.deleteUnwanted()
 	if s.wantRekey && !m.now.Before(s.rekeyAfter) && s.state == established && !m.negotiating() {
 		s.wantRekey, s.rekeyAfter = false, m.later(rekeyWait, waitJitter)
-		m.startMain(path{s.local, s.remote})
+		m.startPhaseOne(path{s.local, s.remote})
 	}
 	m.planChildren(s)
 	if m.asking() {

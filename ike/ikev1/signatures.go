@@ -72,7 +72,22 @@ func (a *association) requests() []isakmp.Payload {
 	if a.method == isakmp.AuthPSK {
 		return nil
 	}
-	return []isakmp.Payload{&isakmp.CertificateRequest{Encoding: isakmp.CertX509Signature}}
+	return []isakmp.Payload{anyCertificate()}
+}
+
+func anyCertificate() *isakmp.CertificateRequest {
+	return &isakmp.CertificateRequest{Encoding: isakmp.CertX509Signature}
+}
+
+// certificatesOf are our certificates, the own one first.
+func certificatesOf(credentials *auth.Credentials) []isakmp.Payload {
+	var ps []isakmp.Payload
+	for _, p := range credentials.Payloads() {
+		if c, ok := p.(*wire.Certificate); ok && c.Encoding == wire.CertX509Signature {
+			ps = append(ps, &isakmp.Certificate{Encoding: isakmp.CertX509Signature, Data: c.Data})
+		}
+	}
+	return ps
 }
 
 // prove makes the payloads that prove our identity, whose body is id, and calls
@@ -88,12 +103,7 @@ func (s *ikeSA) prove(id []byte, then func([]isakmp.Payload)) {
 		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the connection has no certificate any more"}})
 		return
 	}
-	var ps []isakmp.Payload
-	for _, p := range credentials.Payloads() {
-		if c, ok := p.(*wire.Certificate); ok && c.Encoding == wire.CertX509Signature {
-			ps = append(ps, &isakmp.Certificate{Encoding: isakmp.CertX509Signature, Data: c.Data})
-		}
-	}
+	ps := certificatesOf(credentials)
 	s.m.do(s.m.desk.Start(s, &signing{credentials, s.m.random.Seed(), hash}, func(result any) {
 		signature, ok := result.([]byte)
 		if !ok {

@@ -50,6 +50,7 @@ type transition struct {
 // transitions are all that may happen to an ISAKMP SA's state. Besides,
 // causeFailed leads from everywhere to gone. docs/ikev1.md draws this table.
 var transitions = []transition{
+	{nascent, causeKeyReady, shared}, // Aggressive Mode
 	{proposed, causeAnswered, sharing},
 	{sharing, causeKeyReady, shared},
 	{shared, causeAnswered, agreeing},

@@ -10,7 +10,7 @@ import (
 // diagram draws the table of transitions.
 func diagram() string {
 	var b strings.Builder
-	b.WriteString("```mermaid\nstateDiagram-v2\n    [*] --> proposed\n    [*] --> adopted\n")
+	b.WriteString("```mermaid\nstateDiagram-v2\n    [*] --> proposed\n    [*] --> nascent\n    [*] --> adopted\n")
 	for _, t := range transitions {
 		fmt.Fprintf(&b, "    %v --> %v : %s\n", t.from, t.to, t.cause)
 	}
@@ -40,7 +40,7 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%v by %q leads to %v", tr.from, tr.cause, to)
 		}
 	}
-	for s := proposed; s < gone; s++ {
+	for s := nascent; s < gone; s++ {
 		if to, ok := s.next(causeFailed); !ok || to != gone {
 			t.Errorf("%v does not fail", s)
 		}

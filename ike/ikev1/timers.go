@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
 )
@@ -182,11 +183,14 @@ func (s *ikeSA) silence() *sa.Failure {
 		return s.hint
 	}
 	f := &sa.Failure{Reason: sa.ReasonTimeout, Local: s.local.String(), Remote: s.remote.String()}
-	switch s.state {
-	case proposed:
+	switch {
+	case s.kind == isakmp.ExchangeAggressive:
+		f.Message = "no answer to Aggressive Mode from " + s.remote.String()
+		f.Hint = "many peers stay silent where they do not allow it, or do not know our identity; check as well that UDP ports 500 and 4500 pass every firewall both ways"
+	case s.state == proposed:
 		f.Message = "no answer to Main Mode from " + s.remote.String()
 		f.Hint = "check that the peer runs, its address, that it speaks IKEv1, and that UDP ports 500 and 4500 pass every firewall both ways"
-	case shared:
+	case s.state == shared:
 		f.Message = "no answer to our key share from " + s.remote.String() + ", though it took our proposal"
 		f.Hint = "check for a firewall that drops large or fragmented UDP"
 	default:

@@ -37,6 +37,8 @@ type Settings struct {
 	Credentials *auth.Credentials
 	// Trust is what the peer's signature is held against; nil: it uses the PSK.
 	Trust *auth.Trust
+	// Aggressive begins with Aggressive Mode, and answers it (IKEv1).
+	Aggressive bool
 	// PPK is a post-quantum pre-shared key (RFC 8784); nil: none.
 	PPK *PPK
 

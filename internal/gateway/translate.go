@@ -106,6 +106,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 	s := &sa.Settings{
 		Name:           c.Name,
 		Version:        c.IKE.Version,
+		Aggressive:     c.IKE.Aggressive,
 		LocalAddresses: cfg.Gateway.Listen.Addresses,
 		PSK:            auth.NewSecret(c.Auth.PSK.Bytes()),
 		Children:       childrenOf(c),

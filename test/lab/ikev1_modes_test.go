@@ -1,6 +1,10 @@
 package lab
 
-import "testing"
+import (
+	"testing"
+
+	"causeway/test/pki"
+)
 
 // TestIKEv1OldAlgorithms is what only devices of the last century need, begun by
 // either end.
@@ -16,5 +20,34 @@ func TestIKEv1OldAlgorithms(t *testing.T) {
 			a.Start = false
 			newScene(t).joined(a, a.Peer())
 		})
+	}
+}
+
+// TestIKEv1Aggressive is Aggressive Mode, begun by either end, with a key and with
+// certificates.
+func TestIKEv1Aggressive(t *testing.T) {
+	p := newAuthority()
+	for _, start := range []bool{true, false} {
+		role := "responder"
+		if start {
+			role = "initiator"
+		}
+		for _, certified := range []bool{false, true} {
+			name := role + "/psk"
+			if certified {
+				name = role + "/certificates"
+			}
+			t.Run(name, func(t *testing.T) {
+				a := pairv1()
+				a.Start = start
+				b := a.Peer()
+				a.IKEKeys, b.SwanKeys = []string{"aggressive: true"}, []string{"aggressive = yes"}
+				if certified {
+					a.Proof = p.ours(p.sub.Issue("a", pki.RSA(2048, 0), pki.Names(a.LocalIdentity)), "")
+					b.Proof = p.theirs(p.sub.Issue("b", pki.RSA(2048, 1), pki.Names(b.LocalIdentity)), "pubkey")
+				}
+				newScene(t).joined(a, b)
+			})
+		}
 	}
 }

@@ -37,6 +37,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 {{define "strongswan.conf" -}}
 charon {
   load_modular = yes
+  i_dont_care_about_security_and_use_aggressive_mode_psk = yes
 {{- with .FragmentSize}}
   fragment_size = {{.}}
 {{- end}}

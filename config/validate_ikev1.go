@@ -1,0 +1,23 @@
+package config
+
+// ikev1 checks what only IKEv1 has, and what it has not.
+func (d *decoder) ikev1(c *Connection) {
+	if c.IKE.Version != 1 {
+		if c.IKE.Aggressive {
+			d.fail(c, "ike.aggressive", "Aggressive Mode is of IKEv1: leave it out, or set ike.version: 1")
+		}
+		return
+	}
+	if a := c.Auth; a.Local != "" && (a.Local != a.Remote || a.Local == MethodPublicKey) {
+		d.fail(c, "auth", "in IKEv1 both ends authenticate in one way, with a pre-shared key or with certificates: use ike.version: 2 for anything else")
+	}
+	if c.Auth.PPK.ID != "" {
+		d.fail(c, "auth.ppk", "post-quantum keys are an extension of IKEv2: leave it out, or use ike.version: 2")
+	}
+	switch {
+	case c.IKE.Aggressive && c.Auth.Local == MethodPSK:
+		d.warn(c, "ike.aggressive", "Aggressive Mode shows both identities to everybody on the path, and gives whoever asks a hash to guess the pre-shared key from: use Main Mode if the peer has it, else a key of 32 random characters or more")
+	case c.IKE.Aggressive:
+		d.warn(c, "ike.aggressive", "Aggressive Mode shows both identities to everybody on the path: use Main Mode if the peer has it")
+	}
+}
