@@ -27,29 +27,24 @@ const (
 	maxServers = 2
 )
 
-// Asks tells whether Ask may wait for the network.
+// Asks tells whether CheckRevocation may wait for the network.
 func (t *Trust) Asks() bool {
 	return t != nil && t.revocation.Fetcher != nil && t.revocation.Policy != RevocationOff
 }
 
-// Ask asks the authorities' servers about those certificates of a signer of
-// which nothing is known yet (RFC 6960 §A.1, RFC 5280 §4.2.1.13), and gives the
-// problem that there is then. The signature must have been verified: a stranger
-// with somebody's certificate is not to make us ask.
-func (t *Trust) Ask(now time.Time, signer *Signer) *Problem {
-	if !t.Asks() || signer.known == nil {
-		return nil
-	}
-	known, left := slices.Clone(signer.known), maxFetches
+// ask asks the authorities' servers about those certificates of a chain of which
+// nothing is known yet (RFC 6960 §A.1, RFC 5280 §4.2.1.13), and notes what they
+// say. Of so many servers as may be asked it gives how many are left.
+func (t *Trust) ask(now time.Time, chain []*x509.Certificate, known []finding, servers int) int {
 	for i := range known {
 		if known[i].status != statusUnknown {
 			continue
 		}
-		inquiry := &inquiry{fetcher: t.revocation.Fetcher, now: now, of: signer.Chain[i], issuer: signer.Chain[i+1], left: left}
+		inquiry := &inquiry{fetcher: t.revocation.Fetcher, now: now, of: chain[i], issuer: chain[i+1], left: servers}
 		known[i] = stronger(inquiry.ask(), known[i])
-		left = inquiry.left
+		servers = inquiry.left
 	}
-	return t.judge(signer.Chain, known)
+	return servers
 }
 
 // inquiry asks about one certificate.

@@ -171,31 +171,40 @@ func revokedBy(who string, at time.Time, reason int) finding {
 // maxPaths bounds the chains of one certificate whose revocation is looked at.
 const maxPaths = 4
 
-// unrevoked is the first of verified chains in which nothing is known to be
-// revoked. What the peer sent about revocation is read here and not before
-// (CVE-2022-40617).
-func (t *Trust) unrevoked(now time.Time, chains [][]*x509.Certificate, shown *Shown) (*Signer, *Problem) {
-	if t.revocation.Policy == RevocationOff {
-		return &Signer{Key: chains[0][0].PublicKey, Chain: chains[0]}, nil
+// CheckRevocation looks for a chain of a signer in which nothing is known to be
+// revoked, in what is at hand, what the peer sent and what the authorities'
+// servers say, and gives the problem that there is with the first if there is
+// none. The signature must have been verified: a stranger with somebody's
+// certificate is not to make us read what it sends about revocation
+// (CVE-2022-40617), nor ask.
+func (t *Trust) CheckRevocation(now time.Time, signer *Signer) *Problem {
+	if t.revocation.Policy == RevocationOff || len(signer.chains) == 0 {
+		return nil
 	}
 	lists := slices.Clone(t.revocation.Lists)
-	for _, der := range shown.lists {
+	for _, der := range signer.shown.lists {
 		if l, err := parseRevocationList(der); err == nil {
 			lists = append(lists, l)
 		}
 	}
 	var first *Problem
-	for _, chain := range chains[:min(len(chains), maxPaths)] {
-		known := statusOf(now, chain, lists, shown)
+	servers := maxFetches
+	for _, chain := range signer.chains[:min(len(signer.chains), maxPaths)] {
+		known := statusOf(now, chain, lists, signer.shown)
 		problem := t.judge(chain, known)
-		if problem == nil || problem.Reason == ReasonRevocationUnknown && t.revocation.Fetcher != nil {
-			return &Signer{Key: chain[0].PublicKey, Chain: chain, known: known}, nil
+		if t.Asks() && (problem == nil || problem.Reason == ReasonRevocationUnknown) {
+			servers = t.ask(now, chain, known, servers)
+			problem = t.judge(chain, known)
+		}
+		if problem == nil {
+			signer.Chain = chain
+			return nil
 		}
 		if first == nil {
 			first = problem
 		}
 	}
-	return nil, first
+	return first
 }
 
 // statusOf is what is known of each certificate of a chain below the authority

@@ -180,7 +180,8 @@ func TestRevocationOfTwoIssuers(t *testing.T) {
 
 // TestCVE_2022_40617_BeforeTrust: strongSwan followed the addresses in a
 // certificate that no authority vouched for. Nothing that such a peer sends, and
-// no list, is looked at before the chain is verified, and no address ever is.
+// no list, is looked at before the chain is verified, nor before the peer proved
+// that the certificate is its own.
 func TestCVE_2022_40617_BeforeTrust(t *testing.T) {
 	r := newRevocationPKI()
 	peer := r.twin.Issue("b", r.peer.Key, pki.Names("b.example"), func(c *x509.Certificate) {
@@ -192,6 +193,12 @@ func TestCVE_2022_40617_BeforeTrust(t *testing.T) {
 		_, p := trust(t, r.root).WithRevocation(Revocation{Policy: policy}).Verify(noon, append(shown, crl(list)), identity(t, "b.example"), proof, octets)
 		if p == nil || p.Reason != ReasonCertificateUntrusted {
 			t.Errorf("%v", p)
+		}
+		shown, proof := prove(t, r.peer, r.peer.Above...)
+		proof.Data[len(proof.Data)-1] ^= 1
+		_, p = trust(t, r.root).WithRevocation(Revocation{Policy: policy}).Verify(noon, append(shown, crl(r.listed)), identity(t, "b.example"), proof, octets)
+		if p == nil || p.Reason != ReasonAuthenticationFailed {
+			t.Errorf("somebody's certificate, of which it sends a list: %v", p)
 		}
 	}
 }

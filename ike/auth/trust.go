@@ -170,14 +170,17 @@ func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 // Signer is a peer's public key, and the chain that vouches for it: the peer's
 // certificate first, the authority last; none for a raw public key.
 type Signer struct {
-	Key   crypto.PublicKey
-	Chain []*x509.Certificate
-	known []finding // of each certificate but the authority's; nil: not asked for
+	Key    crypto.PublicKey
+	Chain  []*x509.Certificate
+	chains [][]*x509.Certificate // all that vouch, Chain first
+	shown  *Shown                // what the peer says of revocation besides
 }
 
 // Signer finds the key that a peer signs with among what it showed: one that an
 // authority vouches for at now, or one of the raw public keys. A peer that shows
-// nothing is taken for the owner of a raw public key that the scheme fits.
+// nothing is taken for the owner of a raw public key that the scheme fits. That
+// nothing of it was revoked is for CheckRevocation to say, once the peer proved
+// that the key is its own.
 func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
 	switch {
 	case len(shown.certificates) > 0 && len(t.authorities) > 0:
@@ -246,7 +249,7 @@ func (t *Trust) chain(now time.Time, shown *Shown) (*Signer, *Problem) {
 		first = cmp.Or(first, err)
 	}
 	if len(valid) > 0 {
-		return t.unrevoked(now, valid, shown)
+		return &Signer{Key: own.PublicKey, Chain: valid[0], chains: valid, shown: shown}, nil
 	}
 	return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's certificate must not be used so: " + first.Error(),
 		Local: t.String(), Remote: DescribeCertificate(own), Hint: "give the peer a certificate made for IPsec, of an authority that may issue it"}
@@ -354,7 +357,7 @@ func (t *Trust) Verify(now time.Time, payloads []*wire.Certificate, id Identity,
 	if problem := signer.Identify(id); problem != nil {
 		return nil, problem
 	}
-	return signer, t.Ask(now, signer)
+	return signer, t.CheckRevocation(now, signer)
 }
 
 // Identify checks that the peer's certificate stands for the identity that it

@@ -200,7 +200,7 @@ func (j *checking) Run() any {
 	if problem := signer.Identify(j.id); problem != nil {
 		return proven{authentic: true, problem: problem}
 	}
-	return proven{authentic: true, problem: j.trust.Ask(j.now, signer)}
+	return proven{authentic: true, problem: j.trust.CheckRevocation(j.now, signer)}
 }
 
 // failureOf is a problem of certificates for a person.

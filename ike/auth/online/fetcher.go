@@ -109,8 +109,17 @@ func (f *Fetcher) Fetch(server string, request []byte, until func([]byte) time.T
 	return a.data, a.err
 }
 
-// ask asks the server and keeps what it says.
+// ask asks the server and keeps what it says. Whatever becomes of it, those who
+// wait for the answer go on.
 func (f *Fetcher) ask(q question, a *answer, until func([]byte) time.Time) {
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		close(a.done)
+		if f.bytes += len(a.data); f.bytes > maxKeptBytes {
+			f.makeRoom()
+		}
+	}()
 	a.data, a.err = f.get(q.server, q.request)
 	now := f.now()
 	a.until = now.Add(failureAge)
@@ -121,12 +130,6 @@ func (f *Fetcher) ask(q question, a *answer, until func([]byte) time.Time) {
 		if latest := now.Add(maxAge); a.until.After(latest) {
 			a.until = latest
 		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	close(a.done)
-	if f.bytes += len(a.data); f.bytes > maxKeptBytes {
-		f.makeRoom()
 	}
 }
 

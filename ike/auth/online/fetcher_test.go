@@ -102,6 +102,19 @@ func TestAskedOnce(t *testing.T) {
 	}
 }
 
+// TestPanic: an answer that its judge fails on leaves nobody waiting.
+func TestPanic(t *testing.T) {
+	url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("yes")) })
+	f := New()
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = f.Fetch(url, nil, func([]byte) time.Time { panic("malformed") })
+	}()
+	if got, err := f.Fetch(url, nil, never); err != nil || string(got) != "yes" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // TestHostile: what is too long, elsewhere or never ends is an error.
 func TestHostile(t *testing.T) {
 	endless, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
