@@ -76,7 +76,7 @@ func (d *decoder) read(f *File, path, holds string, secret bool) {
 		}
 		r := secretResult{secret: NewSecret(string(data))}
 		if secret && readableByAll(mode) {
-			r.warning = fmt.Sprintf("%s can be read by every user of this machine: chmod 600 %s", quote(f.Path), clip(f.Path))
+			r.warning = exposedFile(f.Path)
 		}
 		return r
 	})

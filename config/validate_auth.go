@@ -275,9 +275,14 @@ func readSecret(path string) secretResult {
 	}
 	r := secretResult{secret: NewSecret(string(data))}
 	if readableByAll(mode) {
-		r.warning = fmt.Sprintf("%s can be read by every user of this machine: chmod 600 %s", quote(path), clip(path))
+		r.warning = exposedFile(path)
 	}
 	return r
+}
+
+// exposedFile warns of a file with secrets that every user can read.
+func exposedFile(path string) string {
+	return fmt.Sprintf("%s can be read by every user of this machine: chmod 600 %s", quote(path), clip(path))
 }
 
 // doubts says what is weak or surprising about a pre-shared key, without
@@ -326,9 +331,15 @@ func (d *decoder) exposure(connections []Connection) {
 		return
 	}
 	for i := range connections {
-		if path := d.path(&connections[i], "auth.psk"); d.has(path) && !connections[i].Auth.PSK.IsZero() {
-			d.at(Warning, path, "this file holds keys and can be read by every user of this machine: chmod 600 %s, or use psk_file", clip(d.file))
-			return
+		c := &connections[i]
+		for _, inline := range []struct {
+			key, instead string
+			secret       Secret
+		}{{"auth.psk", "psk_file", c.Auth.PSK}, {"auth.ppk.secret", "file", c.Auth.PPK.Secret}} {
+			if path := d.path(c, inline.key); d.has(path) && !inline.secret.IsZero() {
+				d.at(Warning, path, "this file holds keys and can be read by every user of this machine: chmod 600 %s, or use %s", clip(d.file), inline.instead)
+				return
+			}
 		}
 	}
 }
