@@ -135,13 +135,16 @@ func (a *Acceptor) unknownSPI(ev sa.UnknownSPI) {
 }
 
 // invalidSPI takes the hint of such a peer on: whoever sends on that SPI asks
-// whether it lives. Anybody may have sent it.
+// whether it lives. Anybody may have sent it, and all connections are gone
+// through: no more often than strangers are answered.
 func (a *Acceptor) invalidSPI(outer *wire.Message, d sa.Datagram) bool {
 	n := wire.FindNotify(outer.Payloads, wire.NotifyInvalidSPI)
 	if outer.Exchange != wire.ExchangeInformational || outer.Flags.Response() || n == nil || len(n.Data) != 4 {
 		return false
 	}
-	a.do(sa.Doubt{Remote: d.Remote, SPI: binary.BigEndian.Uint32(n.Data)})
+	if a.cfg.Gate.AllowResponse(a.now, d.Remote) {
+		a.do(sa.Doubt{Remote: d.Remote, SPI: binary.BigEndian.Uint32(n.Data)})
+	}
 	return true
 }
 

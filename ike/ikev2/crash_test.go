@@ -1,9 +1,14 @@
 package ikev2_test
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
+	"causeway/ike/cookie"
+	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 	"causeway/ike/wire"
 	"causeway/test/transcript"
@@ -138,18 +143,24 @@ func TestTokensAreLimited(t *testing.T) {
 	}
 }
 
+// invalidSPI is the message that says so without an IKE SA; n tells it from others.
+func invalidSPI(t *testing.T, n int, spi uint32) []byte {
+	t.Helper()
+	m := wire.Message{Header: wire.Header{InitiatorSPI: uint64(n + 1), Exchange: wire.ExchangeInformational, Flags: wire.FlagInitiator},
+		Payloads: []wire.Payload{&wire.Notify{NotifyType: wire.NotifyInvalidSPI, Data: binary.BigEndian.AppendUint32(nil, spi)}}}
+	raw, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // INVALID_SPI, which anybody can send, has us ask the peer, and not often.
 func TestInvalidSPIIsAHint(t *testing.T) {
 	w := crashing(t)
 	spi := w.A.Outbound[0].SPIOut
 	for i := range 50 {
-		m := wire.Message{Header: wire.Header{InitiatorSPI: uint64(i + 1), Exchange: wire.ExchangeInformational, Flags: wire.FlagInitiator},
-			Payloads: []wire.Payload{&wire.Notify{NotifyType: wire.NotifyInvalidSPI, Data: []byte{byte(spi >> 24), byte(spi >> 16), byte(spi >> 8), byte(spi)}}}}
-		raw, err := m.Append(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.A.Receive(sa.Datagram{Raw: raw, Local: atA, Remote: netip.MustParseAddrPort("192.0.2.2:6666")})
+		w.A.Receive(sa.Datagram{Raw: invalidSPI(t, i, spi), Local: atA, Remote: netip.MustParseAddrPort("192.0.2.2:6666")})
 	}
 	if len(w.Network) != 1 {
 		t.Errorf("a sent %d messages", len(w.Network))
@@ -157,5 +168,25 @@ func TestInvalidSPIIsAHint(t *testing.T) {
 	w.DeliverAll()
 	if err := transcript.Agree(w); err != nil {
 		t.Error(err)
+	}
+}
+
+// A flood of such hints does not have all connections gone through each time.
+func TestInvalidSPIIsLimited(t *testing.T) {
+	gate, err := cookie.New(cookie.Config{Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := ikev2.NewAcceptor(ikev2.AcceptorConfig{Gate: gate, Random: rand.Reader})
+	doubts := 0
+	for i := range 1000 {
+		for _, act := range a.Step(nil, time.Unix(0, 0), sa.Datagram{Raw: invalidSPI(t, i, 1), Local: atA, Remote: atB}) {
+			if _, ok := act.(sa.Doubt); ok {
+				doubts++
+			}
+		}
+	}
+	if doubts == 0 || doubts > 40 {
+		t.Errorf("%d hints of 1000 at once were taken on", doubts)
 	}
 }
