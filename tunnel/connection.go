@@ -54,8 +54,8 @@ func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {
 	return c
 }
 
-// outboundSA is one Child SA to send on. Immutable; hard is shared by the
-// copies that MoveChildren makes.
+// outboundSA is one Child SA to send on. Immutable; hard and turns are
+// shared by the copies that MoveChildren makes.
 type outboundSA struct {
 	conn          *connection
 	out           *esp.Outbound
@@ -64,6 +64,7 @@ type outboundSA struct {
 	local, remote netip.AddrPort
 	mtu           int          // of inner packets, before the path lowered it
 	hard          *atomic.Bool // the hard limit has been reported
+	turns         *turns
 }
 
 // outboundList is the Child SAs of a connection, newest first: after a rekey

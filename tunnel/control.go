@@ -159,7 +159,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 		pair.out = &outboundSA{
 			conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
 			local: local, remote: remote,
-			mtu: t.childMTU(out, remote), hard: new(atomic.Bool),
+			mtu: t.childMTU(out, remote), hard: new(atomic.Bool), turns: new(turns),
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),

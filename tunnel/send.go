@@ -41,6 +41,7 @@ type sendQueue struct {
 type runNote struct {
 	sa             *outboundSA
 	packets, bytes int
+	first, last    uint64 // the sequence numbers
 }
 
 func (q *sendQueue) init(t *Tunnel, worker int) {
@@ -137,6 +138,7 @@ func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence 
 		// again.
 		_ = q.flush(now)
 	}
+	run.first, run.last = sequence, sequence+uint64(run.packets)-1
 	return sequence, true
 }
 
@@ -145,6 +147,7 @@ func (q *sendQueue) queue(run *runNote, start, outer, segment int, tos uint8) {
 	if len(q.slab)-start != outer {
 		// The SA was removed, and its keys erased, under our hands.
 		q.slab = q.slab[:start]
+		run.sa.turns.pass(run.last)
 		run.sa.conn.counters.dropOut(DropNoSA, run.packets)
 		return
 	}
@@ -166,12 +169,13 @@ func (q *sendQueue) extend(more *runNote, start, segment int, tos uint8) bool {
 		return false
 	}
 	run, note := &q.runs[len(q.runs)-1], &q.notes[len(q.notes)-1]
-	if note.sa != more.sa || run.TOS != tos || run.SegmentSize != segment || len(run.Payload)%segment != 0 {
+	if note.sa != more.sa || note.last+1 != more.first || run.TOS != tos || run.SegmentSize != segment || len(run.Payload)%segment != 0 {
 		return false
 	}
 	run.Payload = q.slab[start-len(run.Payload):]
 	note.packets += more.packets
 	note.bytes += more.bytes
+	note.last = more.last
 	return true
 }
 
@@ -180,13 +184,47 @@ func (q *sendQueue) flush(now time.Duration) error {
 	if len(q.runs) == 0 {
 		return nil
 	}
-	err := q.sender.Send(q.runs)
-	for i := range q.runs {
-		q.settle(now, &q.runs[i], &q.notes[i], err)
+	var err error
+	for sent := 0; sent < len(q.runs); {
+		n := q.inTurn(sent)
+		if err == nil {
+			err = q.sender.Send(q.runs[sent : sent+n])
+		}
+		for i := sent; i < sent+n; i++ {
+			q.notes[i].sa.turns.pass(q.notes[i].last)
+			q.settle(now, &q.runs[i], &q.notes[i], err)
+		}
+		sent += n
 	}
 	clear(q.notes) // SAs that are gone must not be kept alive here
 	q.slab, q.runs, q.notes = q.slab[:0], q.runs[:0], q.notes[:0]
 	return err
+}
+
+// inTurn waits for the turn of a run, and tells how many from it on can leave
+// together.
+func (q *sendQueue) inTurn(from int) int {
+	q.notes[from].sa.turns.wait(q.notes[from].first, q.t.patience)
+	n := 1
+	for from+n < len(q.notes) && q.follows(from, from+n) {
+		n++
+	}
+	return n
+}
+
+// follows tells whether a run can leave with those from another one on: it is
+// its turn, or will be once they left.
+func (q *sendQueue) follows(from, at int) bool {
+	run := &q.notes[at]
+	if run.sa.turns.due(run.first) {
+		return true
+	}
+	for i := at - 1; i >= from; i-- {
+		if q.notes[i].sa.turns == run.sa.turns {
+			return q.notes[i].last+1 == run.first
+		}
+	}
+	return false
 }
 
 func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err error) {

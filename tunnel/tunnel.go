@@ -75,6 +75,7 @@ type Tunnel struct {
 	unattributed counters                   // of no connection
 	injector     injector
 	holder       *holder
+	patience     int         // with a packet whose turn has not come; see turns
 	up, down     *meter.Line // what all connections share
 
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
@@ -111,7 +112,7 @@ func New(cfg Config) (*Tunnel, error) {
 	}
 	t := &Tunnel{
 		cfg: cfg, start: time.Now(), sad: table, children: map[uint32]*childPair{},
-		holder:  newHolder(),
+		holder: newHolder(), patience: patience,
 		settled: make([]int, cfg.Transport.Workers()),
 		up:      meter.NewLine(0), down: meter.NewLine(0),
 	}

@@ -3,11 +3,14 @@ package tunnel
 import (
 	"encoding/binary"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
+	"causeway/esp"
 	"causeway/tunnel/tun"
 	"causeway/tunnel/tun/tuntest"
+	"causeway/tunnel/udp"
 )
 
 // batchQueues and superQueues are devices with several queues.
@@ -47,6 +50,8 @@ func TestWorkersShareAnSA(t *testing.T) { onBoth(t, workersShareAnSA) }
 
 func workersShareAnSA(t *testing.T, super bool) {
 	p := newPair(t, pairConfig{super: super})
+	p.a.patience = 1 << 40
+	order := p.a.wire.sequences()
 	p.a.cfg.Device = withQueues(p.a.device, 3)
 	p.b.cfg.Transport = sockets2{p.b.wire}
 	p.run(t)
@@ -74,6 +79,104 @@ func workersShareAnSA(t *testing.T, super bool) {
 		case <-time.After(20 * time.Second):
 			t.Fatalf("%d of %d packets arrived; %+v", len(seen), total, p.b.TotalCounters())
 		}
+	}
+	if late := order(); late != 0 {
+		t.Errorf("%d packets left after one with a higher sequence number", late)
+	}
+}
+
+// sequences looks at the sequence numbers of what is sent, and tells how many
+// were lower than one before.
+func (w *wire) sequences() (late func() int) {
+	var mu sync.Mutex
+	var highest uint32
+	n := 0
+	w.onSend(func(m udp.Message) []udp.Message {
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range m.Segments() {
+			seq := binary.BigEndian.Uint32(m.Segment(i)[4:])
+			if seq < highest {
+				n++
+			}
+			highest = max(highest, seq)
+		}
+		return []udp.Message{m}
+	})
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return n
+	}
+}
+
+// TestTurns: workers with packets of two SAs each, reserved in every order that
+// there can be, wait for no circle, and those that cannot wait go on.
+func TestTurns(t *testing.T) {
+	a, b := new(turns), new(turns)
+	for _, s := range []struct {
+		of          *turns
+		first, last uint64
+		due         bool
+	}{{a, 1, 4, true}, {a, 9, 9, false}, {b, 1, 2, true}, {a, 5, 8, true}, {a, 9, 9, true}, {b, 4, 4, false}} {
+		if due := s.of.due(s.first); due != s.due {
+			t.Errorf("%d to %d: due is %v", s.first, s.last, due)
+		}
+		if s.due {
+			s.of.pass(s.last)
+		}
+	}
+	b.wait(4, 3) // gives up
+	b.pass(4)
+	b.pass(3)
+	if !b.due(5) {
+		t.Error("what is overtaken makes the next one wait")
+	}
+}
+
+// TestTurnIsWaitedFor: a worker that reserved later and is ready earlier sends
+// later.
+func TestTurnIsWaitedFor(t *testing.T) {
+	p := newPair(t, pairConfig{super: true})
+	p.a.patience = 1 << 40
+	late := p.a.wire.sequences()
+	sa := p.a.forwarding.Load().connections["peer"].outbound.Load().children[0]
+	b := udpPacket(t, "10.1.0.1", "10.2.0.1", 20, ipOptions{})
+	var first, second sendQueue
+	for _, q := range []*sendQueue{&first, &second} {
+		q.init(p.a.Tunnel, 0)
+		q.seal(esp.NewScratch(), 1, []outboundPacket{{bytes: b, sa: sa, sealed: sa.out.SealedLen(len(b)), nextHeader: 4}})
+	}
+	var done sync.WaitGroup
+	done.Go(func() { _ = second.flush(1) })
+	for range 1000 {
+		runtime.Gosched()
+	}
+	_ = first.flush(1)
+	done.Wait()
+	if n := late(); n != 0 {
+		t.Errorf("%d packets left after one with a higher sequence number", n)
+	}
+}
+
+// TestTurnsOfABatch: what leaves with one call, where runs of two SAs alternate
+// and another worker is between.
+func TestTurnsOfABatch(t *testing.T) {
+	a, b := &outboundSA{turns: new(turns)}, &outboundSA{turns: new(turns)}
+	q := &sendQueue{t: &Tunnel{}, notes: []runNote{
+		{sa: a, first: 1, last: 4}, {sa: b, first: 1, last: 1}, {sa: a, first: 5, last: 5}, {sa: b, first: 2, last: 9},
+		{sa: a, first: 7, last: 7}, // 6 is another worker's
+		{sa: b, first: 10, last: 10},
+	}}
+	if n := q.inTurn(0); n != 4 {
+		t.Errorf("%d runs leave together, want 4", n)
+	}
+	if n := q.inTurn(4); n != 1 {
+		t.Errorf("%d runs leave together while 2 to 9 of the other SA have not, want 1", n)
+	}
+	b.turns.pass(9)
+	if n := q.inTurn(4); n != 2 {
+		t.Errorf("%d runs leave together, want 2", n)
 	}
 }
 
