@@ -134,7 +134,7 @@ func daemon(t *testing.T, b *backend) (*Client, *Server, *Stream) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		s.Close(ctx)
 	})

@@ -119,7 +119,7 @@ func start(t *testing.T, text string) *running {
 	t.Cleanup(cancel)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 1000 {
+	for range 6000 {
 		if s, err := r.client.Status(t.Context()); err == nil && len(s.Connections) > 0 {
 			_ = r.client.Reload(t.Context()) // changes nothing, and waits for the start's end
 			return r
@@ -157,7 +157,7 @@ func wantRoutes(t *testing.T, want []string) {
 	diff := ""
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 500 {
+	for range 3000 {
 		if diff = cmp.Diff(want, routes(t)); diff == "" {
 			return
 		}
@@ -484,7 +484,7 @@ func TestInsideDeviceTakenAway(t *testing.T) {
 	if err := <-g.ended; err == nil || !strings.Contains(err.Error(), "the data path ended") {
 		t.Errorf("error %v", err)
 	}
-	if took := time.Since(began); took > shutdownTime-time.Second {
+	if took := time.Since(began); took >= shutdownTime {
 		t.Errorf("it took %v to end", took)
 	}
 	untouched(t)

@@ -20,7 +20,7 @@ func TestNotifySupervisor(t *testing.T) {
 		notifySupervisor(reloadingState()...)
 		for _, want := range []string{`^READY=1$`, `^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*$`} {
 			b := make([]byte, 256)
-			if err := l.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := l.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			n, err := l.Read(b)

@@ -27,7 +27,7 @@ func (s *scene) answer(from *world.Namespace, arguments ...string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, 12*time.Second)
 	defer cancel()
-	out, err := from.Run(ctx, "ping", append([]string{"-n", "-c", "1", "-W", "1"}, arguments...)...)
+	out, err := from.Run(ctx, "ping", append([]string{"-n", "-c", "1", "-W", "3"}, arguments...)...)
 	if err == nil {
 		s.t.Errorf("ping %v was answered", arguments)
 	}

@@ -52,9 +52,9 @@ func (s *scene) echo(from *world.Namespace, to netip.Addr, size int, df bool) (s
 			return "", err
 		}
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Second)
 	defer cancel()
-	return from.Run(ctx, "ping", "-n", "-c", "1", "-W", "1", "-M", discover, "-s", strconv.Itoa(size), to.String())
+	return from.Run(ctx, "ping", "-n", "-c", "1", "-W", "5", "-M", discover, "-s", strconv.Itoa(size), to.String())
 }
 
 var tooBig = regexp.MustCompile(`mtu ?= ?(\d+)`)
@@ -99,8 +99,8 @@ func sizeFragmented(t *testing.T) {
 	}
 	to := world.ClientIn(world.SiteB.Networks[2])
 	// The first tells the client's kernel the MTU, which it then cuts by.
-	_, _ = s.ClientA.Run(s.ctx, "ping", "-n", "-c", "1", "-W", "1", "-s", "3000", to.String())
-	if _, err := s.ClientA.Run(s.ctx, "ping", "-n", "-c", "2", "-i", "0.1", "-W", "1", "-s", "3000", to.String()); err != nil {
+	_, _ = s.ClientA.Run(s.ctx, "ping", "-n", "-c", "1", "-W", "5", "-s", "3000", to.String())
+	if _, err := s.ClientA.Run(s.ctx, "ping", "-n", "-c", "2", "-i", "0.1", "-W", "5", "-s", "3000", to.String()); err != nil {
 		t.Errorf("IPv6, 3000 bytes: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"testing"
-	"time"
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
@@ -32,9 +31,21 @@ func trafficStrongSwan(t *testing.T) {
 	g := s.causeway(s.GatewayA, a)
 	before := s.up(g)
 	s.pingThousand()
+	s.noDrops(g)
+	s.agree(g, d, a, b)
 	s.transferBoth(transferSize)
 	s.sameSAs(g, before)
 	s.swanUp(d, 1)
+}
+
+// noDrops wants that a gateway dropped no packet, for whatever reason.
+func (s *scene) noDrops(g *gateway.Gateway) {
+	s.t.Helper()
+	for reason, n := range s.status(g, link.Name).Drops {
+		if n != 0 {
+			s.t.Errorf("%d packets were dropped: %s", n, reason)
+		}
+	}
 }
 
 func trafficOurs(t *testing.T) {
@@ -64,20 +75,6 @@ func (s *scene) ours() (left, right *gateway.Gateway) {
 		s.eventually("an answer from "+network.String(), func() error { return s.reaches(s.ClientA, world.ClientIn(network)) })
 	}
 	return left, right
-}
-
-// pingThousand pings both ways at once, a thousand times each, and wants every
-// request answered.
-func (s *scene) pingThousand() {
-	s.t.Helper()
-	const count, interval = 1000, 4 * time.Millisecond
-	there := s.steady(s.ClientA, world.ClientIn(world.SiteB.Networks[0]), interval, count)
-	back := s.steady(s.ClientB, world.ClientIn(world.SiteA.Networks[0]), interval, count)
-	for name, ping := range map[string]*steadyPing{"A to B": there, "B to A": back} {
-		if got := ping.wait(); got.sent != count || got.answered != count {
-			s.t.Errorf("%s: %d of %d echo requests were answered, want all of %d", name, got.answered, got.sent, count)
-		}
-	}
 }
 
 // trafficBadPath loses, repeats and reorders datagrams. TCP gets through, and

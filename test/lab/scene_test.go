@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -282,26 +280,6 @@ func (s *scene) swanUp(d *strongswan.Daemon, children int) strongswan.IKE {
 		return nil
 	})
 	return list[0]
-}
-
-// ping sends count echo requests and wants every one answered. Options may
-// follow, such as "-I" and the source.
-func (s *scene) ping(from *world.Namespace, to netip.Addr, count int, options ...string) {
-	s.t.Helper()
-	arguments := append([]string{"-n", "-i", "0.02", "-W", "2", "-c", strconv.Itoa(count)}, options...)
-	_, err := from.Run(s.ctx, "ping", append(arguments, to.String())...)
-	s.must(err)
-}
-
-// pingBoth pings from client to client, both ways, for each pair of networks.
-func (s *scene) pingBoth(end link.End) {
-	s.t.Helper()
-	own, other := s.clients(end)
-	for i := range end.LocalNetworks {
-		here, there := world.ClientIn(end.LocalNetworks[i]), world.ClientIn(end.RemoteNetworks[i])
-		s.ping(own, there, 5, "-I", here.String())
-		s.ping(other, here, 5, "-I", there.String())
-	}
 }
 
 // gateways gives the namespaces of the end's own gateway and of the other.

@@ -58,7 +58,7 @@ func natReceiver(t *testing.T, list []*Receiver) *Receiver {
 
 func wantOne(t *testing.T, r *Receiver, want []byte) {
 	t.Helper()
-	if err := r.SetTimeout(5 * time.Second); err != nil {
+	if err := r.SetTimeout(30 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := collect(t, r, 1)

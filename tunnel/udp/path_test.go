@@ -217,7 +217,7 @@ func TestFullSendBuffer(t *testing.T) {
 	if err := p.near.NewSender(0).Send(runs); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(start); d > 3*time.Second {
+	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Send took %v", d)
 	}
 	if last := runs[len(runs)-1].Result; last != Dropped {

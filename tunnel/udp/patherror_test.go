@@ -133,7 +133,7 @@ func TestPathErrors(t *testing.T) {
 					reader = r
 				}
 			}
-			if err := reader.socket.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			if err := reader.socket.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
 			for _, want := range []PathError{
@@ -165,7 +165,7 @@ func ownAddress(t *testing.T, a netip.Addr) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 500 {
+	for range 3000 {
 		if routes, err := netlink.RouteGet(a.AsSlice()); err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
 			return
 		}

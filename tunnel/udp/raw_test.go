@@ -18,7 +18,7 @@ func bare(t testing.TB, c *Conns, addr netip.Addr) *Receiver {
 	t.Helper()
 	for _, r := range c.Receivers() {
 		if r.Bare() && r.Local().Addr().Is4() == addr.Is4() {
-			if err := r.SetTimeout(5 * time.Second); err != nil {
+			if err := r.SetTimeout(30 * time.Second); err != nil {
 				t.Fatal(err)
 			}
 			return r

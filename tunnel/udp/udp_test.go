@@ -43,7 +43,7 @@ func receiver(t testing.TB, c *Conns, addr netip.Addr, nat bool) *Receiver {
 	for _, r := range c.Receivers() {
 		l := r.Local().Addr()
 		if r.Encapsulated() == nat && l.Is4() == addr.Is4() && (l == addr || l.IsUnspecified()) {
-			if err := r.SetTimeout(5 * time.Second); err != nil {
+			if err := r.SetTimeout(30 * time.Second); err != nil {
 				t.Fatal(err)
 			}
 			return r
