@@ -95,7 +95,7 @@ func (a *Acceptor) aggressiveCandidates(msg *isakmp.Message, d sa.Datagram) []*s
 func (h *half) acceptFor(offer *isakmp.SecurityAssociation, among []*sa.Settings, shown auth.Identity) (*isakmp.SecurityAssociation, *sa.Failure) {
 	var fit []*sa.Settings
 	for _, c := range among {
-		if expectedID(c, h.remote.Addr(), false).Matches(shown) {
+		if c.ExpectedID(h.remote.Addr(), false).Matches(shown) {
 			fit = append(fit, c)
 		}
 	}
@@ -123,7 +123,7 @@ func (a *Acceptor) answerAll(h *half, d sa.Datagram, answer *isakmp.SecurityAsso
 		a.failed(d, []*sa.Settings{c}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
 		return
 	}
-	mine := localID(c, d.Local.Addr())
+	mine := c.LocalID(d.Local.Addr())
 	h.ownIdentity = mine.String()
 	hash := h.association.proof(false, mine.Body())
 	send := func(proof []isakmp.Payload) {

@@ -129,7 +129,7 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 		}
 		suite, _, err := transform.Match(transform.IKE, offered, c.IKEProposals)
 		if err != nil {
-			failure = mismatchFailure("IKE SA", err)
+			failure = sa.ProposalMismatch("IKE SA", err)
 			continue
 		}
 		at := slices.IndexFunc(all, func(x phaseOne) bool {
@@ -254,7 +254,7 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 		if !ok {
 			continue
 		}
-		if expectedID(c, d.Remote.Addr(), false).Matches(shown) {
+		if c.ExpectedID(d.Remote.Addr(), false).Matches(shown) {
 			a.handOver(h, c, x, d)
 			return
 		}

@@ -79,7 +79,7 @@ func (s *ikeSA) judged(o *opened, r proven, shown auth.Identity) {
 	}
 	s.iv = o.next
 	s.contact = isakmp.FindNotification(o.payloads, isakmp.InitialContact) != nil
-	mine := localID(s.m.settings, s.local.Addr())
+	mine := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity = mine.String()
 	s.prove(mine.Body(), func(proof []isakmp.Payload) {
 		ps := append([]isakmp.Payload{idPayload(mine)}, proof...)

@@ -58,7 +58,7 @@ func (s *ikeSA) sendAll(r sansio.KeyExchanged, method uint16) {
 	s.private, s.publicI, s.nonceI = r.Private, r.Public, s.m.random.Nonce()
 	offer := offerPhaseOne(s.suites, []uint16{method}, s.m.settings.IKELifetime)
 	s.offer = isakmp.Body(offer)
-	mine := localID(s.m.settings, s.local.Addr())
+	mine := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity, s.ownID = mine.String(), mine.Body()
 	s.turn(causeKeyReady)
 	ps := []isakmp.Payload{offer, &isakmp.KeyExchange{Data: s.publicI}, &isakmp.Nonce{Data: s.nonceI}, idPayload(mine)}

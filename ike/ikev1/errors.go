@@ -1,9 +1,7 @@
 package ikev1
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
 	"causeway/esp/selector"
 	"causeway/ike/ikev1/isakmp"
@@ -24,33 +22,7 @@ func syntaxFailure(why string) *sa.Failure {
 // noSuites explains proposals that IKEv1 has no numbers for.
 func noSuites(s *sa.Settings) *sa.Failure {
 	return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no proposal of the connection can be said in IKEv1",
-		Local: proposalLines(s.IKEProposals), Hint: "ike.proposals needs AES-CBC with an integrity algorithm and a group up to 21, for example aes256-sha256-modp2048"}
-}
-
-// mismatchFailure explains a MismatchError to a person.
-func mismatchFailure(what string, err error) *sa.Failure {
-	f := &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no common proposal for the " + what}
-	var m *transform.MismatchError
-	if errors.As(err, &m) {
-		f.Message += ": " + strings.TrimPrefix(m.Error(), "transform: ")
-		f.Local, f.Remote, f.Hint = proposalLines(m.Allowed), proposalLines(m.Offered), m.Hint()
-	}
-	return f
-}
-
-// maxLines bounds the proposals of a peer that a failure shows.
-const maxLines = 32
-
-func proposalLines(ps []transform.Proposal) string {
-	var lines []string
-	for i, p := range ps {
-		if i == maxLines {
-			lines = append(lines, fmt.Sprintf("and %d more", len(ps)-i))
-			break
-		}
-		lines = append(lines, p.String())
-	}
-	return strings.Join(lines, "\n")
+		Local: sa.ProposalLines(s.IKEProposals), Hint: "ike.proposals needs AES-CBC with an integrity algorithm and a group up to 21, for example aes256-sha256-modp2048"}
 }
 
 // refusedFailure explains an error notification about our offer: what the peer
@@ -59,7 +31,7 @@ func refusedFailure(what string, n *isakmp.Notification, ours []transform.Propos
 	switch n.NotifyType {
 	case isakmp.NoProposalChosen, isakmp.BadProposalSyntax, isakmp.AttributesNotSupported, isakmp.InvalidTransformID:
 		f := &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer accepts no proposal for the " + what,
-			Local: proposalLines(ours), Remote: "not told; its log has it",
+			Local: sa.ProposalLines(ours), Remote: "not told; its log has it",
 			Hint: "compare " + option + " with the peer's configuration: encryption, hash, group and lifetime, all of one line"}
 		if option == "ike.proposals" { // strongSwan says the same if it has no connection of IKEv1 for us
 			f.Hint += "; and see whether it has a connection of IKEv1 in Main Mode for us at all"
@@ -93,11 +65,7 @@ func refusedIdentity(n *isakmp.Notification, method uint16) *sa.Failure {
 }
 
 func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.List) *sa.Failure {
-	return &sa.Failure{
-		Reason:  sa.ReasonSelectorMismatch,
-		Message: what,
-		Local:   local.String() + " === " + remote.String(),
-		Remote:  peerLocal.String() + " === " + peerRemote.String(),
-		Hint:    "the local networks of each end must be the remote networks of the other, one pair for each Child SA",
-	}
+	f := sa.SelectorMismatch(what, local, remote, peerLocal, peerRemote)
+	f.Hint += ", one pair for each Child SA"
+	return f
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"causeway/ike/auth"
 	"causeway/ike/ikev1/isakmp"
@@ -29,32 +28,6 @@ func identityOf(p *isakmp.Identification) (auth.Identity, error) {
 		return auth.Identity{}, fmt.Errorf("ikev1: identity with protocol %d and port %d", p.Protocol, p.Port)
 	}
 	return auth.FromPayload(&wire.Identification{IDType: wire.IDType(p.IDType), Data: p.Data})
-}
-
-// localID is the identity that this side shows.
-func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
-	if settings.LocalIdentity.IsZero() && settings.Credentials != nil {
-		return settings.Credentials.Identity(local)
-	}
-	if settings.LocalIdentity.IsZero() {
-		return auth.FromAddr(local)
-	}
-	return settings.LocalIdentity
-}
-
-// expectedID is the identity that the peer must show; zero is any. Where none
-// is configured it is the peer's address, unless the peer started and may come
-// from anywhere.
-func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.Identity {
-	switch {
-	case settings.AnyRemoteIdentity:
-		return auth.Identity{}
-	case !settings.RemoteIdentity.IsZero():
-		return settings.RemoteIdentity
-	case initiator || len(settings.RemoteAddresses) > 0:
-		return auth.FromAddr(remote)
-	}
-	return auth.Identity{}
 }
 
 func eraseShared(r sansio.KeyExchanged) { keymat.Erase(r.Shared) }
@@ -85,11 +58,11 @@ func (o *opened) who() (*isakmp.Identification, auth.Identity, error) {
 // for the person at this end only.
 func (s *ikeSA) wrong(r proven, shown auth.Identity) *sa.Failure {
 	settings := s.m.settings
-	want := expectedID(settings, s.remote.Addr(), s.initiator)
-	ours := "identity " + localID(settings, s.local.Addr()).String()
+	want := settings.ExpectedID(s.remote.Addr(), s.initiator)
+	ours := "identity " + settings.LocalID(s.local.Addr()).String()
 	switch {
 	case r.problem != nil:
-		return failureOf(r.problem)
+		return sa.FailureOf(r.problem)
 	case !r.authentic && s.method == isakmp.AuthPSK:
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's hash is wrong: its pre-shared key is another one",
 			Local: ours, Remote: "identity " + shown.String(), Hint: keyHint}
@@ -97,13 +70,7 @@ func (s *ikeSA) wrong(r proven, shown auth.Identity) *sa.Failure {
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's signature is wrong",
 			Local: ours, Remote: "identity " + shown.String(), Hint: "see whether the peer's private key belongs to its certificate"}
 	case !want.Matches(shown):
-		return &sa.Failure{
-			Reason:  sa.ReasonIdentityMismatch,
-			Message: fmt.Sprintf("the peer shows identity %s, expected is %s", shown, want),
-			Local:   fmt.Sprintf("expects %s (%v)", want, want.Type),
-			Remote:  fmt.Sprintf("shows %s (%v)", shown, shown.Type),
-			Hint:    "set the connection's remote identity to " + shown.String() + ", or correct the identity at the peer",
-		}
+		return sa.IdentityMismatch(want, shown)
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (s *ikeSA) confirm(answer *isakmp.SecurityAssociation) (transform.Suite, ti
 	}
 	return transform.Suite{}, 0, &sa.Failure{Reason: sa.ReasonProposalMismatch,
 		Message: "the peer chose an IKE proposal that was not offered",
-		Local:   proposalLines(s.m.settings.IKEProposals), Remote: p.proposal.String(),
+		Local:   sa.ProposalLines(s.m.settings.IKEProposals), Remote: p.proposal.String(),
 		Hint: "the peer's implementation is broken"}
 }
 
@@ -158,7 +158,7 @@ func (s *ikeSA) sendIdentity(r sansio.KeyExchanged) {
 	if s.nat.encapsulate {
 		s.local, s.remote = s.m.toNATPort(s.local, s.remote)
 	}
-	mine := localID(s.m.settings, s.local.Addr())
+	mine := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity = mine.String()
 	s.prove(mine.Body(), func(proof []isakmp.Payload) { s.identifyAs(idPayload(mine), proof) })
 }

@@ -90,7 +90,7 @@ func (s *ikeSA) startQuick(w sa.ChildSettings, rekeys *child) {
 	m.quicks = append(m.quicks, q)
 	if len(q.suites) == 0 {
 		q.fail(&sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no ESP proposal of the connection can be said in IKEv1",
-			Local: proposalLines(m.settings.ESPProposals), Hint: "use AES-GCM, or AES-CBC with an integrity algorithm, and groups up to 21"})
+			Local: sa.ProposalLines(m.settings.ESPProposals), Hint: "use AES-GCM, or AES-CBC with an integrity algorithm, and groups up to 21"})
 		return
 	}
 	if q.group == 0 {
@@ -257,7 +257,7 @@ func (q *quick) take(ps []isakmp.Payload) *sa.Failure {
 	})
 	if i < 0 || !s.takesMode(p.mode) {
 		return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer chose an ESP proposal that was not offered",
-			Local: proposalLines(s.m.settings.ESPProposals), Remote: p.proposal.String(), Hint: "the peer's implementation is broken"}
+			Local: sa.ProposalLines(s.m.settings.ESPProposals), Remote: p.proposal.String(), Hint: "the peer's implementation is broken"}
 	}
 	q.suite, q.nonceR = q.suites[i], nonce.Data
 	q.bare = p.mode == isakmp.ModeTunnel

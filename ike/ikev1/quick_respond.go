@@ -168,19 +168,19 @@ func (q *quick) chooseSuite(offer *isakmp.SecurityAssociation, hasKE bool) *refu
 	if len(offered) == 0 {
 		return &refusal{isakmp.NoProposalChosen, &sa.Failure{Reason: sa.ReasonProposalMismatch,
 			Message: fmt.Sprintf("no transform of the peer's offer can be used: ESP in %s mode is wanted", modeName(s.mode())),
-			Local:   proposalLines(s.m.settings.ESPProposals), Remote: proposalLines(readAll(offer)),
+			Local:   sa.ProposalLines(s.m.settings.ESPProposals), Remote: sa.ProposalLines(readAll(offer)),
 			Hint: "compare the mode (tunnel) and NAT traversal of both ends"}}
 	}
 	suite, _, err := transform.Match(transform.ESP, offered, s.m.settings.ESPProposals)
 	if err != nil {
-		return &refusal{isakmp.NoProposalChosen, mismatchFailure("Child SA "+q.settings.Name, err)}
+		return &refusal{isakmp.NoProposalChosen, sa.ProposalMismatch("Child SA "+q.settings.Name, err)}
 	}
 	at := slices.IndexFunc(places, func(p place) bool {
 		got, _, err := transform.Match(transform.ESP, []transform.Proposal{p.read.proposal}, []transform.Proposal{suite.Proposal()})
 		return err == nil && got == suite
 	})
 	if at < 0 {
-		return &refusal{isakmp.NoProposalChosen, mismatchFailure("Child SA "+q.settings.Name, errors.New("nothing in common"))}
+		return &refusal{isakmp.NoProposalChosen, sa.ProposalMismatch("Child SA "+q.settings.Name, errors.New("nothing in common"))}
 	}
 	p := places[at]
 	q.spiOut = binary.BigEndian.Uint32(p.proposal.SPI)

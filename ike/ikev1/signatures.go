@@ -202,8 +202,3 @@ func (j *checking) Run() any {
 	}
 	return proven{authentic: true, problem: j.trust.CheckRevocation(j.now, signer)}
 }
-
-// failureOf is a problem of certificates for a person.
-func failureOf(p *auth.Problem) *sa.Failure {
-	return &sa.Failure{Reason: sa.Reason(p.Reason), Message: p.Message, Local: p.Local, Remote: p.Remote, Hint: p.Hint}
-}

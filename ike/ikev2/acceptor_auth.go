@@ -177,12 +177,12 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 	var best *sa.Settings
 	var expected []string
 	for _, c := range able {
-		want := expectedID(c, d.Remote.Addr(), false)
+		want := c.ExpectedID(d.Remote.Addr(), false)
 		expected = append(expected, c.Name+" expects "+want.String())
 		if !want.Matches(shown) || !wantedAs(c, msg, d) {
 			continue
 		}
-		if best == nil || expectedID(best, d.Remote.Addr(), false).IsZero() && !want.IsZero() {
+		if best == nil || best.ExpectedID(d.Remote.Addr(), false).IsZero() && !want.IsZero() {
 			best = c
 		}
 	}
@@ -190,13 +190,16 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
 			Reason:  sa.ReasonUnknownPeer,
 			Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
-			Local:   strings.Join(expected[:min(len(expected), maxLines)], "\n"),
+			Local:   strings.Join(expected[:min(len(expected), maxExpected)], "\n"),
 			Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
 			Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
 		})
 	}
 	return best, nil
 }
+
+// maxExpected bounds the connections that a failure shows.
+const maxExpected = 32
 
 // wantedAs reports whether the peer's IDr, if it sent one, is the identity that
 // the connection shows.
@@ -206,7 +209,7 @@ func wantedAs(c *sa.Settings, msg *message, d sa.Datagram) bool {
 		return true
 	}
 	id, err := auth.FromPayload(asked)
-	return err == nil && localID(c, d.Local.Addr()).Matches(id)
+	return err == nil && c.LocalID(d.Local.Addr()).Matches(id)
 }
 
 // adopt takes a half-open IKE SA on and judges its IKE_AUTH.

@@ -172,7 +172,7 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 		if err != nil {
 			failed = append(failed, c.IKEProposals)
 			if failure == nil {
-				failure = proposalFailure("IKE SA of connection "+c.Name, err)
+				failure = sa.ProposalMismatch("IKE SA of connection "+c.Name, err)
 			}
 			continue
 		}

@@ -2,7 +2,6 @@ package ikev2
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"causeway/ike/auth"
@@ -22,32 +21,6 @@ func (x *authExchange) kind() wire.ExchangeType { return wire.ExchangeIKEAuth }
 
 func (x *authExchange) abandon(s *ikeSA) { x.child.release(s.m) }
 
-// localID is the identity that this side shows.
-func localID(settings *sa.Settings, local netip.Addr) auth.Identity {
-	switch {
-	case !settings.LocalIdentity.IsZero():
-		return settings.LocalIdentity
-	case settings.Credentials != nil:
-		return settings.Credentials.Identity(local)
-	}
-	return auth.FromAddr(local)
-}
-
-// expectedID is the identity that the peer must show; zero is any. Where none
-// is configured it is the peer's address, unless the peer started and may come
-// from anywhere.
-func expectedID(settings *sa.Settings, remote netip.Addr, initiator bool) auth.Identity {
-	switch {
-	case settings.AnyRemoteIdentity:
-		return auth.Identity{}
-	case !settings.RemoteIdentity.IsZero():
-		return settings.RemoteIdentity
-	case initiator || len(settings.RemoteAddresses) > 0:
-		return auth.FromAddr(remote)
-	}
-	return auth.Identity{}
-}
-
 // authOctets is what the AUTH of one side covers (RFC 7296 §2.15): its own
 // IKE_SA_INIT message, the other's nonce, its own identity.
 // With a post-quantum key, SK_p has it mixed in (RFC 8784 §3).
@@ -61,7 +34,7 @@ func (a *association) authOctets(byInitiator bool, idBody []byte, ppk *sa.PPK) [
 // authenticate makes our proof and then sends IKE_AUTH. Where a post-quantum key
 // is offered and not required, there is a proof without it as well.
 func (s *ikeSA) authenticate() {
-	id := localID(s.m.settings, s.local.Addr())
+	id := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity = id.String()
 	ppk, f := s.proposedPPK()
 	if f != nil {
@@ -191,7 +164,7 @@ func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
 	if n.NotifyType != wire.NotifyAuthenticationFailed {
 		return peerError("IKE_AUTH", n)
 	}
-	want := expectedID(s.m.settings, s.remote.Addr(), true)
+	want := s.m.settings.ExpectedID(s.remote.Addr(), true)
 	f := &sa.Failure{
 		Reason:  sa.ReasonAuthenticationFailed,
 		Message: "the peer refuses our authentication",
@@ -228,16 +201,6 @@ func askedFor(mine auth.Identity, asked *wire.Identification) *sa.Failure {
 	return nil
 }
 
-func identityFailure(want, shown auth.Identity) *sa.Failure {
-	return &sa.Failure{
-		Reason:  sa.ReasonIdentityMismatch,
-		Message: fmt.Sprintf("the peer shows identity %s, expected is %s", shown, want),
-		Local:   fmt.Sprintf("expects %s (%v)", want, want.Type),
-		Remote:  fmt.Sprintf("shows %s (%v)", shown, shown.Type),
-		Hint:    "set the connection's remote identity to " + shown.String() + ", or correct the identity at the peer",
-	}
-}
-
 // serveAuth judges the first IKE_AUTH of a peer (RFC 7296 §2.15). Whatever is
 // wrong with identity or key, the peer hears AUTHENTICATION_FAILED; it sees our
 // proof after its own held.
@@ -250,7 +213,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 		if refused != nil {
 			f = refused
 		}
-		mine := localID(settings, s.local.Addr())
+		mine := settings.LocalID(s.local.Addr())
 		if asked := msg.identity(false); f == nil && asked != nil {
 			f = askedFor(mine, asked)
 		}

@@ -37,7 +37,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool)
 	offered := fromWire(proposal, 4)
 	suite, i, err := s.matchChild(msg, offered, inAuth)
 	if err != nil {
-		return nil, refuse(wire.NotifyNoProposalChosen, proposalFailure("Child SA "+c.settings.Name, err))
+		return nil, refuse(wire.NotifyNoProposalChosen, sa.ProposalMismatch("Child SA "+c.settings.Name, err))
 	}
 	c.suite, c.proposal, c.offered = suite, &proposal.Proposals[i], offered[i]
 	c.spiOut = binary.BigEndian.Uint32(c.proposal.SPI)
@@ -99,7 +99,7 @@ func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs
 		local, remote = append(slices.Clone(local), w.Local...), append(slices.Clone(remote), w.Remote...)
 	}
 	return refuse(wire.NotifyTSUnacceptable,
-		selectorFailure("none of the peer's traffic selectors is ours", local, remote, theirs, ours))
+		sa.SelectorMismatch("none of the peer's traffic selectors is ours", local, remote, theirs, ours))
 }
 
 // acceptChild installs what was chosen and gives SA, TSi and TSr of the answer.

@@ -92,7 +92,7 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	local, remote := selectorsFromWire(tsi), selectorsFromWire(tsr)
 	// RFC 7296 §2.9: the responder may narrow, and only that.
 	if len(local) == 0 || len(remote) == 0 || !o.local.Contains(local) || !o.remote.Contains(remote) {
-		return nil, &refusal{failure: selectorFailure("the peer answered with selectors that are not within ours", o.local, o.remote, local, remote)}
+		return nil, &refusal{failure: sa.SelectorMismatch("the peer answered with selectors that are not within ours", o.local, o.remote, local, remote)}
 	}
 	if (suite.Group.ID != 0) != (shared != nil) || shared != nil && suite.Group.ID != o.group {
 		return nil, &syntaxError{"the answer's KE payload does not fit its proposal"}
@@ -152,7 +152,7 @@ func (s *ikeSA) childFailure(o *childOffer, err error) *sa.Failure {
 	case errors.As(err, &refused):
 		return refused.failure
 	case errors.As(err, &mismatch):
-		return proposalFailure(what, err)
+		return sa.ProposalMismatch(what, err)
 	case errors.As(err, &syntax):
 		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: what + ": " + syntax.why, Hint: "the peer's implementation is broken"}
 	case !errors.As(err, &n):
@@ -162,19 +162,9 @@ func (s *ikeSA) childFailure(o *childOffer, err error) *sa.Failure {
 	case wire.NotifyNoProposalChosen:
 		return noProposal(what, o.proposals, "esp.proposals")
 	case wire.NotifyTSUnacceptable, wire.NotifySinglePairRequired:
-		f := selectorFailure("the peer accepts none of our traffic selectors", o.local, o.remote, nil, nil)
+		f := sa.SelectorMismatch("the peer accepts none of our traffic selectors", o.local, o.remote, nil, nil)
 		f.Remote = "not told; its log has it"
 		return f
 	}
 	return peerError("the request for "+what, n.Notify)
-}
-
-func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.List) *sa.Failure {
-	return &sa.Failure{
-		Reason:  sa.ReasonSelectorMismatch,
-		Message: what,
-		Local:   local.String() + " === " + remote.String(),
-		Remote:  peerLocal.String() + " === " + peerRemote.String(),
-		Hint:    "the local networks of each end must be the remote networks of the other",
-	}
 }

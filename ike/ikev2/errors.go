@@ -3,7 +3,6 @@ package ikev2
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -95,35 +94,6 @@ func internal(err error) *sa.Failure {
 	return &sa.Failure{Reason: sa.ReasonInternal, Message: err.Error(), Hint: "this is a defect: please report it"}
 }
 
-// proposalFailure explains a MismatchError to a person.
-func proposalFailure(what string, err error) *sa.Failure {
-	f := &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no common proposal for the " + what}
-	var m *transform.MismatchError
-	if errors.As(err, &m) {
-		f.Message += ": " + strings.TrimPrefix(m.Error(), "transform: ")
-		f.Local, f.Remote, f.Hint = proposalLines(m.Allowed), proposalLines(m.Offered), m.Hint()
-	}
-	return f
-}
-
-// maxLines bounds the proposals of a peer that a failure shows.
-const maxLines = 32
-
-func proposalLines(ps []transform.Proposal) string {
-	var b strings.Builder
-	for i, p := range ps {
-		if i == maxLines {
-			fmt.Fprintf(&b, "\nand %d more", len(ps)-i)
-			break
-		}
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(p.String())
-	}
-	return b.String()
-}
-
 // noProposal explains a NO_PROPOSAL_CHOSEN that was received: what the peer
 // has is not known.
 func noProposal(what string, ours []transform.Proposal, option string) *sa.Failure {
@@ -134,7 +104,7 @@ func noProposal(what string, ours []transform.Proposal, option string) *sa.Failu
 	return &sa.Failure{
 		Reason:  sa.ReasonProposalMismatch,
 		Message: "the peer accepts no proposal for the " + what,
-		Local:   proposalLines(ours),
+		Local:   sa.ProposalLines(ours),
 		Remote:  "not told; its log has it",
 		Hint:    "compare " + option + " with the peer's configuration: " + parts + " must have one value in common",
 	}

@@ -327,7 +327,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		suite, i, err = transform.MatchPreferringGroup(transform.IKE, offered, s.m.settings.IKEProposals, ke.Group)
 	}
 	if err != nil {
-		return refuse(wire.NotifyNoProposalChosen, proposalFailure("rekey of the IKE SA", err))
+		return refuse(wire.NotifyNoProposalChosen, sa.ProposalMismatch("rekey of the IKE SA", err))
 	}
 	if suite.Group.ID != ke.Group {
 		group := binary.BigEndian.AppendUint16(nil, suite.Group.ID)

@@ -251,7 +251,7 @@ func groupFailure(exchange string, sent, wanted uint16, ours []transform.Proposa
 	return &sa.Failure{
 		Reason:  sa.ReasonInvalidKE,
 		Message: fmt.Sprintf("%s: the peer refuses group %s and wants %s", exchange, name(sent), name(wanted)),
-		Local:   proposalLines(ours),
+		Local:   sa.ProposalLines(ours),
 		Remote:  name(wanted),
 		Hint:    "add " + name(wanted) + " to our proposals, or one of our groups to the peer's",
 	}

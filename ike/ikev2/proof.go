@@ -53,7 +53,7 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 	}
 	choice, problem := settings.Credentials.Choose(s.peerHashes)
 	if problem != nil {
-		then(nil, nil, failureOf(problem))
+		then(nil, nil, sa.FailureOf(problem))
 		return
 	}
 	job := &signing{settings.Credentials, choice, s.m.random.Seed(), octets, s.m.now, s.peerAsksStaple && settings.Credentials.Staples()}
@@ -111,7 +111,7 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 	}
 	body, _ := id.AppendBody(nil)
 	octets := s.authOctets(!initiator, body, s.ppk)
-	want := expectedID(settings, s.remote.Addr(), initiator)
+	want := settings.ExpectedID(s.remote.Addr(), initiator)
 	if settings.Trust == nil {
 		then(s.checkPSK(settings, proof, octets, want, shown))
 		return
@@ -123,11 +123,11 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		case !ok:
 			then(internal(fmt.Errorf("checking a signature ended without a result: %v", result)))
 		case !want.Matches(shown):
-			then(identityFailure(want, shown))
+			then(sa.IdentityMismatch(want, shown))
 		case proof.Method == wire.AuthSharedKey:
 			then(otherMethod(settings, proof))
 		case r.problem != nil:
-			then(failureOf(r.problem))
+			then(sa.FailureOf(r.problem))
 		default:
 			then(nil)
 		}
@@ -141,14 +141,14 @@ func (s *ikeSA) checkPSK(settings *sa.Settings, proof *wire.Authentication, octe
 	valid := auth.VerifyPSK(s.prf, settings.PSK, octets, proof.Data)
 	switch {
 	case !want.Matches(shown):
-		return identityFailure(want, shown)
+		return sa.IdentityMismatch(want, shown)
 	case proof.Method != wire.AuthSharedKey:
 		return otherMethod(settings, proof)
 	case !valid:
 		f := &sa.Failure{
 			Reason:  sa.ReasonAuthenticationFailed,
 			Message: "the pre-shared key of the peer is another one",
-			Local:   "identity " + localID(settings, s.local.Addr()).String(),
+			Local:   "identity " + settings.LocalID(s.local.Addr()).String(),
 			Remote:  "identity " + shown.String(),
 			Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
 		}
@@ -189,11 +189,6 @@ func methodHint(settings *sa.Settings) string {
 func otherMethod(settings *sa.Settings, proof *wire.Authentication) *sa.Failure {
 	return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer authenticates in another way",
 		Local: expectedMethod(settings), Remote: proof.Method.String(), Hint: methodHint(settings)}
-}
-
-// failureOf is a problem of package auth in the words of reports.
-func failureOf(p *auth.Problem) *sa.Failure {
-	return &sa.Failure{Reason: sa.Reason(p.Reason), Message: p.Message, Local: p.Local, Remote: p.Remote, Hint: p.Hint}
 }
 
 // signs reports whether a side of the connection signs, so that hash algorithms

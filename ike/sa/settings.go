@@ -85,6 +85,32 @@ func (s *Settings) IKEVersion() int {
 	return 2
 }
 
+// LocalID is the identity that this end shows, at a local address.
+func (s *Settings) LocalID(local netip.Addr) auth.Identity {
+	switch {
+	case !s.LocalIdentity.IsZero():
+		return s.LocalIdentity
+	case s.Credentials != nil:
+		return s.Credentials.Identity(local)
+	}
+	return auth.FromAddr(local)
+}
+
+// ExpectedID is the identity that the peer must show; zero is any. Where none
+// is configured it is the peer's address, unless the peer started and may come
+// from anywhere.
+func (s *Settings) ExpectedID(remote netip.Addr, initiator bool) auth.Identity {
+	switch {
+	case s.AnyRemoteIdentity:
+		return auth.Identity{}
+	case !s.RemoteIdentity.IsZero():
+		return s.RemoteIdentity
+	case initiator || len(s.RemoteAddresses) > 0:
+		return auth.FromAddr(remote)
+	}
+	return auth.Identity{}
+}
+
 // Childless says whether an IKE SA may begin without a Child SA.
 type Childless string
 
