@@ -161,7 +161,7 @@ var ikeKeys = section[IKE]{
 	value(Key{Name: "crash_detection", Doc: "An end that crashed proves to the other that its SAs are gone, so that the connection comes back at once (RFC 6290). This gateway needs `gateway.state_directory` to prove it.",
 		Default: "true", Example: "false"},
 		truth, func(i *IKE) *bool { return &i.CrashDetection }),
-	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383); `off` leaves that to IP.", Default: "1280", Example: "1400"},
+	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383; in IKEv1 as Cisco and Microsoft do it); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }
 

@@ -232,6 +232,16 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 func (a *Acceptor) phaseOne(msg *isakmp.Message, d sa.Datagram) bool {
 	h := a.bySPI[msg.ResponderCookie]
 	known := h != nil && h.cookieI == msg.InitiatorCookie
+	if known && h.stage != stageOver {
+		whole, done, err := h.incoming.assemble(msg, &d)
+		if err != nil {
+			a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
+		}
+		if done {
+			return true
+		}
+		msg = whole
+	}
 	switch {
 	case known && h.kind == isakmp.ExchangeAggressive && msg.Exchange != isakmp.ExchangeAggressive:
 		a.between(h, msg, d)
@@ -271,7 +281,25 @@ func (a *Acceptor) reply(h *half, d sa.Datagram, ps []isakmp.Payload) {
 		return
 	}
 	h.repeat.say(a.now, sa.RetransmitPolicy{}, raw, isakmp.Summary(ps), false, nil)
-	a.send(raw, ps, path{d.Local, d.Remote})
+	t := trace("", true, h.header(h.kind, 0), isakmp.Summary(ps), len(raw), path{d.Local, d.Remote}, 0)
+	if n := a.transmit(h, raw, path{d.Local, d.Remote}); n > 1 {
+		t.Fragments = n
+	}
+	a.emit(t)
+}
+
+// transmit sends a message of a half-open SA, cut if need be, and gives the
+// number of datagrams.
+func (a *Acceptor) transmit(h *half, raw []byte, by path) int {
+	limit := 0
+	if h.connection != nil {
+		limit = h.connection.FragmentSize
+	}
+	datagrams := h.datagrams(raw, h.kind, limit, by.remote)
+	for _, b := range datagrams {
+		a.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: b})
+	}
+	return len(datagrams)
 }
 
 func (a *Acceptor) send(raw []byte, ps []isakmp.Payload, by path) {

@@ -186,7 +186,7 @@ func (a *Acceptor) between(h *half, msg *isakmp.Message, d sa.Datagram) {
 	}
 	if msg.Exchange != isakmp.ExchangeInformational {
 		if answer, _ := h.repeat.again(h.repeat.heard); answer != nil && a.cfg.Gate.AllowResponse(a.now, d.Remote) {
-			a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: answer})
+			a.transmit(h, answer, path{h.local, h.remote})
 		}
 		return
 	}

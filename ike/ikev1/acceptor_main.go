@@ -155,7 +155,7 @@ func sameOffer(a, b *sa.Settings) bool {
 func (a *Acceptor) repeated(h *half, d sa.Datagram) bool {
 	answer, repeated := h.repeat.again(d.Raw)
 	if answer != nil && (h.kind != isakmp.ExchangeAggressive || a.cfg.Gate.AllowResponse(a.now, d.Remote)) {
-		a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: answer})
+		a.transmit(h, answer, path{d.Local, d.Remote})
 	}
 	return repeated
 }

@@ -22,6 +22,8 @@ type association struct {
 	local, remote    netip.AddrPort
 	nat              natState
 	peer             abilities
+	fragmentID       uint16   // of the last message that was cut
+	incoming         assembly // of the message whose fragments come in
 
 	suite  transform.Suite
 	prf    *transform.PRF

@@ -90,6 +90,13 @@ func (s *ikeSA) turn(c cause) {
 
 // receive takes a message that names this ISAKMP SA.
 func (s *ikeSA) receive(msg *isakmp.Message, d sa.Datagram) {
+	msg, done, err := s.incoming.assemble(msg, &d)
+	if err != nil {
+		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
+	}
+	if done {
+		return
+	}
 	if answer, repeated := s.repeat.again(d.Raw); repeated {
 		if answer != nil {
 			s.resend(answer, s.repeat.summary, s.repeat.answers, path{d.Local, d.Remote})
@@ -120,8 +127,15 @@ func (s *ikeSA) say(raw []byte, ps []isakmp.Payload, timed bool) {
 // resend sends raw, for the n-th time after the first.
 func (s *ikeSA) resend(raw []byte, summary string, n int, by path) {
 	h, _ := isakmp.ParseHeader(raw)
-	s.m.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: raw})
-	s.m.emit(trace(s.m.settings.Name, true, h, summary, len(raw), by, n))
+	t := trace(s.m.settings.Name, true, h, summary, len(raw), by, n)
+	datagrams := s.datagrams(raw, s.kind, s.m.settings.FragmentSize, by.remote)
+	for _, b := range datagrams {
+		s.m.do(sa.Send{Local: by.local, Remote: by.remote, Bytes: b})
+	}
+	if len(datagrams) > 1 {
+		t.Fragments = len(datagrams)
+	}
+	s.m.emit(t)
 }
 
 // trace reports a message that was sent or received. IKEv1 has no requests and

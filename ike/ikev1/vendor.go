@@ -42,6 +42,7 @@ const (
 type abilities struct {
 	natt                         nattForm
 	dpd, xauth, unity, fragments bool
+	fragmentsLen                 int // of that vendor ID: Microsoft's has no flags
 }
 
 // abilitiesOf reads vendor IDs. Of the forms of NAT traversal the best counts
@@ -60,7 +61,7 @@ func abilitiesOf(ps []isakmp.Payload) (a abilities) {
 		case len(v.Data) == 16 && bytes.Equal(v.Data[:14], vendorUnity[:14]):
 			a.unity = true
 		case len(v.Data) >= 16 && bytes.Equal(v.Data[:16], vendorFragments):
-			a.fragments = true
+			a.fragments, a.fragmentsLen = true, min(len(v.Data)&^3, len(fragmenting()))
 		}
 	}
 	return a
@@ -69,11 +70,14 @@ func abilitiesOf(ps []isakmp.Payload) (a abilities) {
 // vendors are ours, as an initiator sends them.
 func vendors() []isakmp.Payload {
 	var out []isakmp.Payload
-	for _, v := range [][]byte{vendorDPD, vendorNATT, vendorNATT03, vendorNATT02n} {
+	for _, v := range [][]byte{vendorDPD, vendorNATT, vendorNATT03, vendorNATT02n, fragmenting()} {
 		out = append(out, &isakmp.VendorID{Data: v})
 	}
 	return out
 }
+
+// fragmenting is the vendor ID with the flag of Main and Aggressive Mode.
+func fragmenting() []byte { return append(vendorFragments[:16:16], 0x80, 0, 0, 0) }
 
 // answer are those that a responder sends: what both ends know, so that the
 // answer to a stranger is never longer than what it sent.
@@ -81,6 +85,9 @@ func (a abilities) answer() []isakmp.Payload {
 	var out []isakmp.Payload
 	if a.dpd {
 		out = append(out, &isakmp.VendorID{Data: vendorDPD})
+	}
+	if a.fragments {
+		out = append(out, &isakmp.VendorID{Data: fragmenting()[:a.fragmentsLen]})
 	}
 	switch a.natt {
 	case nattRFC:

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"causeway/test/pki"
@@ -49,5 +51,30 @@ func TestIKEv1Aggressive(t *testing.T) {
 				newScene(t).joined(a, b)
 			})
 		}
+	}
+}
+
+// TestIKEv1Fragments: certificates make messages longer than a datagram may be, so
+// they go in fragments of Cisco's kind, both ways.
+func TestIKEv1Fragments(t *testing.T) {
+	p := newAuthority()
+	for _, role := range []string{"initiator", "responder"} {
+		t.Run(role, func(t *testing.T) {
+			s := newScene(t)
+			a := pairv1()
+			a.Start = role == "initiator"
+			a.FragmentSize = 576
+			b := a.Peer()
+			a.Proof = p.ours(p.sub.Issue("a", pki.RSA(2048, 0), pki.Names(a.LocalIdentity)), "")
+			b.Proof = p.theirs(p.sub.Issue("b", pki.RSA(2048, 1), pki.Names(b.LocalIdentity)), "pubkey")
+			_, d := s.joined(a, b)
+			log, err := os.ReadFile(d.Log())
+			s.must(err)
+			for _, want := range []string{"received fragment #2", "splitting IKE message"} {
+				if !strings.Contains(string(log), want) {
+					t.Errorf("strongSwan's log has no %q", want)
+				}
+			}
+		})
 	}
 }
