@@ -115,7 +115,7 @@ const maxEvent = 1 << 20
 // Events calls each for every event until it fails or ctx ends; only the
 // latter is no error.
 func (c *Client) Events(ctx context.Context, each func(Event) error) error {
-	resp, err := c.do(ctx, http.MethodGet, "/v1/events")
+	resp, err := c.request(ctx, http.MethodGet, "/v1/events", nil)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -170,11 +170,8 @@ func (c *Client) send(ctx context.Context, wait time.Duration, method, path stri
 	return nil
 }
 
-// do makes a request; an answer that is no success is returned as its Problem.
-func (c *Client) do(ctx context.Context, method, path string) (*http.Response, error) {
-	return c.request(ctx, method, path, nil)
-}
-
+// request makes a request; an answer that is no success is returned as its
+// Problem.
 func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://causeway"+path, bytes.NewReader(body))
 	if err != nil {

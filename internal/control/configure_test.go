@@ -40,7 +40,7 @@ func TestConfigurationReachesTheBackend(t *testing.T) {
 	if _, err := client.Plan(t.Context(), "gw.yaml", nil); !errors.As(err, &p) || p.Reason != ReasonBadConfiguration {
 		t.Errorf("a bad configuration: %v", err)
 	}
-	if resp, err := client.do(t.Context(), http.MethodPatch, "/v1/plan"); err == nil {
+	if resp, err := client.request(t.Context(), http.MethodPatch, "/v1/plan", nil); err == nil {
 		resp.Body.Close()
 		t.Error("PATCH /v1/plan is answered")
 	}

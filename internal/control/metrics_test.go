@@ -49,7 +49,7 @@ func writeMetrics(t *testing.T, registry *prometheus.Registry, path string) {
 		t.Fatal(err)
 	}
 	defer s.Close(t.Context())
-	resp, err := NewClient(socket).do(t.Context(), http.MethodGet, "/metrics")
+	resp, err := NewClient(socket).request(t.Context(), http.MethodGet, "/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestStatusIsTheContract(t *testing.T) {
 	client, _, _ := daemon(t, &backend{status: sample()})
-	resp, err := client.do(t.Context(), http.MethodGet, "/v1/status")
+	resp, err := client.request(t.Context(), http.MethodGet, "/v1/status", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

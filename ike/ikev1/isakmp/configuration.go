@@ -37,13 +37,3 @@ func (p *Configuration) AppendBody(dst []byte) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint16(dst, p.Identifier)
 	return appendAttributes(dst, p.Attributes, PayloadATTR)
 }
-
-// Attribute returns the first attribute of type t.
-func (p *Configuration) Attribute(t uint16) (Attribute, bool) {
-	for _, a := range p.Attributes {
-		if a.Type == t {
-			return a, true
-		}
-	}
-	return Attribute{}, false
-}
