@@ -315,3 +315,42 @@ func TestRefusedIdentityIsBelieved(t *testing.T) {
 		t.Errorf("b has the failure %v", f)
 	}
 }
+
+// A peer that sends on a Child SA that is not here hears so, but not of one that
+// is being made: a responder may send on it before its answer arrives.
+func TestUnknownSPIIsTold(t *testing.T) {
+	d := newDuo(t)
+	d.a.up()
+	d.settle()
+	told := func(spi uint32) bool {
+		before := len(d.wire)
+		d.a.step(false, sa.UnknownSPI{SPI: spi})
+		return len(d.wire) > before
+	}
+	d.a.step(false, sa.Rekey{Children: true})
+	if told(d.a.m.quicks[len(d.a.m.quicks)-1].spiIn) {
+		t.Error("the peer is told of an SPI that it was just given")
+	}
+	if told(d.a.m.children[0].SPIIn) {
+		t.Error("the peer is told of an SPI that is there")
+	}
+	d.settle()
+	n := 0
+	for i := range uint32(1000) {
+		if told(0xdead0000 + i) {
+			n++
+		}
+	}
+	if n == 0 || n > 100 {
+		t.Errorf("a stranger made us say %d times of 1000 that an SPI is unknown", n)
+	}
+	d.wire = nil
+	d.advance(2 * time.Minute)
+	gone := d.a.m.children[len(d.a.m.children)-1] // lost at a alone
+	d.a.m.children = nil
+	d.a.step(false, sa.UnknownSPI{SPI: gone.SPIIn})
+	d.settle()
+	if d.b.m.childByOut(gone.SPIIn) != nil {
+		t.Error("the peer goes on with a Child SA that we do not have")
+	}
+}

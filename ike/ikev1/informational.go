@@ -208,6 +208,19 @@ func (s *ikeSA) peerRefused(n *isakmp.Notification) {
 	}
 }
 
+// unknownSPI tells the peer, protected, that it sends on a Child SA that is not here
+// (RFC 2408 §3.14.1): its word that it is gone was lost. One that a Quick Mode is
+// about to make is not told of, and strangers cannot have more said than a few.
+func (m *Machine) unknownSPI(spi uint32) {
+	s := m.current()
+	made := slices.ContainsFunc(m.quicks, func(q *quick) bool { return q.spiIn == spi })
+	if s == nil || made || m.childByIn(spi) != nil || !m.strangers.Allow(m.now) {
+		return
+	}
+	s.inform(&isakmp.Notification{DOI: isakmp.DOIIPsec, Protocol: isakmp.ProtocolESP,
+		SPI: binary.BigEndian.AppendUint32(nil, spi), NotifyType: isakmp.InvalidSPI})
+}
+
 func (s *ikeSA) childNamed(n *isakmp.Notification) *child {
 	if len(n.SPI) != 4 {
 		return nil

@@ -122,6 +122,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.lifetimeHit(ev)
 	case sa.EndpointSeen:
 		m.endpointSeen(ev)
+	case sa.UnknownSPI:
+		m.unknownSPI(ev.SPI)
 	case sa.InboundTraffic:
 		for _, s := range m.sas {
 			s.heardAt = m.now

@@ -213,7 +213,9 @@ func (s *ikeSA) identified(o *opened, d sa.Datagram, r proven, shown auth.Identi
 	}
 	s.traceIn(o.Header, o.payloads, d)
 	s.remoteIdentity = shown.String()
-	if failure != nil {
+	if failure != nil { // to the responder all is well
+		s.iv = o.next
+		s.sayDeleted()
 		s.drop(causeFailed, ending{failure: failure})
 		return
 	}

@@ -9,7 +9,7 @@ import (
 // Agree checks that both ends have the same one IKE SA and, for each child that is
 // wanted, the same one Child SA pair, and that each sends what the other receives.
 func Agree(w *World) error {
-	a, b := w.A.Machine.Snapshot(), w.B.Machine.Snapshot()
+	a, b := w.A.Snapshot(), w.B.Snapshot()
 	if len(a.IKE) != 1 || len(b.IKE) != 1 {
 		return fmt.Errorf("a has %d IKE SAs, b has %d", len(a.IKE), len(b.IKE))
 	}

@@ -44,7 +44,7 @@ func (h *Host) Alter(fault string) error {
 			return nil, true
 		}
 	case "delete-first": // a DELETE request names the oldest Child SA in place of its own
-		oldest := h.Machine.Snapshot().Children[0].Child.SPIIn
+		oldest := h.Snapshot().Children[0].Child.SPIIn
 		h.alter = func(header wire.Header, ps []wire.Payload) ([]wire.Payload, bool) {
 			d := &wire.Delete{Protocol: wire.ProtocolESP, SPIs: [][]byte{binary.BigEndian.AppendUint32(nil, oldest)}}
 			return []wire.Payload{d}, !header.Flags.Response() && hasDelete(ps)

@@ -54,7 +54,7 @@ func InitRequest(spi uint64) []byte {
 // Forget makes the host lose its Child SAs without a word to the peer, as a
 // machine with a fault would: its IKE SA stays.
 func (h *Host) Forget() {
-	for _, c := range h.Machine.Snapshot().Children {
+	for _, c := range h.Snapshot().Children {
 		h.Step(sa.LifetimeHit{SPI: c.Child.SPIIn, Hard: true})
 	}
 	h.world.Network = slices.DeleteFunc(h.world.Network, func(p *Packet) bool { return p.From == h })

@@ -1,6 +1,6 @@
-// Package transcript runs two IKEv2 machines against each other under a virtual
+// Package transcript runs two machines of IKEv2 or IKEv1 against each other under a virtual
 // clock and writes down what is said: golden conversations of the exchanges of
-// RFC 7296, their collisions and their losses.
+// RFC 7296 and 2409, their collisions and their losses.
 //
 // A World has two hosts, a and b, each with a machine for one connection and an
 // acceptor, and a network between them whose datagrams move only when told to.

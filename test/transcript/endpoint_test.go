@@ -20,17 +20,17 @@ func TestEndpointFollowsAuthenticESP(t *testing.T) {
 			}
 			w.A.Up()
 			w.DeliverAll()
-			child := w.B.Machine.Snapshot().Children[0].Child
+			child := w.B.Snapshot().Children[0].Child
 			moved := netip.MustParseAddrPort("198.51.100.9:60123")
-			actions := w.B.Machine.Step(nil, w.Now, sa.EndpointSeen{SPI: child.SPIIn, Local: child.Local, Remote: moved})
+			actions := w.B.machine.Step(nil, w.Now, sa.EndpointSeen{SPI: child.SPIIn, Local: child.Local, Remote: moved})
 			follows := slices.Contains(actions, sa.Action(sa.MoveChildren{Local: child.Local, Remote: moved}))
 			if follows != behindNAT {
 				t.Errorf("actions %v; want the Child SAs moved: %v", actions, behindNAT)
 			}
-			if got := w.B.Machine.Snapshot().IKE[0].Remote; (got == moved) != behindNAT {
+			if got := w.B.Snapshot().IKE[0].Remote; (got == moved) != behindNAT {
 				t.Errorf("the IKE SA is with %v", got)
 			}
-			if got := w.B.Machine.Step(nil, w.Now, sa.EndpointSeen{SPI: child.SPIIn + 1, Local: child.Local, Remote: moved}); len(got) != 0 {
+			if got := w.B.machine.Step(nil, w.Now, sa.EndpointSeen{SPI: child.SPIIn + 1, Local: child.Local, Remote: moved}); len(got) != 0 {
 				t.Errorf("an unknown Child SA moved something: %v", got)
 			}
 		})

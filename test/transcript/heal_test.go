@@ -49,7 +49,7 @@ func lose(t *rapid.T, h *Host) {
 	if err := h.Alter("mute-delete"); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range h.Machine.Snapshot().Children {
+	for _, c := range h.Snapshot().Children {
 		h.Step(sa.LifetimeHit{SPI: c.Child.SPIIn, Hard: true})
 		h.world.DeliverAll()
 		_ = h.Alter("mute-delete")

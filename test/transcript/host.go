@@ -19,6 +19,7 @@ type Host struct {
 	Name     string
 	Addr     netip.Addr
 	Settings *sa.Settings
+	// Machine and Acceptor are those of IKEv2; nil in a host of IKEv1.
 	Machine  *ikev2.Machine
 	Acceptor *ikev2.Acceptor
 	// Deaf makes it a peer that does not look at ESP on SPIs that it does not have.
@@ -38,6 +39,9 @@ type Host struct {
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
 
 	world    *World
+	machine  speaker
+	acceptor listener
+	foreign  listener // the acceptor of the other version
 	random   *rand.ChaCha8
 	alter    alteration           // of the next message that it fits, or nil
 	muted    []byte               // the SPI of a DELETE that was not sent
@@ -79,21 +83,7 @@ func (h *Host) Restart(gate cookie.Config) {
 	if err != nil {
 		panic(err)
 	}
-	h.Machine = ikev2.New(ikev2.Config{
-		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
-		CrashSecret: []byte("what outlives a crash of " + h.Name),
-		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
-		AllocateSPI: func() (uint32, error) {
-			spi := h.world.allocate()
-			h.reserved[spi] = true
-			return spi, nil
-		},
-	})
-	h.Acceptor = ikev2.NewAcceptor(ikev2.AcceptorConfig{
-		Gate: g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
-		Registered: func(spi uint64) bool { _, known := h.spis[spi]; return known },
-		Candidates: func(_, _ netip.Addr) []*sa.Settings { return []*sa.Settings{h.Settings} },
-	})
+	h.speak(g)
 }
 
 // Up starts towards the other host, as the NAT shows it.
@@ -111,9 +101,9 @@ func (h *Host) step(acceptor bool, ev sa.Event) {
 	}
 	var actions []sa.Action
 	if acceptor {
-		actions = h.Acceptor.Step(nil, h.world.Now, ev)
+		actions = h.acceptor.Step(nil, h.world.Now, ev)
 	} else {
-		actions = h.Machine.Step(nil, h.world.Now, ev)
+		actions = h.machine.Step(nil, h.world.Now, ev)
 	}
 	h.rests(acceptor)
 	h.Actions = append(h.Actions, actions...)
@@ -128,9 +118,9 @@ func (h *Host) step(acceptor bool, ev sa.Event) {
 // rests checks that nothing is due once a step did what was due: a deadline that
 // has passed would be asked about without end.
 func (h *Host) rests(acceptor bool) {
-	d := h.Machine.Deadline()
+	d := h.machine.Deadline()
 	if acceptor {
-		d = h.Acceptor.Deadline()
+		d = h.acceptor.Deadline()
 	}
 	if !d.IsZero() && !d.After(h.world.Now) {
 		h.world.fault("%s waits for a deadline that passed %v ago", h.Name, h.world.Now.Sub(d))
@@ -149,8 +139,13 @@ func (h *Host) work() {
 // Receive leads a datagram by its SPI, as the engine does.
 func (h *Host) Receive(d sa.Datagram) {
 	h.world.logf("%s receives %v", h.Name, &Packet{Bytes: d.Raw})
-	acceptor, known := h.spis[localSPI(d.Raw)]
-	h.step(acceptor || !known, d)
+	if h.isForeign(d.Raw) {
+		for _, a := range h.foreign.Step(nil, h.world.Now, d) {
+			h.perform(true, a)
+		}
+		return
+	}
+	h.step(h.listens(d.Raw), d)
 }
 
 func localSPI(raw []byte) uint64 {
@@ -169,7 +164,7 @@ func localSPI(raw []byte) uint64 {
 }
 
 func (h *Host) deadline() time.Time {
-	d, e := h.Machine.Deadline(), h.Acceptor.Deadline()
+	d, e := h.machine.Deadline(), h.acceptor.Deadline()
 	if d.IsZero() || !e.IsZero() && e.Before(d) {
 		return e
 	}
@@ -178,10 +173,10 @@ func (h *Host) deadline() time.Time {
 
 // tick fires what is due.
 func (h *Host) tick() {
-	if d := h.Machine.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
+	if d := h.machine.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
 		h.step(false, sa.TimerDue{})
 	}
-	if d := h.Acceptor.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
+	if d := h.acceptor.Deadline(); !d.IsZero() && !d.After(h.world.Now) {
 		h.step(true, sa.TimerDue{})
 	}
 }
@@ -279,7 +274,7 @@ func (h *Host) Ping(name string) (ok bool) {
 // unknownSPI leads the data path's word to whoever has an IKE SA with the sender,
 // else to the acceptor, as the engine does.
 func (h *Host) unknownSPI(c *sa.Child) {
-	if len(h.Machine.Snapshot().IKE) > 0 {
+	if len(h.Snapshot().IKE) > 0 {
 		h.Step(sa.UnknownSPI{SPI: c.SPIOut})
 		return
 	}

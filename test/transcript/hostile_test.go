@@ -71,7 +71,7 @@ func more(w *World) {
 func state(w *World) string {
 	var b bytes.Buffer
 	for _, h := range []*Host{w.A, w.B} {
-		s := h.Machine.Snapshot()
+		s := h.Snapshot()
 		fmt.Fprintf(&b, "%s %v", h.Name, s.State)
 		for _, i := range s.IKE {
 			fmt.Fprintf(&b, " %x/%x %s %v", i.SPIi, i.SPIr, i.State, i.Remote)

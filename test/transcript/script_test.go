@@ -111,8 +111,12 @@ func (p *play) gap() error {
 }
 
 func (p *play) run(words []string) error {
-	if words[0] == "set" {
+	switch words[0] {
+	case "set":
 		return p.set(words[1:])
+	case "ikev1": // both ends speak IKEv1; before everything else
+		*p.a, *p.b = pairV1()
+		return nil
 	}
 	if p.world == nil {
 		p.world = New(p.a, p.b, p.log)
@@ -191,7 +195,7 @@ func (p *play) host(command, name, what string) error {
 		h.limit(what == "hard")
 	case "soft", "expire": // soft|expire a N: the same on the N-th Child SA of the status
 		n, err := strconv.Atoi(what)
-		if children := h.Machine.Snapshot().Children; err == nil && n <= len(children) {
+		if children := h.Snapshot().Children; err == nil && n <= len(children) {
 			h.world.disrupted = h.world.disrupted || command == "expire"
 			h.Step(sa.LifetimeHit{SPI: children[n-1].Child.SPIIn, Hard: command == "expire"})
 			return nil
@@ -279,7 +283,7 @@ func (p *play) advance(d string, deliver bool) error {
 
 func (p *play) none() error {
 	for _, h := range []*Host{p.world.A, p.world.B} {
-		if s := h.Machine.Snapshot(); len(s.IKE) > 0 || len(h.Inbound) > 0 || len(h.reserved) > 0 {
+		if s := h.Snapshot(); len(s.IKE) > 0 || len(h.Inbound) > 0 || len(h.reserved) > 0 {
 			return fmt.Errorf("%s has %d IKE SAs, %d Child SAs, %d SPIs", h.Name, len(s.IKE), len(h.Inbound), len(h.reserved))
 		}
 	}
@@ -288,7 +292,7 @@ func (p *play) none() error {
 
 func (p *play) status() {
 	for _, h := range []*Host{p.world.A, p.world.B} {
-		s := h.Machine.Snapshot()
+		s := h.Snapshot()
 		p.log(fmt.Sprintf("  %s: %s", h.Name, s.State))
 		for _, i := range s.IKE {
 			p.log(fmt.Sprintf("    IKE SA %s initiator=%v nat=%s", i.State, i.Initiator, i.NAT))
@@ -314,9 +318,12 @@ func (p *play) set(words []string) error {
 	case "peer":
 		s.RemoteIdentity = Identity(value)
 	case "ike":
-		s.IKEProposals = Proposals(transform.IKE, words[2:]...)
+		s.IKEProposals = proposalsOf(s)(transform.IKE, words[2:]...)
 	case "esp":
-		s.ESPProposals = Proposals(transform.ESP, words[2:]...)
+		s.ESPProposals = proposalsOf(s)(transform.ESP, words[2:]...)
+	case "version": // set b version 2, in a script of IKEv1
+		one, _ := Pair()
+		s.Version, s.IKEProposals, s.ESPProposals = 2, one.IKEProposals, one.ESPProposals
 	case "dpd":
 		return parse(&s.DPD, value)
 	case "ikelife":
@@ -369,6 +376,18 @@ func (p *play) set(words []string) error {
 		return fmt.Errorf("no such setting")
 	}
 	return nil
+}
+
+func pairV1() (a, b sa.Settings) {
+	x, y := PairV1()
+	return *x, *y
+}
+
+func proposalsOf(s *sa.Settings) func(transform.Protocol, ...string) []transform.Proposal {
+	if s.Version == 1 {
+		return ProposalsV1
+	}
+	return Proposals
 }
 
 func parse(to *time.Duration, value string) (err error) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/wire"
 )
@@ -21,6 +22,9 @@ type Packet struct {
 
 // String tells what can be seen of a datagram from outside.
 func (p *Packet) String() string {
+	if h, err := isakmp.ParseHeader(p.Bytes); err == nil && h.Major == isakmp.MajorVersion {
+		return fmt.Sprintf("%v %08x", h.Exchange, h.MessageID)
+	}
 	h, err := wire.ParseHeader(p.Bytes)
 	if err != nil {
 		return fmt.Sprintf("%d bytes", len(p.Bytes))
