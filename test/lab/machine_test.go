@@ -23,6 +23,9 @@ var emulated struct {
 	err     error // of Boot: there is no second attempt
 }
 
+// machinePatience bounds one wait for a daemon in the machine.
+const machinePatience = 100 * time.Second
+
 // bootTimeout is generous: the machine is emulated, and others compute too.
 const bootTimeout = 2 * time.Minute
 
@@ -43,6 +46,7 @@ func newMachineScene(t *testing.T) (*scene, *machine.Guest) {
 		t.Fatal(emulated.err)
 	}
 	s := makeScene(t)
+	s.patience = machinePatience
 	guest, err := emulated.machine.Plug(s.ctx, s.World)
 	s.must(err)
 	t.Cleanup(func() {

@@ -82,6 +82,25 @@ func beginners(s *scene, test func(s *scene, a link.End)) {
 	}
 }
 
+// TestIKEv1Libreswan is TestLibreswan with IKEv1: Main Mode begun by either end, both
+// kinds of SA replaced by us, and the Child SA by libreswan.
+func TestIKEv1Libreswan(t *testing.T) {
+	requireRoot(t, roots.Libreswan)
+	s, guest := newMachineScene(t)
+	beginners(s, func(s *scene, a link.End) {
+		begins := a.Start
+		a = pairv1()
+		a.Start = begins
+		var d *libreswan.Daemon
+		g := s.joinForeign(a, func(peer link.End) (f foreign, err error) {
+			d, err = libreswan.At(guest.In(roots.Libreswan), peer)
+			return d, err
+		})
+		s.ourRekeys(g)
+		s.rekeyUnder(g, false, true, early, d.QuickMode)
+	})
+}
+
 // TestLibreswan is libreswan 5.2 with the kernel's ESP, which carries what it
 // rekeys and what we do.
 func TestLibreswan(t *testing.T) {

@@ -31,8 +31,11 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 {{define "ipsec.conf"}}config setup
 	uniqueids=no
 	dnssec-enable=no
+{{- if eq .IKEVersion 1}}
+	ikev1-policy=accept
+{{- end}}
 conn {{.Connection}}
-	ikev2=insist
+	ikev2={{if eq .IKEVersion 1}}no{{else}}insist{{end}}
 	authby=secret
 	left={{.Local}}
 	leftid={{identity .LocalIdentity .Local}}
@@ -156,6 +159,13 @@ func (d *Daemon) Log() string { return d.process.LogFile() }
 
 // Stop ends it as an administrator does.
 func (d *Daemon) Stop(ctx context.Context) error { return d.process.Terminate(ctx) }
+
+// QuickMode makes another Child SA of IKEv1 in place of the one that is there:
+// pluto's command to rekey one knows only IKEv2's.
+func (d *Daemon) QuickMode(ctx context.Context) error {
+	_, err := d.whack(ctx, "--name", d.name, "--initiate", "--asynchronous")
+	return err
+}
 
 // RekeyChild replaces the Child SA.
 func (d *Daemon) RekeyChild(ctx context.Context) error {
