@@ -5,6 +5,7 @@ import (
 
 	"causeway/config"
 	"causeway/ike/transform"
+	"causeway/routing/kernel"
 	"causeway/tunnel"
 )
 
@@ -15,7 +16,8 @@ const standardMTU = 1500
 // less.
 const leastMTU = 576
 
-// outerMTU is the smallest that the kernel knows towards a configured peer.
+// outerMTU is the smallest that an interface or a route gives towards a
+// configured peer. What is smaller on the way the data path finds out by itself.
 func (g *Gateway) outerMTU(cfg *config.Config) int {
 	smallest := 0
 	for _, c := range cfg.Connections {
@@ -27,7 +29,7 @@ func (g *Gateway) outerMTU(cfg *config.Config) int {
 			if err != nil {
 				continue
 			}
-			mtu, err := g.conns.PathMTU(local, a.IP)
+			mtu, err := kernel.PathMTU(local, a.IP)
 			if err == nil && mtu > 0 && (smallest == 0 || mtu < smallest) {
 				smallest = mtu
 			}

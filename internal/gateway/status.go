@@ -28,6 +28,9 @@ func (g *Gateway) Status() control.Status {
 	for _, c := range cfg.Connections {
 		configured[c.Name] = c
 	}
+	if n := g.kernel.Overruns(g.device.Name()); n > 0 {
+		s.Gateway.Drops[dropOverrun] = n
+	}
 	for _, c := range g.engine.Status() {
 		s.Connections = append(s.Connections, g.connectionStatus(c, configured[c.Name]))
 	}
@@ -116,6 +119,11 @@ func socketsOf(n udp.Stats) *control.Sockets {
 // dropInbox counts IKE messages that came faster than their connection could
 // look at them.
 const dropInbox = "ike_inbox"
+
+// dropOverrun counts packets that the kernel had for the TUN device while its
+// queue was full: more came than the gateway could read. The kernel knows of no
+// connections.
+const dropOverrun = "device_overrun"
 
 // shownDrops are in every status, also at zero, so that users and graphs can
 // rely on them; the others appear once they happen.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -32,6 +33,8 @@ type Kernel struct {
 	ns       netns.NsHandle
 	current  string // the interface of the last Set
 	changes  int    // netlink writes so far
+
+	overruns atomic.Uint64 // as last read
 }
 
 // Options say which part of the kernel's state is ours.

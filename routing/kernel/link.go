@@ -16,6 +16,22 @@ import (
 // link-local address (IN6_ADDR_GEN_MODE_NONE).
 const addrGenModeNone = 1
 
+// Overruns is how many packets the kernel routed to the interface and dropped,
+// since nobody took them from its queue in time; 0 if that cannot be known now.
+func (k *Kernel) Overruns(name string) uint64 {
+	if !k.mu.TryLock() {
+		return k.overruns.Load() // whoever sets thousands of routes keeps no status waiting
+	}
+	defer k.mu.Unlock()
+	link, err := k.handle.LinkByName(name)
+	if err != nil || link.Attrs().Statistics == nil {
+		return k.overruns.Load()
+	}
+	n := link.Attrs().Statistics.TxDropped
+	k.overruns.Store(n)
+	return n
+}
+
 // setLink sets MTU and state of the interface.
 func (k *Kernel) setLink(link netlink.Link, d *Desired) error {
 	var errs []error

@@ -33,7 +33,9 @@ func TestOffloads(t *testing.T) {
 		{"no uso", "native", []string{"uso"}},
 		{"no udp_segment", "native", []string{"udp_segment"}},
 		{"no udp_gro", "native", []string{"udp_gro"}},
-		{"none", "native", []string{"tso", "uso", "udp_segment", "udp_gro"}},
+		{"no spi_steering", "native", []string{"spi_steering"}},
+		{"no vaes", "native", []string{"vaes"}},
+		{"none", "native", []string{"tso", "uso", "udp_segment", "udp_gro", "spi_steering", "vaes"}},
 		{"portable", "portable", nil},
 		{"portable, none", "portable", []string{"udp_segment", "udp_gro"}},
 	} {
@@ -83,15 +85,29 @@ func TestInnerDamage(t *testing.T) {
 			s.damageInner()
 			s.must(s.transferTo(damagedPort, s.ClientB, s.ClientA, world.ClientIn(world.SiteA.Networks[0]), badTransferSize))
 			damaged, refused := s.damaged(), s.checksumErrors(s.ClientA)
-			// The byte may have had that value already.
-			if refused < 20 || refused > damaged {
-				t.Errorf("%d segments were damaged, of which the client saw %d", damaged, refused)
+			lost := s.lostBetween(right, left)
+			// One byte in 256 has had that value already.
+			if refused < 20 || refused > damaged || damaged-refused > lost+damaged/32 {
+				t.Errorf("%d segments were damaged, of which the client saw %d; on the way %d were lost", damaged, refused, lost)
 			}
 			if c := s.status(left, link.Name); c.Drops["authentication"] > 0 || c.Drops["replay"] > 0 {
 				t.Errorf("our gateway dropped %v", c.Drops)
 			}
 		})
 	}
+}
+
+// lostBetween is how many packets the gateways count as lost from one to the
+// other: those that came faster than a loaded machine let them be read, for the
+// most part.
+func (s *scene) lostBetween(from, to *gateway.Gateway) int {
+	s.t.Helper()
+	a, b := s.statusOf(from).Gateway, s.statusOf(to).Gateway
+	n := a.Drops["device_overrun"] + a.Drops["send"] + b.Drops["device"]
+	for _, more := range b.Sockets.Drops {
+		n += more
+	}
+	return int(n)
 }
 
 // damageInner makes gateway B damage what it forwards to the port. Client B has
