@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"causeway/config"
 	"causeway/internal/control"
@@ -116,13 +118,24 @@ func (g *Gateway) rewrite(edit func([]byte) ([]byte, error)) (*replacement, erro
 	if _, problems := config.Parse(path, text, Checks()); problems.Err() != nil {
 		return nil, fmt.Errorf("the file would have errors\n%s", problems.Errors())
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	return replace(path, text, info)
+}
+
+// replace writes text beside the file at path, with its mode and, if we may give
+// files away, its owner; a file that is not there yet is for us alone.
+func replace(path string, text []byte, old fs.FileInfo) (*replacement, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
-	if err != nil {
+	if old != nil {
+		if owner, ok := old.Sys().(*syscall.Stat_t); ok {
+			_ = f.Chown(int(owner.Uid), int(owner.Gid)) // before the mode, which it would take rights from
+		}
+		err = f.Chmod(old.Mode().Perm())
+	}
+	_, failed := f.Write(text)
+	if err := errors.Join(err, failed, f.Sync(), f.Close()); err != nil {
 		os.Remove(f.Name())
 		return nil, err
 	}

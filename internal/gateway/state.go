@@ -74,16 +74,12 @@ func loadSecret(path string) ([]byte, error) {
 func newSecret(path string) ([]byte, error) {
 	secret := make([]byte, crashSecretLen)
 	rand.Read(secret)
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	file, err := replace(path, secret, nil)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: state: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(secret)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, fmt.Errorf("gateway: state: %w", err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	defer file.drop()
+	if err := file.commit(); err != nil {
 		return nil, fmt.Errorf("gateway: state: %w", err)
 	}
 	return secret, nil
