@@ -380,9 +380,27 @@ func (m *Machine) forgetQuick(q *quick) {
 // dropQuicks abandons the Quick Modes under s, or all if it is nil.
 func (m *Machine) dropQuicks(s *ikeSA) {
 	for _, q := range slices.Clone(m.quicks) {
-		if s == nil || q.s == s {
+		switch {
+		case s != nil && q.s == s && q.stage == quickAnswered:
+			q.orphan()
+		case s == nil || q.s == s:
 			q.abandon()
 		}
+	}
+}
+
+// orphan ends a Quick Mode of the peer whose ISAKMP SA went before our answer was
+// confirmed. The peer may have the Child SA and be about to send on it, so it
+// stays; we send on it if there is no other.
+func (q *quick) orphan() {
+	m, c := q.s.m, q.child
+	m.forgetQuick(q)
+	if !slices.Contains(m.children, c) {
+		return
+	}
+	m.emit(sa.ChildEstablished{Connection: m.settings.Name, Child: c.Child})
+	if !slices.ContainsFunc(m.children, func(o *child) bool { return o.same(c) && o.active }) {
+		m.activate(c)
 	}
 }
 
