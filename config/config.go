@@ -332,6 +332,7 @@ type Direct struct {
 type Probe struct {
 	Target            netip.Addr
 	Interval, Timeout time.Duration // Timeout 0: the interval
+	Busy              time.Duration // of a line while packets pass; 0: the interval
 	Lost, Recovered   int           // in a row, to change the verdict
 }
 
@@ -394,4 +395,4 @@ func builtinConnection() Connection {
 	}
 }
 
-var builtinProbe = Probe{Interval: 200 * time.Millisecond, Lost: 3, Recovered: 10}
+var builtinProbe = Probe{Interval: 200 * time.Millisecond, Busy: 10 * time.Millisecond, Lost: 3, Recovered: 10}

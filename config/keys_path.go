@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -10,9 +11,14 @@ var directKeys = section[Direct]{
 		interfaceName, func(d *Direct) *string { return &d.Interface }),
 	value(Key{Name: "next_hop", Doc: "The router at the other end of the line. Networks of the other address family stay in the tunnel.", Otherwise: "none: a point-to-point line", Example: "192.168.9.2"},
 		plainAddr, func(d *Direct) *netip.Addr { return &d.NextHop }),
-	nested(Key{Name: "probe", Doc: "How the line is watched."}, probeKeys,
+	nested(Key{Name: "probe", Doc: "How the line is watched."}, lineProbeKeys,
 		func(d *Direct) *Probe { return &d.Probe }),
 }
+
+var lineProbeKeys = append(slices.Clone(probeKeys),
+	value(Key{Name: "busy", Doc: "How often while packets pass on the line. An answer may then take 60 ms, or what the line's round trips let expect if that is more; so the defaults find a silent failure within 90 ms.",
+		Default: "10ms", Example: "off"},
+		either("off", duration(5*time.Millisecond, time.Second)), func(p *Probe) *time.Duration { return &p.Busy }))
 
 var probeKeys = section[Probe]{
 	value(Key{Name: "target", Doc: "The address that is asked by ICMP echo.", Otherwise: "`direct.next_hop`; for a tunnel: no probes", Example: "10.2.0.1"},

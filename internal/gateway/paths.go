@@ -35,11 +35,12 @@ type watched struct {
 	source netip.Addr    // of probes through a tunnel
 	probe  config.Probe
 	cancel context.CancelFunc
-	cut    chan struct{} // holds one: the link went down
+	hints  chan probe.Hint
 	done   chan struct{}
 	// ---- guarded by paths.mu
 	up    bool
 	since time.Time
+	link  traffic
 }
 
 // paths watches the private lines, and the tunnels that are to be probed.
@@ -108,12 +109,12 @@ func (p *paths) swap(wanted map[pathID]*watched) (ending []*watched) {
 
 func (p *paths) start(id pathID, w *watched) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel, w.done, w.cut = cancel, make(chan struct{}), make(chan struct{}, 1)
+	w.cancel, w.done, w.hints = cancel, make(chan struct{}), make(chan probe.Hint, 4)
 	line, up := p.open(id, w), w.up
 	go func() {
 		defer close(w.done)
-		settings := probe.Settings{Interval: w.probe.Interval, Timeout: w.probe.Timeout, Lost: w.probe.Lost, Recovered: w.probe.Recovered}
-		probe.Run(ctx, line, settings, up, w.cut, func(up bool, why error) {
+		settings := probe.Settings{Interval: w.probe.Interval, Timeout: w.probe.Timeout, Busy: w.probe.Busy, Lost: w.probe.Lost, Recovered: w.probe.Recovered}
+		probe.Run(ctx, line, settings, up, w.hints, func(up bool, why error) {
 			if p.record(id, w, up) {
 				p.changed(id, up, why)
 			}
@@ -132,59 +133,6 @@ func (p *paths) record(id pathID, w *watched, up bool) bool {
 		w.up, w.since = up, time.Now()
 	}
 	return true
-}
-
-// linkDown is told that an interface carries nothing any more: its private
-// lines are down without waiting for a probe.
-func (p *paths) linkDown(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, w := range p.all {
-		if w.line.Interface == name {
-			select {
-			case w.cut <- struct{}{}:
-			default:
-			}
-		}
-	}
-}
-
-// carrierPeriod is how often the links of private lines are looked at.
-const carrierPeriod = 50 * time.Millisecond
-
-// watchCarriers takes a private line down when its interface has no carrier,
-// until ctx ends.
-func (p *paths) watchCarriers(ctx context.Context, carrier func(name string) bool) {
-	tick := time.NewTicker(carrierPeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		for name := range p.linesUp() {
-			if !carrier(name) {
-				p.linkDown(name)
-			}
-		}
-	}
-}
-
-// linesUp are the interfaces of the private lines that work.
-func (p *paths) linesUp() map[string]bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out map[string]bool
-	for _, w := range p.all {
-		if w.up && w.line.Interface != "" {
-			if out == nil {
-				out = map[string]bool{}
-			}
-			out[w.line.Interface] = true
-		}
-	}
-	return out
 }
 
 // directUp tells whether the connection's private line works.

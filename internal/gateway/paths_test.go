@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"causeway/routing/kernel"
 	"causeway/routing/probe"
 )
 
@@ -80,8 +81,8 @@ func TestPaths(t *testing.T) {
 		up.Store(true)
 		wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		go p.watchCarriers(ctx, func(name string) bool { return name != "eth1" })
-		time.Sleep(2 * carrierPeriod)
+		go p.watchLinks(ctx, func(name string) kernel.Link { return kernel.Link{Carrier: name != "eth1"} })
+		time.Sleep(2 * linkPeriod)
 		synctest.Wait()
 		if p.directUp("primary") {
 			t.Error("the line is up without a carrier")
@@ -94,6 +95,37 @@ func TestPaths(t *testing.T) {
 			t.Errorf("told %v, want %v", told, want)
 		}
 	})
+}
+
+// TestTraffic: a ping makes a line busy for a while, and the probes of both ends,
+// however many, do not.
+func TestTraffic(t *testing.T) {
+	const probes, ping = 60, 98 // bytes of a frame
+	var line traffic
+	now, link := time.Unix(0, 0), kernel.Link{Packets: 1000, Bytes: 1_000_000}
+	busy := func(probing, pinging uint64) bool {
+		now = now.Add(linkPeriod)
+		link.Packets += probing + pinging
+		link.Bytes += probing*probes + pinging*ping
+		return line.look(now, link, probeFrame4)
+	}
+	if busy(100, 100) {
+		t.Error("what passed before anybody looked makes the line busy")
+	}
+	if busy(40, 0) {
+		t.Error("probes make the line busy")
+	}
+	if !busy(40, 10) || !busy(40, 0) {
+		t.Error("a ping does not make the line busy")
+	}
+	now = now.Add(busyTime)
+	if busy(4, 0) {
+		t.Error("the line is busy for ever")
+	}
+	link.Packets, link.Bytes = 0, 0 // another device of that name
+	if busy(1, 1) {
+		t.Error("counters that begin anew make the line busy")
+	}
 }
 
 func TestPathEvents(t *testing.T) {

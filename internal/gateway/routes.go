@@ -156,7 +156,7 @@ func (g *Gateway) keepRoutes(ctx context.Context) {
 	watching := make(chan struct{})
 	go func() {
 		defer close(watching)
-		g.paths.watchCarriers(ctx, g.kernel.Carrier)
+		g.paths.watchLinks(ctx, g.kernel.Link)
 	}()
 	defer func() { <-watching }()
 	g.routes.keep(ctx, g.reconcile, func(err error) {

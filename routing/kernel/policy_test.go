@@ -206,11 +206,11 @@ func TestWatch(t *testing.T) {
 		if n := len(l.shown()); n != 3 {
 			l.Errorf("%d routes after the repair", n)
 		}
-		if !l.k.Carrier("lan0") || l.k.Carrier("none0") {
+		if !l.k.Link("lan0").Carrier || l.k.Link("none0").Carrier {
 			l.Error("lan0 has no carrier, or an unknown interface has one")
 		}
 		l.must(l.h.LinkSetDown(l.link("lan0p"))) // takes lan0's carrier
-		if l.k.Carrier("lan0") {
+		if l.k.Link("lan0").Carrier {
 			l.Error("lan0 still has a carrier")
 		}
 		timeout := time.After(10 * time.Second)

@@ -48,9 +48,22 @@ func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err
 	}, nil
 }
 
-// Carrier tells whether the interface carries anything now. Watch may hear of it
-// up to a second later: the kernel gathers such news.
-func (k *Kernel) Carrier(name string) bool {
+// Link is the state of an interface: whether it carries anything now, and what
+// it has carried in both directions.
+type Link struct {
+	Carrier        bool
+	Packets, Bytes uint64
+}
+
+// Link looks at an interface; one that does not exist carries nothing.
+func (k *Kernel) Link(name string) (l Link) {
 	link, err := k.handle.LinkByName(name)
-	return err == nil && link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+	if err != nil {
+		return l
+	}
+	l.Carrier = link.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+	if s := link.Attrs().Statistics; s != nil {
+		l.Packets, l.Bytes = s.RxPackets+s.TxPackets, s.RxBytes+s.TxBytes
+	}
+	return l
 }

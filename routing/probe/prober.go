@@ -16,12 +16,21 @@ type Line interface {
 	Close() error
 }
 
+// Hint is what is known of a path besides its answers.
+type Hint uint8
+
+// The hints.
+const (
+	Cut   Hint = iota // its link carries nothing: it is down at once
+	Busy              // packets pass
+	Quiet             // none do
+)
+
 // Run probes until ctx ends, and closes the line. changed hears of every
 // change of the verdict; why is what kept the last request from being sent, or
 // nil. It also hears of each new such error while the path is down. A path
-// that was not known before begins as down: it has to show that it works. A
-// value from cut makes it down at once: its link is known to carry nothing.
-func Run(ctx context.Context, line Line, s Settings, up bool, cut <-chan struct{}, changed func(up bool, why error)) {
+// that was not known before begins as down: it has to show that it works.
+func Run(ctx context.Context, line Line, s Settings, up bool, hints <-chan Hint, changed func(up bool, why error)) {
 	defer line.Close()
 	v := NewVerdict(s, up)
 	timer := time.NewTimer(0)
@@ -34,10 +43,15 @@ func Run(ctx context.Context, line Line, s Settings, up bool, cut <-chan struct{
 		case <-ctx.Done():
 			return
 		case sequence := <-line.Answers():
-			v.Answer(sequence)
-		case <-cut:
-			v.Cut()
+			v.Answer(sequence, time.Now())
+		case h := <-hints:
+			if h == Cut {
+				v.Cut()
+			} else {
+				v.SetBusy(h == Busy, time.Now())
+			}
 		case <-timer.C:
+			takeAnswers(line, v)
 			if sequence, send := v.Tick(time.Now()); send {
 				if why = line.Send(sequence); why != nil {
 					v.Failed(sequence)
@@ -53,5 +67,18 @@ func Run(ctx context.Context, line Line, s Settings, up bool, cut <-chan struct{
 			told = text
 		}
 		timer.Reset(time.Until(v.Deadline()))
+	}
+}
+
+// takeAnswers takes those that are there: one that came in time counts, although
+// the timer was looked at first.
+func takeAnswers(line Line, v *Verdict) {
+	for {
+		select {
+		case sequence := <-line.Answers():
+			v.Answer(sequence, time.Now())
+		default:
+			return
+		}
 	}
 }

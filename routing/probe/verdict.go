@@ -11,6 +11,10 @@ import "time"
 type Settings struct {
 	Interval time.Duration // between two requests
 	Timeout  time.Duration // for an answer; 0: the interval
+	// Busy is the interval while packets pass on a path that is up, whose loss
+	// would be theirs. An answer may then take as long as the round trips so far
+	// let expect, and no longer than Timeout. 0: as always.
+	Busy time.Duration
 	// Lost requests in a row make the path down, Recovered answers in a row
 	// make it up.
 	Lost, Recovered int
@@ -37,11 +41,13 @@ type Verdict struct {
 	next     uint16
 	waiting  []request // the oldest first
 	due      time.Time // of the next request
+	busy     bool
+	trips    trips
 }
 
 type request struct {
-	sequence uint16
-	deadline time.Time
+	sequence       uint16
+	sent, deadline time.Time
 }
 
 // NewVerdict makes one that sends its first request at once; up is what it
@@ -50,6 +56,40 @@ func NewVerdict(s Settings, up bool) *Verdict { return &Verdict{settings: s, up:
 
 // Up tells whether the path works.
 func (v *Verdict) Up() bool { return v.up }
+
+// SetBusy says whether packets pass on the path.
+func (v *Verdict) SetBusy(busy bool, now time.Time) {
+	v.busy = busy
+	if !v.hurried() {
+		return
+	}
+	if soon := now.Add(v.interval()); soon.Before(v.due) {
+		v.due = soon
+	}
+	soon := now.Add(v.timeout())
+	for i := range v.waiting {
+		if r := &v.waiting[i]; soon.Before(r.deadline) {
+			r.deadline = soon
+		}
+	}
+}
+
+// hurried tells whether a failure is to be found quickly.
+func (v *Verdict) hurried() bool { return v.busy && v.up && v.settings.Busy > 0 }
+
+func (v *Verdict) interval() time.Duration {
+	if v.hurried() {
+		return min(v.settings.Busy, v.settings.Interval)
+	}
+	return v.settings.Interval
+}
+
+func (v *Verdict) timeout() time.Duration {
+	if v.hurried() {
+		return min(v.trips.patience(), v.settings.timeout())
+	}
+	return v.settings.timeout()
+}
 
 // Deadline is when Tick has something to do next.
 func (v *Verdict) Deadline() time.Time {
@@ -62,6 +102,7 @@ func (v *Verdict) Deadline() time.Time {
 // Tick gives up what was not answered by now, and tells which request is to be
 // sent, if one is due.
 func (v *Verdict) Tick(now time.Time) (sequence uint16, send bool) {
+	v.forgive(now)
 	for len(v.waiting) > 0 && !now.Before(v.waiting[0].deadline) {
 		v.waiting = v.waiting[1:]
 		v.miss()
@@ -75,27 +116,53 @@ func (v *Verdict) Tick(now time.Time) (sequence uint16, send bool) {
 	}
 	sequence = v.next
 	v.next++
-	v.waiting = append(v.waiting, request{sequence, now.Add(v.settings.timeout())})
+	v.waiting = append(v.waiting, request{sequence, now, v.deadline(now)})
 	// What the clock jumped over is not made up for.
-	if v.due = v.due.Add(v.settings.Interval); !v.due.After(now) {
-		v.due = now.Add(v.settings.Interval)
+	if v.due = v.due.Add(v.interval()); !v.due.After(now) {
+		v.due = now.Add(v.interval())
 	}
 	return sequence, true
 }
 
+// deadline is that of a request sent now; those of earlier ones are no later.
+func (v *Verdict) deadline(now time.Time) time.Time {
+	t := now.Add(v.timeout())
+	if n := len(v.waiting); n > 0 && t.Before(v.waiting[n-1].deadline) {
+		t = v.waiting[n-1].deadline
+	}
+	return t
+}
+
+// mostLate is how late Tick may be for no reason that matters.
+const mostLate = 10 * time.Millisecond
+
+// forgive gives requests the time that a hurried Tick comes too late: who got no
+// processor could not take answers either.
+func (v *Verdict) forgive(now time.Time) {
+	late := now.Sub(v.Deadline())
+	if !v.hurried() || late < mostLate {
+		return
+	}
+	for i := range v.waiting {
+		v.waiting[i].deadline = v.waiting[i].deadline.Add(late)
+	}
+}
+
 // Failed says that the request could not even be sent.
 func (v *Verdict) Failed(sequence uint16) {
-	if v.take(sequence) {
+	if _, ok := v.take(sequence); ok {
 		v.miss()
 	}
 }
 
-// Answer says that a request was answered. One that is not waited for counts
+// Answer says that a request was answered now. One that is not waited for counts
 // nothing: it was answered before, came too late, or was never sent.
-func (v *Verdict) Answer(sequence uint16) {
-	if !v.take(sequence) {
+func (v *Verdict) Answer(sequence uint16, now time.Time) {
+	r, ok := v.take(sequence)
+	if !ok {
 		return
 	}
+	v.trips.add(now.Sub(r.sent))
 	v.lost = 0
 	if v.up {
 		return
@@ -122,12 +189,12 @@ func (v *Verdict) miss() {
 }
 
 // take ends the waiting for a request.
-func (v *Verdict) take(sequence uint16) bool {
+func (v *Verdict) take(sequence uint16) (request, bool) {
 	for i, r := range v.waiting {
 		if r.sequence == sequence {
 			v.waiting = append(v.waiting[:i:i], v.waiting[i+1:]...)
-			return true
+			return r, true
 		}
 	}
-	return false
+	return request{}, false
 }

@@ -47,7 +47,7 @@ func TestFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		line := &fakeLine{answers: make(chan uint16, 8)}
 		line.up.Store(true)
-		cut := make(chan struct{}, 1)
+		hints := make(chan Hint, 1)
 		var told []bool
 		var when []time.Time
 		ctx, cancel := context.WithCancel(context.Background())
@@ -55,7 +55,7 @@ func TestFailover(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, line, settings, false, cut, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
+			Run(ctx, line, settings, false, hints, func(up bool, _ error) { told, when = append(told, up), append(when, time.Now()) })
 		}()
 		time.Sleep(2 * time.Second)
 		line.up.Store(false)
@@ -66,7 +66,7 @@ func TestFailover(t *testing.T) {
 		time.Sleep(2*time.Second + time.Millisecond)
 		pulled := time.Now()
 		line.up.Store(false)
-		cut <- struct{}{}
+		hints <- Cut
 		synctest.Wait()
 		if d := time.Since(pulled); len(when) != 4 || d != 0 {
 			t.Errorf("a cut was noticed after %v", d)
@@ -96,13 +96,13 @@ func TestErrorsAreTold(t *testing.T) {
 			line.failure.Store(&why)
 		}
 		fail("no such interface")
-		cut := make(chan struct{}, 1)
+		hints := make(chan Hint, 1)
 		var why []string
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Run(ctx, line, settings, false, cut, func(up bool, err error) { why = append(why, err.Error()) })
+			Run(ctx, line, settings, false, hints, func(up bool, err error) { why = append(why, err.Error()) })
 		}()
 		time.Sleep(2 * time.Second)
 		fail("no route")
@@ -113,6 +113,66 @@ func TestErrorsAreTold(t *testing.T) {
 			t.Error(why)
 		}
 	})
+}
+
+// TestBusy: while packets pass, a line that falls silent is down within 95 ms;
+// one whose answers come late, or whose prober was not woken, stays up.
+func TestBusy(t *testing.T) {
+	const interval, busy = 200 * time.Millisecond, 10 * time.Millisecond
+	start := time.Unix(0, 0)
+	for _, c := range []struct {
+		name   string
+		trip   time.Duration // of an answer, before the line falls silent after a second
+		grown  time.Duration // of an answer from then on; 0: none comes
+		asleep time.Duration // at that moment
+		busy   bool
+		down   time.Duration // after that moment; 0: stays up
+	}{
+		{"silent", 2 * time.Millisecond, 0, 0, true, 95 * time.Millisecond},
+		{"silent and far", 80 * time.Millisecond, 0, 0, true, 155 * time.Millisecond},
+		{"silent, no traffic", 2 * time.Millisecond, 0, 0, false, 800 * time.Millisecond},
+		{"slower", 2 * time.Millisecond, 55 * time.Millisecond, 0, true, 0},
+		{"much slower", 100 * time.Millisecond, 145 * time.Millisecond, 0, true, 0},
+		{"asleep", 2 * time.Millisecond, 2 * time.Millisecond, 500 * time.Millisecond, true, 0},
+	} {
+		v := NewVerdict(Settings{Interval: interval, Busy: busy, Lost: 3, Recovered: 1}, true)
+		type answer struct {
+			sequence uint16
+			at       time.Time
+		}
+		var answers []answer
+		cut, down := start.Add(time.Second), time.Duration(0)
+		for now := start; now.Before(start.Add(4 * time.Second)); now = now.Add(time.Millisecond) {
+			if now.Equal(start.Add(500 * time.Millisecond)) {
+				v.SetBusy(c.busy, now)
+			}
+			if now.Equal(cut) {
+				now = now.Add(c.asleep)
+			} else {
+				// Who slept is woken by the timer first.
+				for len(answers) > 0 && !now.Before(answers[0].at) {
+					v.Answer(answers[0].sequence, now)
+					answers = answers[1:]
+				}
+			}
+			if !now.Before(v.Deadline()) {
+				if n, send := v.Tick(now); send && (now.Before(cut) || c.grown > 0) {
+					trip := c.trip
+					if !now.Before(cut) {
+						trip = c.grown
+					}
+					answers = append(answers, answer{n, now.Add(trip)})
+				}
+			}
+			if !v.Up() {
+				down = now.Sub(cut)
+				break
+			}
+		}
+		if down > c.down || (down == 0) != (c.down == 0) {
+			t.Errorf("%s: down after %v, want %v at most", c.name, down, c.down)
+		}
+	}
 }
 
 // TestVerdict: whatever is answered, twice, late or out of nowhere, the verdict
@@ -142,7 +202,7 @@ func TestVerdict(t *testing.T) {
 					t.Fatal("silence made the path up")
 				}
 			case 1:
-				v.Answer(uint16(rapid.IntRange(0, int(sent)+3).Draw(t, "answer")))
+				v.Answer(uint16(rapid.IntRange(0, int(sent)+3).Draw(t, "answer")), now)
 				if before && !v.Up() {
 					t.Fatal("an answer made the path down")
 				}
