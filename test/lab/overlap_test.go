@@ -2,6 +2,7 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"causeway/test/lab/gateway"
@@ -40,6 +41,7 @@ translate:
 }
 
 const (
+	overlapSize        = 5 << 20
 	hostA, hostB       = "10.99.0.5", "10.99.0.9"
 	knownAsA, knownAsB = "100.64.1.5", "100.64.2.9"
 )
@@ -57,11 +59,26 @@ func (s *scene) sameNetworks() {
 	}
 }
 
-// overlapping pings between the sites, from either.
+// overlapping has the sites talk to each other, from either: by ping, by TCP, and by
+// traceroute, which lives on ICMP errors.
 func (s *scene) overlapping(g *gateway.Gateway) {
 	s.t.Helper()
 	s.ping(s.ClientA, netip.MustParseAddr(knownAsB), 5)
 	s.ping(s.ClientB, netip.MustParseAddr(knownAsA), 5)
+	s.must(s.transferKnownAs(netip.MustParseAddr(knownAsB), s.ClientA, s.ClientB, netip.MustParseAddr(hostB), overlapSize))
+	s.must(s.transferKnownAs(netip.MustParseAddr(knownAsA), s.ClientB, s.ClientA, netip.MustParseAddr(hostA), overlapSize))
+	for _, c := range []struct {
+		from *world.Namespace
+		to   string
+		want []string
+	}{
+		{s.ClientA, knownAsB, []string{"10.99.0.1", "100.64.2.1", knownAsB}},
+		{s.ClientB, knownAsA, []string{"10.99.0.1", "100.64.1.1", knownAsA}},
+	} {
+		if hops := s.traceroute(c.from, netip.MustParseAddr(c.to)); !slices.Equal(hops, c.want) {
+			s.t.Errorf("traceroute to %s: %v, want %v", c.to, hops, c.want)
+		}
+	}
 	if c := s.status(g, link.Name); c.Drops["selector"]+c.Drops["malformed"] > 0 {
 		s.t.Errorf("dropped: %v", c.Drops)
 	}

@@ -28,8 +28,17 @@ func (s *scene) transfer(from, to *world.Namespace, address netip.Addr, size int
 	return s.transferTo(0, from, to, address, size)
 }
 
+// transferKnownAs is transfer to a host that the sender knows by another address.
+func (s *scene) transferKnownAs(known netip.Addr, from, to *world.Namespace, address netip.Addr, size int) error {
+	return s.transferOver(0, known, from, to, address, size)
+}
+
 // transferTo is transfer to a port that is not any.
 func (s *scene) transferTo(port uint16, from, to *world.Namespace, address netip.Addr, size int) error {
+	return s.transferOver(port, address, from, to, address, size)
+}
+
+func (s *scene) transferOver(port uint16, known netip.Addr, from, to *world.Namespace, address netip.Addr, size int) error {
 	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute+time.Duration(size/slowest)*time.Second)
 	defer cancel()
 	var listener net.Listener
@@ -43,7 +52,8 @@ func (s *scene) transferTo(port uint16, from, to *world.Namespace, address netip
 	defer listener.Close()
 	var sender net.Conn
 	err = from.Do(func() (err error) {
-		sender, err = new(net.Dialer).DialContext(ctx, "tcp", listener.Addr().String())
+		at := netip.AddrPortFrom(known, uint16(listener.Addr().(*net.TCPAddr).Port))
+		sender, err = new(net.Dialer).DialContext(ctx, "tcp", at.String())
 		return err
 	})
 	if err != nil {

@@ -21,6 +21,9 @@ gateway:
   state_directory: {{.State}}
   interface:
     name: cw0
+{{- range lines .First.InterfaceKeys}}
+    {{.}}
+{{- end}}
 {{- with .First.DataPath}}
   data_path: {{.}}
 {{- end}}

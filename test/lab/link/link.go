@@ -62,10 +62,10 @@ type End struct {
 	// IKEKeys are further lines of YAML for the connection's ike, which only this
 	// project's gateway reads; SwanKeys are those of strongSwan's connection.
 	IKEKeys, SwanKeys []string
-	// Keys are further lines of YAML for the connection, and GatewayKeys for the
-	// gateway, of which the first End's count. Only this project's gateway reads
-	// them.
-	Keys, GatewayKeys string
+	// Keys are further lines of YAML for the connection, and the others for the
+	// gateway and its interface, of which the first End's count. Only this
+	// project's gateway reads them.
+	Keys, GatewayKeys, InterfaceKeys string
 }
 
 // IKEVersion is the version of IKE.
