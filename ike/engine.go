@@ -106,7 +106,7 @@ func NewEngine(cfg EngineConfig) (*Engine, error) {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
 	// IKEv1 has no cookies to ask for: it answers up to a bound, and then not.
-	gatev1, err := cookie.New(cookie.Config{Random: cfg.Random, ChallengeTotal: 1024, ChallengeSource: 64, MaxTotal: 1024, MaxSource: 64})
+	gatev1, err := cookie.New(cookie.Config{Random: cfg.Random, ChallengeTotal: 1024, ChallengeSource: 64, MaxTotal: 1024, MaxSource: 64, ChallengeRate: 20, ChallengeBurst: 40})
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}

@@ -45,7 +45,13 @@ type Config struct {
 	SecretLifetime  time.Duration // a cookie is good for one to two of these: 1m
 	HalfOpenTimeout time.Duration // when a half-open IKE SA is forgotten without Closed: 2m
 
-	ResponseRate  int // answers a second to a source that shows no valid cookie: 20
+	// Requests without a valid cookie that get an answer, of one source: the cookie,
+	// which is shorter than what it answers. A gateway with very many connections asks
+	// for as many when it starts.
+	ChallengeRate  int // a second: 200
+	ChallengeBurst int // at once: 400
+
+	ResponseRate  int // other answers a second to a source that shows no valid cookie: 20
 	ResponseBurst int // how many of them at once: 40
 	MaxSources    int // sources whose answers are counted apart; the others share one count: 8192
 }
@@ -61,6 +67,8 @@ func (c *Config) setDefaults() {
 		{&c.MaxSource, 1024},
 		{&c.AcceptRate, 100},
 		{&c.AcceptBurst, 200},
+		{&c.ChallengeRate, 200},
+		{&c.ChallengeBurst, 400},
 		{&c.ResponseRate, 20},
 		{&c.ResponseBurst, 40},
 		{&c.MaxSources, 8192},
@@ -91,6 +99,8 @@ func (c *Config) validate() error {
 		{"MaxSource", int64(c.MaxSource)},
 		{"AcceptRate", int64(c.AcceptRate)},
 		{"AcceptBurst", int64(c.AcceptBurst)},
+		{"ChallengeRate", int64(c.ChallengeRate)},
+		{"ChallengeBurst", int64(c.ChallengeBurst)},
 		{"ResponseRate", int64(c.ResponseRate)},
 		{"ResponseBurst", int64(c.ResponseBurst)},
 		{"MaxSources", int64(c.MaxSources)},
@@ -115,6 +125,7 @@ type Gate struct {
 	secrets  *secrets
 	halfOpen *halfOpen
 	limiter  *limiter
+	asked    *limiter // requests without a cookie
 	unproven *limiter // one bucket, for the sources that show no cookie
 	counters Counters
 }
@@ -134,6 +145,7 @@ func New(cfg Config) (*Gate, error) {
 		secrets:  s,
 		halfOpen: newHalfOpen(cfg.HalfOpenTimeout, cfg.MaxTotal),
 		limiter:  newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources),
+		asked:    newLimiter(cfg.ChallengeRate, cfg.ChallengeBurst, cfg.MaxSources),
 		unproven: newLimiter(cfg.AcceptRate, cfg.AcceptBurst, 0),
 	}, nil
 }
@@ -170,7 +182,7 @@ func (g *Gate) admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cook
 		return Drop
 	case g.secrets.verify(cookie, source, spiI, ni):
 		return Accept
-	case !g.limiter.allow(now, key):
+	case !g.asked.allow(now, key):
 		return Drop
 	case total >= min(g.cfg.ChallengeTotal, g.cfg.MaxTotal) || own >= g.cfg.ChallengeSource:
 		return Challenge

@@ -174,7 +174,7 @@ func TestHalfOpenModel(t *testing.T) {
 }
 
 func TestResponseRate(t *testing.T) {
-	g := challenged(t, Config{ResponseRate: 10, ResponseBurst: 5})
+	g := challenged(t, Config{ChallengeRate: 10, ChallengeBurst: 5, ResponseRate: 10, ResponseBurst: 1})
 	_, cookie := challenged(t, Config{}).Admit(start, alice, 7, nonce, nil)
 	count := func(now time.Time) (answered int) {
 		for range 100 {
@@ -190,8 +190,8 @@ func TestResponseRate(t *testing.T) {
 	if v, _ := g.Admit(start, alice, 7, nonce, cookie); v != Accept {
 		t.Errorf("%v with a valid cookie, which needs no allowance", v)
 	}
-	if g.AllowResponse(start, alice) {
-		t.Error("another answer is allowed from the same count")
+	if !g.AllowResponse(start, alice) || g.AllowResponse(start, alice) {
+		t.Error("other answers have no count of their own")
 	}
 	if !g.AllowResponse(start, netip.MustParseAddrPort("192.0.2.2:500")) {
 		t.Error("another source is refused")
@@ -260,8 +260,8 @@ func TestSpoofedSources(t *testing.T) {
 			if v, _ := g.Admit(now, spoofed(i), uint64(i), nonce, nil); v == Accept {
 				g.Opened(now, spoofed(i))
 			}
-			if len(g.limiter.buckets) > 8192 || g.limiter.order.Len() > 8192 || g.halfOpen.total() > 4096 {
-				t.Fatalf("%d buckets, %d half-open", len(g.limiter.buckets), g.halfOpen.total())
+			if len(g.asked.buckets) > 8192 || g.asked.order.Len() > 8192 || g.halfOpen.total() > 4096 {
+				t.Fatalf("%d buckets, %d half-open", len(g.asked.buckets), g.halfOpen.total())
 			}
 		}
 	}
@@ -281,8 +281,8 @@ func TestSpoofedSources(t *testing.T) {
 	now = now.Add(10 * time.Minute)
 	v, _ = g.Admit(now, alice, 7, nonce, nil)
 	wantVerdict(t, "after the flood", v, Accept)
-	if len(g.limiter.buckets) != 1 || g.halfOpen.total() != 0 || len(g.halfOpen.bySource) != 0 {
-		t.Errorf("%d buckets and %d half-open left", len(g.limiter.buckets), g.halfOpen.total())
+	if len(g.asked.buckets) != 1 || g.halfOpen.total() != 0 || len(g.halfOpen.bySource) != 0 {
+		t.Errorf("%d buckets and %d half-open left", len(g.asked.buckets), g.halfOpen.total())
 	}
 }
 
@@ -313,7 +313,7 @@ func TestVerdictString(t *testing.T) {
 }
 
 func BenchmarkChallenge(b *testing.B) {
-	g := challenged(b, Config{ResponseRate: 1 << 30, ResponseBurst: 1 << 30})
+	g := challenged(b, Config{ChallengeRate: 1 << 30, ChallengeBurst: 1 << 30})
 	b.ReportAllocs()
 	for b.Loop() {
 		g.Admit(start, alice, 7, nonce, nil)
