@@ -96,7 +96,7 @@ func newMany(ctx context.Context, directory string, count int) (*many, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, theirs := scaleEnds(count)
+	ours, theirs := link.Many(count)
 	m := &many{contender{name: causeway, world: w}, ours}
 	if err := m.addresses(ctx); err != nil {
 		return m, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -61,34 +60,16 @@ var scaledKinds = []scaled{
 	}},
 }
 
-// scaleEnds are that many connections between the gateways, each with identities
-// and networks of its own.
-func scaleEnds(count int) (a, b []link.End) {
-	for i := range count {
-		end, _ := link.Pair()
-		end.Name = fmt.Sprintf("c%d", i)
-		end.LocalIdentity, end.RemoteIdentity = end.Name+".a.example", end.Name+".b.example"
-		third, fourth := byte(i>>8), byte(i)
-		end.LocalNetworks = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 64 + third, fourth, 0}), 24)}
-		end.RemoteNetworks = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 128 + third, fourth, 0}), 24)}
-		end.DPD = time.Minute
-		a, b = append(a, end), append(b, end.Peer())
-	}
-	return a, b
-}
-
 const (
 	scaleTimeout = 10 * time.Minute
 	// restTime is how long the CPU at rest is measured.
 	restTime = 20 * time.Second
-	// mostConnections have networks in scaleEnds.
-	mostConnections = 16384
 )
 
 // scale sets up many connections and prints what they cost.
 func scale(ctx context.Context, count int) (err error) {
-	if count < 1 || count > mostConnections {
-		return fmt.Errorf("-scale is from 1 to %d", mostConnections)
+	if count < 1 || count > link.MostMany {
+		return fmt.Errorf("-scale is from 1 to %d", link.MostMany)
 	}
 	directory, err := os.MkdirTemp("", "causeway-scale-")
 	if err != nil {
@@ -125,7 +106,7 @@ func (k scaled) measure(ctx context.Context, directory string, count int) (row s
 		return "", err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	ours, theirs := scaleEnds(count)
+	ours, theirs := link.Many(count)
 	responder, _, err := k.start(ctx, w.GatewayB, directory, theirs)
 	if err != nil {
 		return "", err
@@ -169,7 +150,7 @@ func (k scaled) memoryWithout(ctx context.Context, directory string) (mib float6
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	_, theirs := scaleEnds(1)
+	_, theirs := link.Many(1)
 	pid, _, err := k.start(ctx, w.GatewayB, directory, theirs)
 	if err != nil {
 		return 0, err
