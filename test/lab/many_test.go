@@ -18,12 +18,7 @@ import (
 )
 
 // manyConnections is how many TestManyConnections has.
-func manyConnections() int {
-	if long {
-		return 1000
-	}
-	return 200
-}
+const manyConnections = 1000
 
 // TestManyConnections brings very many connections up between two of our
 // gateways, has a flow over each, changes one by a reload, of which the others
@@ -31,7 +26,7 @@ func manyConnections() int {
 func TestManyConnections(t *testing.T) {
 	require(t)
 	s := makeUnseen(t)
-	m := s.many(manyConnections())
+	m := s.many(manyConnections)
 	began := time.Now()
 	m.start()
 	took := time.Since(began)
@@ -131,8 +126,12 @@ func (s *scene) memory(g *gateway.Gateway) float64 {
 	return kib / 1024
 }
 
-// flowPeriod is how often each flow sends a packet, which the other end returns.
-const flowPeriod = 100 * time.Millisecond
+// flowPeriod is how often each flow sends a packet, which the other end returns,
+// and flowBurst how many flows send at once: no queue on the way overflows.
+const (
+	flowPeriod = 100 * time.Millisecond
+	flowBurst  = 20
+)
 
 // flows is one flow of UDP over each connection.
 type flows struct {
@@ -140,6 +139,7 @@ type flows struct {
 	pairs []*flow
 	stop  chan struct{}
 	work  sync.WaitGroup
+	began processors
 }
 
 type flow struct {
@@ -151,7 +151,7 @@ type flow struct {
 // flows begins to send.
 func (m *manyScene) flows() *flows {
 	m.t.Helper()
-	f := &flows{m: m, stop: make(chan struct{})}
+	f := &flows{m: m, stop: make(chan struct{}), began: usedProcessors(m.t)}
 	for _, end := range m.ours {
 		p := new(flow)
 		here := net.UDPAddrFromAddrPort(netip.AddrPortFrom(world.ClientIn(end.LocalNetworks[0]), 0))
@@ -200,19 +200,21 @@ func (p *flow) count() {
 
 // send sends a packet of each flow again and again, spread over the period.
 func (f *flows) send() {
-	tick := time.NewTicker(flowPeriod)
+	tick := time.NewTicker(flowPeriod * flowBurst / time.Duration(max(flowBurst, len(f.pairs))))
 	defer tick.Stop()
 	for round := 0; ; round++ {
-		for _, p := range f.pairs {
+		for i, p := range f.pairs {
+			if i%flowBurst == 0 {
+				select {
+				case <-tick.C:
+				case <-f.stop:
+					return
+				}
+			}
 			p.mu.Lock()
 			p.rounds = append(p.rounds, false)
 			p.mu.Unlock()
 			_, _ = p.near.Write([]byte(strconv.Itoa(round))) // what is lost is counted
-		}
-		select {
-		case <-tick.C:
-		case <-f.stop:
-			return
 		}
 	}
 }
@@ -280,7 +282,18 @@ func (f *flows) finish(excused func(i int) bool) {
 	}
 	f.work.Wait()
 	if len(lost) > 0 {
-		f.m.t.Errorf("of %d packets %d did not come back: %v", sent, len(lost), lost[:min(len(lost), 20)])
+		report := f.m.t.Errorf
+		if others := usedProcessors(f.m.t).others(f.began); others > quietPart {
+			f.m.t.Logf("others used %.0f %% of a processor: queues may have overflowed", 100*others)
+			report = f.m.t.Logf
+		}
+		report("of %d packets %d did not come back: %v", sent, len(lost), lost[:min(len(lost), 20)])
+		for _, g := range []*gateway.Gateway{f.m.left, f.m.right} {
+			status, err := g.Status(f.m.ctx)
+			f.m.must(err)
+			device, _ := g.Space().Run(f.m.ctx, "ip", "-s", "link", "show", "cw0") // for whoever looks
+			f.m.t.Logf("%s dropped %v, at its sockets %v; its device: %s", g.Space().Role, status.Gateway.Drops, status.Gateway.Sockets.Drops, device)
+		}
 		return
 	}
 	f.m.t.Logf("all of %d packets came back", sent)
