@@ -279,6 +279,10 @@ type IKE struct {
 	Childless Childless
 	// CrashDetection: a restarted end says at once that the SAs are gone.
 	CrashDetection bool
+	// FollowRedirects: the peer may send us to another gateway; RedirectTo: ours
+	// sends peers there, an address or a name.
+	FollowRedirects bool
+	RedirectTo      string
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
 	// 0: none is.
 	FragmentSize int
@@ -381,7 +385,7 @@ func builtinConnection() Connection {
 		Start:   StartAlways,
 		Mode:    ModeDefault,
 		Remote:  Remote{Port: 500},
-		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true},
+		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true, FollowRedirects: true},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

@@ -161,9 +161,17 @@ var ikeKeys = section[IKE]{
 	value(Key{Name: "crash_detection", Doc: "An end that crashed proves to the other that its SAs are gone, so that the connection comes back at once (RFC 6290). This gateway needs `gateway.state_directory` to prove it.",
 		Default: "true", Example: "false"},
 		truth, func(i *IKE) *bool { return &i.CrashDetection }),
+	value(Key{Name: "follow_redirects", Doc: "Go to another gateway where the peer says so (RFC 5685). That gateway must show the identity that is configured for this peer, or stands for its address.",
+		Default: "true", Example: "false"},
+		truth, func(i *IKE) *bool { return &i.FollowRedirects }),
+	value(Key{Name: "redirect_to", Doc: "Send peers that can be redirected to this other gateway (RFC 5685); a reload sends those that are up.",
+		Otherwise: "peers stay here", Example: "vpn-2.example.com"},
+		redirectTarget, func(i *IKE) *string { return &i.RedirectTo }),
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383; in IKEv1 as Cisco and Microsoft do it); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }
+
+var redirectTarget = word("an IP address or a DNS name", `^[A-Za-z0-9_][A-Za-z0-9:._-]{0,252}$`)
 
 var espKeys = section[ESP]{
 	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords. A Diffie-Hellman group asks for perfect forward secrecy.",

@@ -213,6 +213,8 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		delete(o.unusable, a.SPIIn)
 		delete(o.installed, a.SPIIn)
 		dp.RemoveChild(o.name(), a.SPIIn)
+	case sa.Redirect:
+		o.redirect(a.To)
 	case sa.MoveChildren:
 		dp.MoveChildren(o.name(), a.Local, a.Remote)
 	}

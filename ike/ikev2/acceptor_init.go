@@ -67,6 +67,10 @@ func (a *Acceptor) badInit(msg *message, d sa.Datagram, err error) {
 
 // admit opens a half-open IKE SA: it chooses the suite and makes a key share.
 func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
+	if n := a.redirectInit(msg, d, ni); n != nil {
+		a.reply(msg.Header, d, n)
+		return
+	}
 	suite, offered, chosen, refused := a.negotiate(msg, d)
 	if refused != nil {
 		if refused.failure != nil {
@@ -78,7 +82,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	ke, _ := payload[*wire.KeyExchange](msg)
 	h := &half{since: a.now, peerKE: ke.Data, association: association{
 		spiI: msg.InitiatorSPI, spiR: a.random.SPI(), local: d.Local, remote: d.Remote,
-		nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
+		redirects: followsRedirects(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {

@@ -50,6 +50,11 @@ type association struct {
 	// Child SA (RFC 6023).
 	childless bool
 
+	// redirects says that the initiator can be sent elsewhere, and expected is the
+	// gateway that was asked first, where another one sent us here (redirect.go).
+	redirects bool
+	expected  netip.Addr
+
 	// keyLog is told of new keys; nil but for debugging.
 	keyLog func(sa.IKEKeys)
 	// mobike says that MOBIKE was agreed, and origin that we began the first of the

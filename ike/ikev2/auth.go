@@ -142,6 +142,11 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 		x.child.release(s.m)
 		return
 	}
+	if s.redirectedUp(msg) {
+		s.wantDelete = true
+		x.child.release(s.m)
+		return
+	}
 	s.m.supersede(s, false, s.createdAt)
 	if s.state != established {
 		x.child.release(s.m)
@@ -164,7 +169,7 @@ func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
 	if n.NotifyType != wire.NotifyAuthenticationFailed {
 		return peerError("IKE_AUTH", n)
 	}
-	want := s.m.settings.ExpectedID(s.remote.Addr(), true)
+	want := s.m.settings.ExpectedID(s.peerAddress(), true)
 	f := &sa.Failure{
 		Reason:  sa.ReasonAuthenticationFailed,
 		Message: "the peer refuses our authentication",
@@ -254,6 +259,12 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 		ps = append(ps, mobile(settings)...)
 	}
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
+	if n := s.sendsElsewhere(); n != nil {
+		s.answer(wire.ExchangeIKEAuth, append(ps, n))
+		s.turn(causeReplaced)
+		s.replaced, s.lingerUntil = true, s.m.now.Add(supersededTime)
+		return
+	}
 	if !asksForChild(msg) {
 		s.answer(wire.ExchangeIKEAuth, ps)
 		return

@@ -189,6 +189,7 @@ func (s *ikeSA) yield() {
 func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
 	a.mobike, a.origin = s.mobike, s.origin
+	a.redirects, a.expected = s.redirects, s.expected
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
 		return nil, err

@@ -84,6 +84,11 @@ type ikeSA struct {
 	wantUpdate, wantCookie bool
 	seenAt                 []byte
 
+	// wantRedirect says that the peer is to be sent elsewhere, and redirectedFrom
+	// is the gateway that sent us here (redirect.go).
+	wantRedirect   bool
+	redirectedFrom netip.Addr
+
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.
 	lesser, replaced bool

@@ -105,6 +105,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		return nil
 	}
 	s.takeCrashToken(msg)
+	s.redirectedUp(msg)
 	answer, err := s.serveMobile(msg)
 	if err != nil {
 		return err

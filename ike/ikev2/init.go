@@ -96,7 +96,7 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	offer := transform.PreferGroup(s.m.settings.IKEProposals, x.group)
 	ps = append(ps, toWire(offer, nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
 	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
-	ps = append(ps, extensions(s.m.settings)...)
+	ps = append(append(ps, extensions(s.m.settings)...), s.redirectable()...)
 	h := s.header(wire.ExchangeIKESAInit, false, 0)
 	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
 	if err != nil {
@@ -133,6 +133,9 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	}
 	if n := msg.notify(wire.NotifyCookie); n != nil && msg.ResponderSPI == 0 {
 		return s.initCookie(x, n)
+	}
+	if n := msg.notify(wire.NotifyRedirect); n != nil && msg.ResponderSPI == 0 {
+		return s.redirectedInit(n)
 	}
 	if err := checkPayloads(msg); err != nil {
 		return err

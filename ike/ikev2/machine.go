@@ -64,6 +64,10 @@ type Machine struct {
 	made     map[string][2]time.Time // when a Child SA of that name was made last, and before
 	removals []removal
 	failure  *sa.Failure // the newest
+	// redirects is when peers sent us elsewhere lately, and redirection the last
+	// one while its address is not known (redirect.go).
+	redirects   []time.Time
+	redirection *redirection
 
 	strangers sansio.Throttle // of peers that are not authenticated
 }
@@ -87,7 +91,9 @@ func New(cfg Config) *Machine {
 // selectors are no longer wanted are deleted and new ones made; identities,
 // key, proposals and lifetimes count from the next negotiation on.
 func (m *Machine) Reconfigure(settings *sa.Settings) {
+	before := m.settings
 	m.settings = settings
+	m.planRedirect(before)
 	m.retries = map[string]*retry{}
 	for _, s := range m.sas {
 		for _, c := range s.children {
@@ -133,6 +139,8 @@ func (m *Machine) handle(ev sa.Event) {
 		m.moveTo(ev)
 	case sa.UnknownSPI:
 		m.unknownSPI(ev.SPI)
+	case sa.Redirected:
+		m.redirected(ev)
 	case sa.Doubted:
 		m.doubted(ev.SPI)
 	case sa.EndpointSeen:
@@ -179,7 +187,7 @@ func (s *ikeSA) named(h wire.Header) bool {
 
 // down deletes every IKE SA at the peer.
 func (m *Machine) down() {
-	m.wanted = false
+	m.wanted, m.redirection = false, nil
 	clear(m.retries)
 	for _, s := range slices.Clone(m.sas) {
 		switch s.state {
@@ -233,7 +241,7 @@ func (m *Machine) current() *ikeSA {
 
 // busy reports whether an IKE SA is there or being made.
 func (m *Machine) busy() bool {
-	return slices.ContainsFunc(m.sas, func(s *ikeSA) bool {
+	return m.redirection != nil || slices.ContainsFunc(m.sas, func(s *ikeSA) bool {
 		return s.state <= rekeying && !s.wantDelete
 	})
 }

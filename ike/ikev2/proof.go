@@ -111,7 +111,7 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 	}
 	body, _ := id.AppendBody(nil)
 	octets := s.authOctets(!initiator, body, s.ppk)
-	want := settings.ExpectedID(s.remote.Addr(), initiator)
+	want := settings.ExpectedID(s.peerAddress(), initiator)
 	if settings.Trust == nil {
 		then(s.checkPSK(settings, proof, octets, want, shown))
 		return

@@ -68,7 +68,7 @@ func (s *ikeSA) reauthenticate() {
 		s.reauthAt = s.m.later(rekeyWait, waitJitter)
 		return
 	}
-	n.reauthenticates = s
+	n.reauthenticates, n.expected = s, s.expected
 }
 
 // moveTo is a reauthentication with another address of the peer. That it fails is

@@ -56,6 +56,8 @@ func (s *ikeSA) proceed() {
 	case s.createMissingChild():
 	case s.wantRekey && !s.m.now.Before(s.rekeyAfter):
 		s.rekeyIKE()
+	case s.wantRedirect:
+		s.redirect()
 	case s.wantReauth:
 		s.reauthenticate()
 	case s.wantCheck:

@@ -39,11 +39,14 @@ func (m *Machine) state() sa.State {
 		return sa.StateUp
 	}
 	out := sa.StateDown
+	if m.redirection != nil {
+		out = sa.StateConnecting
+	}
 	for _, s := range m.sas {
 		switch {
 		case s.state < established && !s.wantDelete:
 			return sa.StateConnecting
-		case s.state < lingering:
+		case s.state < lingering && m.redirection == nil:
 			out = sa.StateClosing
 		}
 	}

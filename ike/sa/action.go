@@ -69,6 +69,10 @@ type Doubt struct {
 	SPI    uint32
 }
 
+// Redirect asks where the gateway To is, an address or a name, that the peer
+// sends us to (RFC 5685). The answer is a Redirected.
+type Redirect struct{ To string }
+
 // Handover gives Half to the machine of Connection, as an Adopt event. From
 // then on that machine owns the local IKE SPI, which is registered already: the
 // machine registers it again, and the later registration holds.
@@ -79,6 +83,7 @@ type Handover struct {
 }
 
 func (Doubt) isAction()            {}
+func (Redirect) isAction()         {}
 func (Handover) isAction()         {}
 func (Send) isAction()             {}
 func (StartWork) isAction()        {}

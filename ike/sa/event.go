@@ -58,6 +58,13 @@ type UnknownSPI struct {
 	Local, Remote netip.AddrPort
 }
 
+// Redirected answers a Redirect: the gateway's address, and ours towards it, or
+// why there is none.
+type Redirected struct {
+	Local, Remote netip.AddrPort
+	Failure       *Failure
+}
+
 // Doubted says that somebody claims, without proof, that the peer does not know
 // the outbound SPI.
 type Doubted struct{ SPI uint32 }
@@ -98,6 +105,7 @@ func (MoveTo) isEvent()         {}
 func (LocalAddress) isEvent()   {}
 func (UnknownSPI) isEvent()     {}
 func (Doubted) isEvent()        {}
+func (Redirected) isEvent()     {}
 func (ProbePath) isEvent()      {}
 func (Up) isEvent()             {}
 func (Down) isEvent()           {}

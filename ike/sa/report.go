@@ -84,6 +84,13 @@ type EndpointChanged struct {
 	NAT        string         // as in IKEInfo; empty: as it was
 }
 
+// RedirectedTo: the peer sends us to another gateway (RFC 5685).
+type RedirectedTo struct {
+	Connection string
+	From       netip.AddrPort
+	To         string // an address or a name
+}
+
 // MessageTrace is one message sent or received, for level debug.
 type MessageTrace struct {
 	Connection    string
@@ -123,5 +130,6 @@ func (ChildEstablished) isReport() {}
 func (ChildClosed) isReport()      {}
 func (Failed) isReport()           {}
 func (EndpointChanged) isReport()  {}
+func (RedirectedTo) isReport()     {}
 func (MessageTrace) isReport()     {}
 func (MessageDropped) isReport()   {}

@@ -68,6 +68,10 @@ type Settings struct {
 	// CrashDetection exchanges tokens by which an end that lost its state can say
 	// so at once (RFC 6290).
 	CrashDetection bool
+	// FollowRedirects goes where the peer sends us, and RedirectTo sends peers that
+	// do so to another gateway, an address or a name (RFC 5685); empty: nowhere.
+	FollowRedirects bool
+	RedirectTo      string
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message

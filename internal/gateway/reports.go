@@ -26,6 +26,7 @@ const (
 	kindChildClosed      = "child_closed"
 	kindFailed           = "failed"
 	kindEndpointChanged  = "endpoint_changed"
+	kindRedirected       = "redirected"
 	kindPathUp           = "path_up"
 	kindPathDown         = "path_down"
 	kindPathProbed       = "path_probed"
@@ -57,6 +58,8 @@ func describe(r sa.Report) control.Event {
 		return failed(r)
 	case sa.EndpointChanged:
 		return endpointChanged(r)
+	case sa.RedirectedTo:
+		return redirected(r)
 	case sa.PathProbed:
 		return pathProbed(r)
 	case sa.MessageTrace:
@@ -88,6 +91,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindFailed, r.Connection, r.Failure
 	case sa.EndpointChanged:
 		return kindEndpointChanged, r.Connection, nil
+	case sa.RedirectedTo:
+		return kindRedirected, r.Connection, nil
 	case sa.PathProbed:
 		return kindPathProbed, r.Connection, nil
 	case sa.MessageTrace:
@@ -189,6 +194,10 @@ func failed(r sa.Failed) control.Event {
 	}
 	ev.Problem = problemOf(f)
 	return ev
+}
+
+func redirected(r sa.RedirectedTo) control.Event {
+	return event(kindRedirected, levelInfo, r.Connection, fmt.Sprintf("the peer sends us to %s", r.To), "remote", r.From.String(), "to", r.To)
 }
 
 func endpointChanged(r sa.EndpointChanged) control.Event {

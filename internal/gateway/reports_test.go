@@ -82,6 +82,8 @@ var reportCases = []struct {
 	{sa.ChildClosed{Connection: "azure", Failure: keysDiffer}, "child_closed", "warn", "Child SA lost: the keys differ"},
 	{sa.Failed{Connection: "azure", Remote: there, Failure: keysDiffer}, "failed", "warn", "the keys differ"},
 	{sa.Failed{}, "failed", "warn", "an attempt failed without saying why"},
+	{sa.RedirectedTo{Connection: "azure", From: there, To: "vpn-2.example.com"}, "redirected", "info",
+		"the peer sends us to vpn-2.example.com"},
 	{sa.EndpointChanged{Connection: "azure", Old: here, New: there}, "endpoint_changed", "info",
 		"the peer moved from 198.51.100.10:4500 to 203.0.113.5:4500"},
 	{sa.EndpointChanged{Connection: "azure", Local: here, Old: there, New: there}, "endpoint_changed", "info",

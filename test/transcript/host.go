@@ -16,8 +16,10 @@ import (
 // Host is one end: a machine for its one connection, an acceptor, and what a
 // data path would hold.
 type Host struct {
-	Name     string
-	Addr     netip.Addr
+	Name string
+	Addr netip.Addr
+	// Also are further addresses of the host.
+	Also     []netip.Addr
 	Settings *sa.Settings
 	// Machine and Acceptor are those of IKEv2; nil in a host of IKEv1.
 	Machine  *ikev2.Machine
@@ -199,6 +201,8 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		}
 	case sa.Handover:
 		h.step(false, sa.Adopt{Half: a.Half})
+	case sa.Redirect:
+		h.Step(h.redirected(a.To))
 	case sa.Doubt:
 		h.step(false, sa.Doubted{SPI: a.SPI})
 	case sa.InstallInbound:
@@ -271,6 +275,15 @@ func (h *Host) Ping(name string) (ok bool) {
 	return true
 }
 
+// redirected is the way to an address; names have none.
+func (h *Host) redirected(to string) sa.Redirected {
+	addr, err := netip.ParseAddr(to)
+	if err != nil {
+		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonAddressUnresolved, Message: err.Error()}}
+	}
+	return sa.Redirected{Local: netip.AddrPortFrom(h.Addr, 500), Remote: netip.AddrPortFrom(addr, 500)}
+}
+
 // unknownSPI leads the data path's word to whoever has an IKE SA with the sender,
 // else to the acceptor, as the engine does.
 func (h *Host) unknownSPI(c *sa.Child) {
@@ -318,6 +331,8 @@ func describe(r sa.Report) string {
 		return fmt.Sprintf("Child SA %08x/%08x closed replaced=%v remote=%v%s", r.SPIIn, r.SPIOut, r.Replaced, r.Remote, describeFailure(r.Failure))
 	case sa.Failed:
 		return "failed" + describeFailure(r.Failure)
+	case sa.RedirectedTo:
+		return "is sent to " + r.To
 	case sa.EndpointChanged:
 		if r.Old == r.New && r.NAT == "" {
 			return fmt.Sprintf("is at %v now", r.Local)

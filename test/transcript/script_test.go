@@ -162,10 +162,26 @@ func (p *play) run(words []string) error {
 		return p.none()
 	case "status":
 		p.status()
+	case "reload": // reload a NAME VALUE: as set, and the machine takes it up
+		return p.reload(words[1:])
 	default:
 		return p.host(words[0], arg(1), arg(2))
 	}
 	return nil
+}
+
+// reload changes a setting while the machines run.
+func (p *play) reload(words []string) error {
+	of, h := &p.a, p.world.A
+	if words[0] == "b" {
+		of, h = &p.b, p.world.B
+	}
+	changed := *h.Settings
+	*of, h.Settings = &changed, &changed
+	err := p.set(words)
+	h.Machine.Reconfigure(&changed)
+	h.Step(sa.TimerDue{})
+	return err
 }
 
 // host is a command for one end.
@@ -185,6 +201,8 @@ func (p *play) host(command, name, what string) error {
 		return err
 	case "rekey": // rekey a child|ike|auth
 		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child", Reauthenticate: what == "auth"})
+	case "also": // also a ADDRESS: the host has that address, too
+		h.Also = append(h.Also, netip.MustParseAddr(what))
 	case "move": // move a ADDRESS: the host has another address now
 		addr := netip.MustParseAddr(what)
 		h.Addr = addr
@@ -334,6 +352,10 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "follow": // set a follow yes: redirects
+		s.FollowRedirects = value == "yes"
+	case "redirect": // set a redirect ADDRESS
+		s.RedirectTo = value
 	case "crashes": // set a crashes yes: crash detection
 		s.CrashDetection = value == "yes"
 	case "childless": // set a childless allow|prefer|force|never

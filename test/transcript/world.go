@@ -3,6 +3,7 @@ package transcript
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"causeway/ike/ikev1/isakmp"
@@ -129,7 +130,7 @@ func (w *World) Drop(i int) *Packet {
 // arrive delivers by address; one that nobody has is lost.
 func (w *World) arrive(p *Packet) {
 	for _, h := range []*Host{w.A, w.B} {
-		if h.Addr == p.Destination.Addr() {
+		if h.Addr == p.Destination.Addr() || slices.Contains(h.Also, p.Destination.Addr()) {
 			h.Receive(sa.Datagram{Raw: append([]byte(nil), p.Bytes...), Local: p.Destination, Remote: p.Source})
 			return
 		}
