@@ -140,6 +140,7 @@ func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.P
 	}
 	t.children[spi] = &childPair{conn: c, in: sa}
 	t.sad.install(sa)
+	t.takeEarly(spi)
 	return nil
 }
 

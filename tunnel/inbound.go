@@ -145,6 +145,9 @@ func (w *inboundWorker) esp(b []byte) {
 	if w.sa == nil || w.sa.spi != spi {
 		w.open()
 		w.sa = w.t.sad.lookup(spi)
+		if w.sa == nil && w.t.holdEarly(earlyPacket{spi: spi, bytes: b, local: w.local, remote: w.remote, ecn: w.ecn, at: w.now}) {
+			return
+		}
 		if w.sa == nil {
 			w.t.unattributed.dropIn(DropUnknownSPI, 1)
 			w.t.stray(spi, w.local, w.remote, w.now)

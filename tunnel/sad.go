@@ -44,8 +44,8 @@ type sad struct {
 
 	random   io.Reader
 	homes    []home
-	reserved []uint32 // by slot: the SPI handed out, 0 if free
-	previous []uint16 // by slot: the upper half used last
+	reserved []atomic.Uint32 // by slot: the SPI handed out, 0 if free; workers read it, too
+	previous []uint16        // by slot: the upper half used last
 }
 
 // home is the slots of one worker.
@@ -58,7 +58,7 @@ func newSAD(random io.Reader, workers int) (*sad, error) {
 	s := &sad{
 		random:   random,
 		homes:    make([]home, workers),
-		reserved: make([]uint32, sadSize),
+		reserved: make([]atomic.Uint32, sadSize),
 		previous: make([]uint16, sadSize),
 	}
 	order, err := s.shuffled()
@@ -130,14 +130,15 @@ func (s *sad) take(h *home) (uint32, error) {
 	h.head = (h.head + 1) % len(h.free)
 	h.count--
 	spi := uint32(upper)<<sadBits | uint32(slot)
-	s.reserved[slot], s.previous[slot] = spi, upper
+	s.reserved[slot].Store(spi)
+	s.previous[slot] = upper
 	return spi, nil
 }
 
 // isReserved tells whether allocate gave out spi and release has not taken it
-// back.
+// back. Safe for concurrent use.
 func (s *sad) isReserved(spi uint32) bool {
-	return spi != 0 && s.reserved[spi&(sadSize-1)] == spi
+	return spi != 0 && s.reserved[spi&(sadSize-1)].Load() == spi
 }
 
 func (s *sad) install(sa *inboundSA) { s.slots[sa.spi&(sadSize-1)].Store(sa) }
@@ -149,7 +150,7 @@ func (s *sad) release(spi uint32) {
 	}
 	slot := spi & (sadSize - 1)
 	s.slots[slot].Store(nil)
-	s.reserved[slot] = 0
+	s.reserved[slot].Store(0)
 	h := &s.homes[s.home(slot)]
 	h.free[(h.head+h.count)%len(h.free)] = uint16(slot)
 	h.count++

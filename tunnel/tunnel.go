@@ -80,6 +80,7 @@ type Tunnel struct {
 
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
 	strays             strays
+	early              early
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair

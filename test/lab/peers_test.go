@@ -43,17 +43,11 @@ func (s *scene) joinForeign(own link.End, at func(peer link.End) (foreign, error
 	return g
 }
 
-// early is how many packets of a stream a peer may send on a Child SA before its
-// answer, which that is made of, arrives here (RFC 7296 §2.8 allows it to).
-// libreswan's kernel does, for a millisecond on a fast machine.
-const early = 3
-
-// rekeyUnder replaces SAs by a command under traffic, which loses so many packets
-// of each client at most.
-func (s *scene) rekeyUnder(g *gateway.Gateway, ike, child bool, most int, command func(context.Context) error) {
+// rekeyUnder replaces SAs by a command under traffic, which loses nothing.
+func (s *scene) rekeyUnder(g *gateway.Gateway, ike, child bool, command func(context.Context) error) {
 	s.t.Helper()
 	before := s.status(g, link.Name)
-	s.underMissing(most, func() {
+	s.under(func() {
 		s.must(s.bounded(command))
 		s.rekeyed(g, before, ike, child)
 	})
@@ -62,8 +56,8 @@ func (s *scene) rekeyUnder(g *gateway.Gateway, ike, child bool, most int, comman
 // ourRekeys replaces the Child SA and the IKE SA from our side.
 func (s *scene) ourRekeys(g *gateway.Gateway) {
 	s.t.Helper()
-	for kind, most := range map[string]int{"--child": early, "--ike": 0} {
-		s.rekeyUnder(g, kind == "--ike", kind == "--child", most, func(ctx context.Context) error {
+	for _, kind := range []string{"--child", "--ike"} {
+		s.rekeyUnder(g, kind == "--ike", kind == "--child", func(ctx context.Context) error {
 			_, err := g.Command(ctx, "rekey", link.Name, kind)
 			return err
 		})
@@ -113,7 +107,7 @@ func TestLibreswan(t *testing.T) {
 			return d, err
 		})
 		s.ourRekeys(g)
-		s.rekeyUnder(g, false, true, 0, d.RekeyChild)
-		s.rekeyUnder(g, true, false, 0, d.RekeyIKE)
+		s.rekeyUnder(g, false, true, d.RekeyChild)
+		s.rekeyUnder(g, true, false, d.RekeyIKE)
 	})
 }

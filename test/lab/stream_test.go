@@ -76,17 +76,11 @@ func (p *stream) finishMissing(most int) {
 // go on for half a second.
 func (s *scene) under(body func()) {
 	s.t.Helper()
-	s.underMissing(0, body)
-}
-
-// underMissing is under for what may lose so many echoes of each client.
-func (s *scene) underMissing(most int, body func()) {
-	s.t.Helper()
 	a, b := world.ClientIn(world.SiteA.Networks[0]), world.ClientIn(world.SiteB.Networks[0])
 	there, back := s.stream(s.ClientA, b), s.stream(s.ClientB, a)
 	s.ping(s.ClientA, b, 10)
 	body()
 	s.ping(s.ClientA, b, 25)
-	there.finishMissing(most)
-	back.finishMissing(most)
+	there.finish()
+	back.finish()
 }

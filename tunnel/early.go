@@ -1,0 +1,95 @@
+package tunnel
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxEarly bounds the packets that wait for SAs that are being made, and
+	// maxEarlyTime for how long: the peer has its SA when it answers, and sends on it
+	// while the answer is on its way here.
+	maxEarly     = 64
+	maxEarlyTime = 100 * time.Millisecond
+)
+
+// early holds packets that came on an SPI that was given out and has no SA yet.
+// Who sends them knows the SPI, which nobody but the peer was told.
+type early struct {
+	mu      sync.Mutex
+	packets []earlyPacket
+	worker  *inboundWorker // nil until the first packet; guarded by mu, too
+}
+
+type earlyPacket struct {
+	spi           uint32
+	bytes         []byte
+	local, remote netip.AddrPort
+	ecn           uint8
+	at            time.Duration
+}
+
+// holdEarly keeps a copy of a packet for which there is no SA, if one is being
+// made.
+func (t *Tunnel) holdEarly(p earlyPacket) bool {
+	if !t.sad.isReserved(p.spi) {
+		return false
+	}
+	e := &t.early
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.packets = slices.DeleteFunc(e.packets, func(o earlyPacket) bool {
+		late := p.at-o.at > maxEarlyTime
+		if late {
+			t.unattributed.drop(DropUnknownSPI, 1)
+		}
+		return late
+	})
+	if len(e.packets) >= maxEarly {
+		return false
+	}
+	p.bytes = slices.Clone(p.bytes)
+	e.packets = append(e.packets, p)
+	if t.sad.lookup(p.spi) != nil { // installed meanwhile
+		t.takeEarlyLocked(p.spi)
+	}
+	return true
+}
+
+// takeEarly opens what came before the SA was there.
+func (t *Tunnel) takeEarly(spi uint32) {
+	t.early.mu.Lock()
+	defer t.early.mu.Unlock()
+	t.takeEarlyLocked(spi)
+}
+
+func (t *Tunnel) takeEarlyLocked(spi uint32) {
+	e := &t.early
+	if !slices.ContainsFunc(e.packets, func(p earlyPacket) bool { return p.spi == spi }) {
+		return
+	}
+	if e.worker == nil {
+		e.worker = newInboundWorker(t, 0)
+	}
+	w, rest := e.worker, e.packets[:0]
+	w.now, w.forwarding = t.now(), t.forwarding.Load()
+	for _, p := range e.packets {
+		if p.spi != spi {
+			rest = append(rest, p)
+			continue
+		}
+		if w.now-p.at > maxEarlyTime {
+			t.unattributed.drop(DropUnknownSPI, 1)
+			continue
+		}
+		w.local, w.remote, w.ecn = p.local, p.remote, p.ecn
+		w.esp(p.bytes)
+		w.open()
+	}
+	clear(e.packets[len(rest):])
+	e.packets = rest
+	// An error is that of a device which is closed: the workers meet it, too.
+	_ = w.out.flush()
+}
