@@ -43,7 +43,7 @@ func (t *Tunnel) holdEarly(p earlyPacket) bool {
 	e.packets = slices.DeleteFunc(e.packets, func(o earlyPacket) bool {
 		late := p.at-o.at > maxEarlyTime
 		if late {
-			t.unattributed.drop(DropUnknownSPI, 1)
+			t.unattributed.dropIn(DropUnknownSPI, 1)
 		}
 		return late
 	})
@@ -81,7 +81,7 @@ func (t *Tunnel) takeEarlyLocked(spi uint32) {
 			continue
 		}
 		if w.now-p.at > maxEarlyTime {
-			t.unattributed.drop(DropUnknownSPI, 1)
+			t.unattributed.dropIn(DropUnknownSPI, 1)
 			continue
 		}
 		w.local, w.remote, w.ecn = p.local, p.remote, p.ecn

@@ -34,6 +34,7 @@ var fuzzedBy = map[string]string{
 	"ike/auth.ParseAlgorithm":          "FuzzParseAlgorithm",
 	"ike/auth.ParseCertificate":        "FuzzParseCertificate",
 	"ike/auth.ParseCertificates":       "FuzzParseCertificate",
+	"ike/wire.ParseGateway":            "FuzzGateway",
 	"ike/auth.ParseHashAlgorithms":     "FuzzParseHashAlgorithms",
 	"ike/auth.ParsePublicKey":          "FuzzParsePublicKey",
 	"ike/auth.ParseRevocationLists":    "FuzzParseRevocationLists",
