@@ -283,6 +283,8 @@ type IKE struct {
 	// sends peers there, an address or a name.
 	FollowRedirects bool
 	RedirectTo      string
+	// MessageIDSync: a peer that takes over from another may ask for message IDs.
+	MessageIDSync bool
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut;
 	// 0: none is.
 	FragmentSize int
@@ -385,7 +387,7 @@ func builtinConnection() Connection {
 		Start:   StartAlways,
 		Mode:    ModeDefault,
 		Remote:  Remote{Port: 500},
-		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true, FollowRedirects: true},
+		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true, FollowRedirects: true, MessageIDSync: true},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

@@ -167,6 +167,8 @@ var ikeKeys = section[IKE]{
 	value(Key{Name: "redirect_to", Doc: "Send peers that can be redirected to this other gateway (RFC 5685); a reload sends those that are up.",
 		Otherwise: "peers stay here", Example: "vpn-2.example.com"},
 		redirectTarget, func(i *IKE) *string { return &i.RedirectTo }),
+	value(Key{Name: "message_id_sync", Doc: "A peer that is a cluster may find out the message IDs when one of its machines takes over from another (RFC 6311).", Default: "true", Example: "false"},
+		truth, func(i *IKE) *bool { return &i.MessageIDSync }),
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383; in IKEv1 as Cisco and Microsoft do it); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }

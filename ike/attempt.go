@@ -100,16 +100,6 @@ func (o *owner) ports() (ours, theirs uint16) {
 	return o.engine.cfg.IKEPort, ikePort
 }
 
-// localAddress is the outer source address towards remote.
-func (o *owner) localAddress(remote netip.Addr) (netip.Addr, error) {
-	for _, a := range o.conn().Settings.LocalAddresses {
-		if a.Is4() == remote.Is4() {
-			return a, nil
-		}
-	}
-	return o.engine.cfg.Transport.LocalAddr(remote)
-}
-
 // attemptFailed ends an attempt that did not get as far as the machine.
 func (o *owner) attemptFailed(f *sa.Failure) {
 	report := sa.Failed{Connection: o.name(), Failure: f}

@@ -38,6 +38,8 @@ type Transport interface {
 	SendProbe(b []byte, local, remote netip.AddrPort) error
 	// LocalAddr is the source address the kernel uses towards remote.
 	LocalAddr(remote netip.Addr) (netip.Addr, error)
+	// HasAddr tells whether this host has the address now.
+	HasAddr(netip.Addr) bool
 }
 
 // StartPolicy says who brings a connection up.

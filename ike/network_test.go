@@ -99,6 +99,8 @@ func (h *host) SendProbe(b []byte, local, remote netip.AddrPort) error {
 }
 
 // LocalAddr implements Transport.
+func (h *host) HasAddr(a netip.Addr) bool { return a == h.address }
+
 func (h *host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
 
 // last returns the newest report of type R.

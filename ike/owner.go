@@ -133,18 +133,6 @@ func (o *owner) receive(ev sa.Event) {
 	o.step(ev)
 }
 
-// followRoute tells the machine which address the way to the peer begins at now
-// (RFC 4555). While there is no way nothing changes.
-func (o *owner) followRoute() {
-	snap := o.machine.Snapshot()
-	if !o.conn().Settings.MOBIKE || len(snap.IKE) == 0 {
-		return
-	}
-	if local, err := o.localAddress(snap.IKE[0].Remote.Addr()); err == nil {
-		o.step(sa.LocalAddress{Addr: local})
-	}
-}
-
 // wakesOnTraffic tells whether a packet is a reason to start now.
 func (o *owner) wakesOnTraffic() bool {
 	return o.state == sa.StateDown && o.conn().Start == StartOnTraffic && o.initiates() &&
@@ -215,6 +203,8 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		dp.RemoveChild(o.name(), a.SPIIn)
 	case sa.Redirect:
 		o.redirect(a.To)
+	case sa.FindPaths:
+		o.findPaths(a)
 	case sa.MoveChildren:
 		dp.MoveChildren(o.name(), a.Local, a.Remote)
 	}

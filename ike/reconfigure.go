@@ -53,6 +53,7 @@ func lasting(c *Connection) Connection {
 	s.PSK, s.Credentials, s.Trust, s.PPK = auth.Secret{}, nil, nil, nil
 	s.IKEProposals, s.ESPProposals, s.Children = nil, nil, nil
 	s.IKELifetime, s.Reauthentication, s.DPD, s.ChildLifetime = 0, 0, 0, sa.Lifetime{}
+	s.MessageIDSync = false
 	s.Childless, s.CrashDetection, s.FollowRedirects, s.RedirectTo = "", false, false, ""
 	s.FragmentSize, s.RespondOnly, s.InitiateOnly = 0, false, false
 	return out

@@ -50,6 +50,8 @@ type association struct {
 	// Child SA (RFC 6023).
 	childless bool
 
+	// synced says that both ends can synchronize message IDs (RFC 6311).
+	synced bool
 	// redirects says that the initiator can be sent elsewhere, and expected is the
 	// gateway that was asked first, where another one sent us here (redirect.go).
 	redirects bool
@@ -60,6 +62,8 @@ type association struct {
 	// mobike says that MOBIKE was agreed, and origin that we began the first of the
 	// IKE SAs that replaced one another (RFC 4555 §3.1).
 	mobike, origin bool
+	// peerAddresses are the peer's further addresses (mobike_paths.go).
+	peerAddresses []netip.Addr
 
 	keys     keymat.IKEKeys
 	outgoing *transform.Protector

@@ -82,8 +82,9 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 	if !settings.RemoteIdentity.IsZero() {
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
-	ps = append(append(ps, proof), mobile(settings)...)
+	ps = append(append(ps, proof), s.mobile()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
+	ps = append(ps, s.m.syncSupported()...)
 	childless, f := s.beginsChildless()
 	switch {
 	case f != nil:
@@ -137,6 +138,7 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
 	s.agreeMobile(msg)
+	s.agreeSync(msg)
 	s.takeCrashToken(msg)
 	if s.wantDelete { // Down came meanwhile
 		x.child.release(s.m)
@@ -255,8 +257,11 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	ps = append(ps, s.m.authLifetime()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
 	s.takeCrashToken(msg)
+	if s.agreeSync(msg); s.synced {
+		ps = append(ps, s.m.syncSupported()...)
+	}
 	if s.agreeMobile(msg); s.mobike {
-		ps = append(ps, mobile(settings)...)
+		ps = append(ps, s.mobile()...)
 	}
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
 	if n := s.sendsElsewhere(); n != nil {

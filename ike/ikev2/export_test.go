@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"net/netip"
 	"time"
 
 	"causeway/ike/sa"
@@ -102,3 +103,6 @@ func (m *Machine) Secrets() [][]byte {
 	}
 	return out
 }
+
+// PeerAddresses are the further addresses that the peer told.
+func (m *Machine) PeerAddresses() []netip.Addr { return m.current().peerAddresses }

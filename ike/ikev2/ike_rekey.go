@@ -188,7 +188,8 @@ func (s *ikeSA) yield() {
 // all key exchanges, which it erases.
 func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
-	a.mobike, a.origin = s.mobike, s.origin
+	a.mobike, a.origin, a.peerAddresses = s.mobike, s.origin, s.peerAddresses
+	a.synced = s.synced
 	a.redirects, a.expected = s.redirects, s.expected
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
@@ -209,6 +210,7 @@ func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte
 func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantDelete = n.wantDelete || s.wantDelete
 	n.wantUpdate = n.wantUpdate || s.wantUpdate
+	n.wantAddresses = n.wantAddresses || s.wantAddresses
 	if s.lesser {
 		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
 	}

@@ -83,11 +83,23 @@ type ikeSA struct {
 	// where the peer sees us (mobike.go).
 	wantUpdate, wantCookie bool
 	seenAt                 []byte
+	// wantAddresses says that the peer is to be told of our further addresses, and
+	// tried are the paths on which the request on its way was sent, too
+	// (mobike_paths.go).
+	wantAddresses bool
+	tried         []path
 
 	// wantRedirect says that the peer is to be sent elsewhere, and redirectedFrom
 	// is the gateway that sent us here (redirect.go).
 	wantRedirect   bool
 	redirectedFrom netip.Addr
+
+	// sync is our synchronization of message IDs, or nil; syncAsked, syncAnswer and
+	// syncSeen are the peer's last one, our answer, and its next ID (sync.go).
+	sync       *synchronizing
+	syncAsked  []byte
+	syncAnswer [][]byte
+	syncSeen   uint32
 
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.

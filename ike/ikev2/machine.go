@@ -69,6 +69,8 @@ type Machine struct {
 	redirects   []time.Time
 	redirection *redirection
 
+	addresses []netip.Addr // those of the settings that this host has (mobike_paths.go)
+
 	strangers sansio.Throttle // of peers that are not authenticated
 }
 
@@ -84,7 +86,7 @@ func New(cfg Config) *Machine {
 	if cfg.Retransmit == (sa.RetransmitPolicy{}) {
 		cfg.Retransmit = sa.DefaultRetransmit
 	}
-	return &Machine{cfg: cfg, settings: cfg.Settings, random: sansio.Entropy{Source: cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
+	return &Machine{cfg: cfg, settings: cfg.Settings, addresses: cfg.Settings.LocalAddresses, random: sansio.Entropy{Source: cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
 }
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose
@@ -147,6 +149,10 @@ func (m *Machine) handle(ev sa.Event) {
 		m.endpointSeen(ev)
 	case sa.LocalAddress:
 		m.localAddress(ev)
+	case sa.Synchronize:
+		m.synchronize(ev)
+	case sa.PathsFound:
+		m.tryPaths(ev)
 	case sa.ProbePath:
 		m.probePath(ev)
 	case sa.InboundTraffic:

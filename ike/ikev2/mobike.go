@@ -3,6 +3,7 @@ package ikev2
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -20,27 +21,41 @@ const (
 )
 
 // mobile is the part of IKE_AUTH that offers MOBIKE.
-func mobile(c *sa.Settings) []wire.Payload {
-	if !c.MOBIKE {
+func (s *ikeSA) mobile() []wire.Payload {
+	if !s.m.settings.MOBIKE {
 		return nil
 	}
-	return []wire.Payload{notify(wire.NotifyMOBIKESupported, nil)}
+	return append([]wire.Payload{notify(wire.NotifyMOBIKESupported, nil)}, s.otherAddresses()...)
 }
 
 // agreeMobile notes from the peer's IKE_AUTH whether both ends can.
 func (s *ikeSA) agreeMobile(msg *message) {
 	s.mobike = s.m.settings.MOBIKE && msg.notify(wire.NotifyMOBIKESupported) != nil
 	s.origin = s.initiator
+	if s.mobike {
+		s.takeAddresses(msg)
+	}
 }
 
-// localAddress moves to another address of this host: that to the peer leads from
-// there now. Requests on their way are repeated from there (RFC 4555 §3.5).
+// localAddress takes the addresses of this host on, if they are others. Who began
+// moves to the one that the way to the peer begins at; requests on their way are
+// repeated from there (RFC 4555 §3.5). The other end moves only if the one in use
+// is gone, and says which it has.
 func (m *Machine) localAddress(ev sa.LocalAddress) {
+	now := slices.DeleteFunc(slices.Clone(m.settings.LocalAddresses), func(a netip.Addr) bool {
+		return a != ev.Addr && !slices.Contains(ev.Others, a)
+	})
+	changed := !slices.Equal(m.addresses, now)
+	m.addresses = now
 	for _, s := range m.sas {
-		if !s.mobike || !s.origin || s.state < established || s.state >= deleting || s.local.Addr() == ev.Addr {
+		if !s.mobike || s.state < established || s.state >= deleting {
 			continue
 		}
-		s.wantUpdate = true
+		s.wantAddresses = s.wantAddresses || changed
+		if s.local.Addr() == ev.Addr || !ev.Addr.IsValid() || !s.origin && slices.Contains(ev.Others, s.local.Addr()) {
+			continue
+		}
+		s.wantUpdate, s.wantAddresses = s.origin, !s.origin
 		s.relocate(netip.AddrPortFrom(ev.Addr, s.local.Port()), s.remote)
 	}
 }
@@ -48,7 +63,7 @@ func (m *Machine) localAddress(ev sa.LocalAddress) {
 // updateExchange tells the peer where we are now.
 type updateExchange struct {
 	cookie []byte
-	local  netip.AddrPort
+	by     path
 }
 
 func (*updateExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
@@ -57,9 +72,12 @@ func (*updateExchange) abandon(*ikeSA)          {}
 // update sends UPDATE_SA_ADDRESSES.
 func (s *ikeSA) update() {
 	s.wantUpdate = false
-	x := &updateExchange{cookie: s.m.random.Bytes(cookie2Len), local: s.local}
+	x := &updateExchange{cookie: s.m.random.Bytes(cookie2Len), by: s.path()}
 	ps := []wire.Payload{notify(wire.NotifyUpdateSAAddresses, nil)}
 	ps = append(ps, s.whereabouts()...)
+	if s.wantAddresses {
+		ps, s.wantAddresses = append(ps, s.otherAddresses()...), len(s.otherAddresses()) == 0
+	}
 	s.request(x, append(ps, notify(wire.NotifyCookie2, x.cookie)))
 }
 
@@ -84,7 +102,7 @@ func (x *updateExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	s.observeNAT(msg)
-	s.wantUpdate = s.wantUpdate || s.local != x.local
+	s.wantUpdate = s.wantUpdate || s.path() != x.by
 }
 
 // proved checks that the peer gave our COOKIE2 back. One that does not ends the
@@ -168,6 +186,7 @@ func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
 		}
 		s.relocate(msg.local, msg.remote)
 	}
+	s.hearAddresses(msg)
 	var ps []wire.Payload
 	if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
 		ps = natNotifies(s.spiI, s.spiR, msg.local, msg.remote, s.m.settings.ForceEncapsulation)

@@ -77,3 +77,50 @@ func TestUpdateWithoutMOBIKE(t *testing.T) {
 		t.Errorf("b follows to %v", at)
 	}
 }
+
+// An answer that comes by a path on which nothing was sent moves nothing: somebody
+// on the way may have taken it there.
+func TestAnswerByAStrangePath(t *testing.T) {
+	w := roaming(t)
+	w.A.Step(sa.Rekey{Children: true})
+	w.Deliver(0)
+	p := w.Drop(0)
+	w.A.Receive(sa.Datagram{Raw: p.Bytes, Local: p.Destination, Remote: netip.MustParseAddrPort("203.0.113.66:4500")})
+	if got := w.A.Machine.Snapshot().IKE[0].Remote; got != atB {
+		t.Errorf("a sends to %v now", got)
+	}
+}
+
+// What a peer says of its addresses is bounded, and makes nobody send to himself or
+// to all.
+func TestHostileAddresses(t *testing.T) {
+	w := roaming(t)
+	var ps []wire.Payload
+	for _, text := range []string{"0.0.0.0", "127.0.0.1", "224.0.0.1", "169.254.1.1", "::", "::1", "ff02::1", "fe80::1", "::ffff:192.0.2.9", "198.51.100.7", "198.51.100.7"} {
+		a := netip.MustParseAddr(text)
+		kind := wire.NotifyAdditionalIP6Address
+		if a.Is4() {
+			kind = wire.NotifyAdditionalIP4Address
+		}
+		ps = append(ps, &wire.Notify{NotifyType: kind, Data: a.AsSlice()})
+	}
+	for n := range 6 {
+		ps = append(ps, &wire.Notify{NotifyType: wire.NotifyAdditionalIP4Address, Data: make([]byte, n)})
+	}
+	if got := forge(w, wire.ExchangeInformational, ps...); got != "" {
+		t.Errorf("b answers %s", got)
+	}
+	w.B.Machine.Snapshot()
+	if got := w.B.Machine.PeerAddresses(); len(got) != 1 || got[0] != netip.MustParseAddr("198.51.100.7") {
+		t.Errorf("b keeps %v", got)
+	}
+	w.DeliverAll()
+	ps = nil
+	for n := range 30 {
+		ps = append(ps, &wire.Notify{NotifyType: wire.NotifyAdditionalIP4Address, Data: []byte{198, 51, 100, byte(n + 1)}})
+	}
+	forge(w, wire.ExchangeInformational, ps...)
+	if got := w.B.Machine.PeerAddresses(); len(got) != 8 {
+		t.Errorf("b keeps %d addresses", len(got))
+	}
+}

@@ -13,6 +13,7 @@ func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
 	switch {
 	case s.crashed(outer):
 		s.bury()
+	case s.receiveSync(outer, d):
 	case s.state == initSent:
 		s.receiveInit(outer, d)
 	case s.state == nascent || s.state == initAnswered || outer.Exchange == wire.ExchangeIKESAInit:
@@ -37,6 +38,7 @@ func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
 		return
 	}
 	s.witness(msg)
+	s.answeredBy(msg)
 	if err == nil {
 		err = checkPayloads(msg)
 	}

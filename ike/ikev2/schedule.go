@@ -36,7 +36,7 @@ func (m *Machine) proceed() {
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
 		s.hasten()
-		if s.current == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting {
+		if s.current == nil && s.sync == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting {
 			s.proceed()
 		}
 	}
@@ -52,6 +52,8 @@ func (s *ikeSA) proceed() {
 	case s.state != established:
 	case s.wantUpdate:
 		s.update()
+	case s.wantAddresses:
+		s.tellAddresses()
 	case s.rekeyNextChild():
 	case s.createMissingChild():
 	case s.wantRekey && !s.m.now.Before(s.rekeyAfter):

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"causeway/ike/sa"
 )
 
 // diagram draws the table of transitions.
@@ -56,6 +58,6 @@ func TestIllegalTransition(t *testing.T) {
 			t.Error("a strict machine does not panic")
 		}
 	}()
-	m := New(Config{Settings: nil, Strict: true})
+	m := New(Config{Settings: &sa.Settings{}, Strict: true})
 	(&ikeSA{m: m, state: nascent}).turn(causeReplaced)
 }

@@ -26,6 +26,9 @@ func (m *Machine) Deadline() time.Time {
 
 func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	d.By(s.window.dueAt)
+	if s.sync != nil {
+		d.By(s.sync.window.dueAt)
+	}
 	d.By(s.lingerUntil)
 	d.By(s.duplicateAt)
 	d.By(s.assembly.endAt)
@@ -43,7 +46,7 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 		d.By(c.carryAt)
 		d.By(c.auditAt)
 	}
-	if s.current != nil || s.serving() || s.contest() != nil {
+	if s.current != nil || s.sync != nil || s.serving() || s.contest() != nil {
 		return // the next exchange waits for that
 	}
 	d.By(s.livenessAt())
@@ -109,11 +112,15 @@ func (s *ikeSA) repeat() (exhausted bool) {
 		again = s.recut()
 		h, _ := wire.ParseHeader(again[0])
 		s.transmit(h, again, s.requestSummary, s.window.attempt, s.path())
+		s.seekPaths()
 	}
 	return exhausted
 }
 
 func (s *ikeSA) runTimers() {
+	if s.repeatSync() {
+		return
+	}
 	if s.repeat() {
 		s.exhausted()
 		return

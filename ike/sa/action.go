@@ -69,6 +69,13 @@ type Doubt struct {
 	SPI    uint32
 }
 
+// FindPaths asks on which pairs of addresses the peer of the IKE SA with that local
+// SPI might be reached, if it has these addresses. The answer is a PathsFound.
+type FindPaths struct {
+	SPI     uint64
+	Remotes []netip.Addr
+}
+
 // Redirect asks where the gateway To is, an address or a name, that the peer
 // sends us to (RFC 5685). The answer is a Redirected.
 type Redirect struct{ To string }
@@ -84,6 +91,7 @@ type Handover struct {
 
 func (Doubt) isAction()            {}
 func (Redirect) isAction()         {}
+func (FindPaths) isAction()        {}
 func (Handover) isAction()         {}
 func (Send) isAction()             {}
 func (StartWork) isAction()        {}

@@ -74,9 +74,29 @@ type Doubted struct{ SPI uint32 }
 // that can leave at all.
 type ProbePath struct{ Size, Most int }
 
-// LocalAddress says that the way to the peer begins at another address of this
-// host now.
-type LocalAddress struct{ Addr netip.Addr }
+// LocalAddress says at which address of this host the way to the peer begins now,
+// and which others it can be reached at.
+type LocalAddress struct {
+	Addr   netip.Addr
+	Others []netip.Addr
+}
+
+// Path is a pair of outer addresses.
+type Path struct{ Local, Remote netip.Addr }
+
+// Synchronize says that the machine took over from another, which for the IKE SA
+// with that local SPI had got at least as far as these message IDs: of its next
+// request, and of the next that it expects (RFC 6311).
+type Synchronize struct {
+	SPI           uint64
+	Send, Receive uint32
+}
+
+// PathsFound answers a FindPaths.
+type PathsFound struct {
+	SPI   uint64
+	Paths []Path
+}
 
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
@@ -103,6 +123,8 @@ func (InboundTraffic) isEvent() {}
 func (EndpointSeen) isEvent()   {}
 func (MoveTo) isEvent()         {}
 func (LocalAddress) isEvent()   {}
+func (PathsFound) isEvent()     {}
+func (Synchronize) isEvent()    {}
 func (UnknownSPI) isEvent()     {}
 func (Doubted) isEvent()        {}
 func (Redirected) isEvent()     {}

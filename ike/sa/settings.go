@@ -72,6 +72,8 @@ type Settings struct {
 	// do so to another gateway, an address or a name (RFC 5685); empty: nowhere.
 	FollowRedirects bool
 	RedirectTo      string
+	// MessageIDSync lets an end that takes over find out the message IDs (RFC 6311).
+	MessageIDSync bool
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message

@@ -116,6 +116,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 		MOBIKE:          c.IKE.MOBIKE,
 		CrashDetection:  c.IKE.CrashDetection,
 		Childless:       sa.Childless(c.IKE.Childless),
+		MessageIDSync:   c.IKE.MessageIDSync,
 		FollowRedirects: c.IKE.FollowRedirects,
 		RedirectTo:      c.IKE.RedirectTo,
 

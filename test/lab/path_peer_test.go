@@ -189,6 +189,8 @@ func (p *peer) SendProbe(b []byte, local, remote netip.AddrPort) error {
 }
 
 // LocalAddr implements ike.Transport.
+func (p *peer) HasAddr(a netip.Addr) bool { return a == p.local }
+
 func (p *peer) LocalAddr(netip.Addr) (netip.Addr, error) { return p.local, nil }
 
 // AllocateSPI implements ike.DataPath.

@@ -88,6 +88,9 @@ func (h *Host) SendProbe(b []byte, local, remote netip.AddrPort) error {
 	return h.SendIKE(b, local, remote)
 }
 
+// HasAddr implements ike.Transport.
+func (h *Host) HasAddr(a netip.Addr) bool { return a == h.address }
+
 // LocalAddr implements ike.Transport.
 func (h *Host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
 

@@ -19,8 +19,11 @@ type Host struct {
 	Name string
 	Addr netip.Addr
 	// Also are further addresses of the host.
-	Also     []netip.Addr
-	Settings *sa.Settings
+	Also []netip.Addr
+	// Unreachable are addresses of the host that nothing arrives at, though it does
+	// not know.
+	Unreachable []netip.Addr
+	Settings    *sa.Settings
 	// Machine and Acceptor are those of IKEv2; nil in a host of IKEv1.
 	Machine  *ikev2.Machine
 	Acceptor *ikev2.Acceptor
@@ -40,6 +43,7 @@ type Host struct {
 	// OnEvent, when set, sees every event before the machine does.
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
 
+	later    []sa.Event // what the owner says when the step is over
 	world    *World
 	machine  speaker
 	acceptor listener
@@ -111,6 +115,11 @@ func (h *Host) step(acceptor bool, ev sa.Event) {
 	h.Actions = append(h.Actions, actions...)
 	for _, a := range actions {
 		h.perform(acceptor, a)
+	}
+	for len(h.later) > 0 {
+		ev := h.later[0]
+		h.later = h.later[1:]
+		h.step(false, ev)
 	}
 	if !h.world.HoldWork {
 		h.work()
@@ -201,6 +210,8 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		}
 	case sa.Handover:
 		h.step(false, sa.Adopt{Half: a.Half})
+	case sa.FindPaths:
+		h.later = append(h.later, h.pathsFound(a))
 	case sa.Redirect:
 		h.Step(h.redirected(a.To))
 	case sa.Doubt:
@@ -273,6 +284,17 @@ func (h *Host) Ping(name string) (ok bool) {
 	n = peer.carried[in.SPIIn]
 	peer.carried[in.SPIIn] = [2]uint64{n[0] + 1, n[1]}
 	return true
+}
+
+// pathsFound pairs the peer's addresses with those of the host.
+func (h *Host) pathsFound(a sa.FindPaths) sa.PathsFound {
+	out := sa.PathsFound{SPI: a.SPI}
+	for _, remote := range a.Remotes {
+		for _, local := range append([]netip.Addr{h.Addr}, h.Also...) {
+			out.Paths = append(out.Paths, sa.Path{Local: local, Remote: remote})
+		}
+	}
+	return out
 }
 
 // redirected is the way to an address; names have none.

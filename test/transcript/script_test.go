@@ -203,10 +203,26 @@ func (p *play) host(command, name, what string) error {
 		h.Step(sa.Rekey{IKE: what == "ike", Children: what == "child", Reauthenticate: what == "auth"})
 	case "also": // also a ADDRESS: the host has that address, too
 		h.Also = append(h.Also, netip.MustParseAddr(what))
+		h.Step(sa.LocalAddress{Addr: h.Addr, Others: h.Also})
+	case "takeover": // takeover a SEND,RECEIVE: another machine with these message IDs goes on
+		var ev sa.Synchronize
+		ike := h.Machine.Snapshot().IKE[0]
+		if ev.SPI = ike.SPIr; ike.Initiator {
+			ev.SPI = ike.SPIi
+		}
+		_, err := fmt.Sscanf(what, "%d,%d", &ev.Send, &ev.Receive)
+		h.Step(ev)
+		return err
+	case "without": // without a ADDRESS: a further address of the host is gone
+		h.Also = slices.DeleteFunc(h.Also, func(o netip.Addr) bool { return o == netip.MustParseAddr(what) })
+		h.Step(sa.LocalAddress{Addr: h.Addr, Others: h.Also})
+	case "unreachable": // unreachable a ADDRESS: what is sent to that address of the host is lost
+		h.Unreachable = append(h.Unreachable, netip.MustParseAddr(what))
 	case "move": // move a ADDRESS: the host has another address now
 		addr := netip.MustParseAddr(what)
 		h.Addr = addr
-		h.Step(sa.LocalAddress{Addr: addr})
+		h.Also = slices.DeleteFunc(h.Also, func(a netip.Addr) bool { return a == addr })
+		h.Step(sa.LocalAddress{Addr: addr, Others: h.Also})
 	case "traffic": // ESP arrived at the host
 		h.Step(sa.InboundTraffic{})
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
@@ -352,10 +368,16 @@ func (p *play) set(words []string) error {
 		s.RespondOnly = value == "respond"
 	case "childlife":
 		return parse(&s.ChildLifetime.Time, value)
+	case "addresses": // set a addresses A,B: those that the host may use
+		for _, text := range strings.Split(value, ",") {
+			s.LocalAddresses = append(s.LocalAddresses, netip.MustParseAddr(text))
+		}
 	case "follow": // set a follow yes: redirects
 		s.FollowRedirects = value == "yes"
 	case "redirect": // set a redirect ADDRESS
 		s.RedirectTo = value
+	case "sync": // set a sync yes: message ID synchronization
+		s.MessageIDSync = value == "yes"
 	case "crashes": // set a crashes yes: crash detection
 		s.CrashDetection = value == "yes"
 	case "childless": // set a childless allow|prefer|force|never

@@ -130,7 +130,7 @@ func (w *World) Drop(i int) *Packet {
 // arrive delivers by address; one that nobody has is lost.
 func (w *World) arrive(p *Packet) {
 	for _, h := range []*Host{w.A, w.B} {
-		if h.Addr == p.Destination.Addr() || slices.Contains(h.Also, p.Destination.Addr()) {
+		if (h.Addr == p.Destination.Addr() || slices.Contains(h.Also, p.Destination.Addr())) && !slices.Contains(h.Unreachable, p.Destination.Addr()) {
 			h.Receive(sa.Datagram{Raw: append([]byte(nil), p.Bytes...), Local: p.Destination, Remote: p.Source})
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -151,6 +152,18 @@ func (c *Conns) LocalAddr(remote netip.Addr) (netip.Addr, error) {
 		return first, fmt.Errorf("udp: none of the local addresses is of the family of %v", remote)
 	}
 	return first, nil
+}
+
+// HasAddr tells whether an interface of this host has the address now.
+func (c *Conns) HasAddr(a netip.Addr) bool {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // the routes decide
+	}
+	return slices.ContainsFunc(list, func(i net.Addr) bool {
+		prefix, err := netip.ParsePrefix(i.String())
+		return err == nil && prefix.Addr().Unmap() == a.Unmap().WithZone("")
+	})
 }
 
 // PathMTU is what the kernel believes the path MTU from local to remote to be.

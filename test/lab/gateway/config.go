@@ -133,8 +133,10 @@ func (g *Gateway) Configure(ends ...link.End) error {
 		first = ends[0]
 	}
 	for _, end := range ends {
-		if !slices.Contains(addresses, end.Local) {
-			addresses = append(addresses, end.Local)
+		for _, a := range append([]netip.Addr{end.Local}, end.Also...) {
+			if !slices.Contains(addresses, a) {
+				addresses = append(addresses, a)
+			}
 		}
 		path := filepath.Join(directory, g.space.Role+"-"+end.Connection()+".psk")
 		if err := os.WriteFile(path, []byte(end.PSK+"\n"), 0o600); err != nil {

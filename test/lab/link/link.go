@@ -25,6 +25,9 @@ type End struct {
 	Local  netip.Addr // outer
 	Remote netip.Addr // outer; the zero value: any
 
+	// Also are further outer addresses that our gateway listens on.
+	Also []netip.Addr
+
 	// LocalIdentity and RemoteIdentity may be empty: the addresses, or with a
 	// Remote of any, whatever the peer names itself.
 	LocalIdentity, RemoteIdentity string
@@ -123,7 +126,7 @@ func (e End) Peer() End {
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
 	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
-	p.IKEKeys, p.SwanKeys = nil, nil
+	p.IKEKeys, p.SwanKeys, p.Also = nil, nil, nil
 	return p
 }
 

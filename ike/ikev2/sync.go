@@ -1,0 +1,205 @@
+package ikev2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// Message ID synchronization (RFC 6311): a machine that takes over from another
+// one may not know the newest message IDs. It sends what it knows with message ID 0,
+// outside of the window, and its peer answers with the higher of both sides' words;
+// then both go on from there. IDs only ever rise, so a repeat of an old request
+// changes nothing.
+
+const (
+	syncNonceLen = 4
+	syncLen      = syncNonceLen + 8
+	// maxSyncLeap bounds how far a peer can move the IDs: an IKE SA is replaced
+	// when half of them are used.
+	maxSyncLeap = 1 << 20
+)
+
+// synchronizing is our request on its way.
+type synchronizing struct {
+	nonce    []byte
+	datagram [][]byte
+	window   window // its schedule
+}
+
+// syncs is what one side knows: the IDs of its next request, and of the next that
+// it expects (RFC 6311 §9.2).
+type syncs struct{ send, receive uint32 }
+
+func syncNotify(nonce []byte, v syncs) *wire.Notify {
+	b := binary.BigEndian.AppendUint32(append([]byte{}, nonce...), v.send)
+	return notify(wire.NotifyIKEv2MessageIDSync, binary.BigEndian.AppendUint32(b, v.receive))
+}
+
+func readSync(msg *message) (nonce []byte, v syncs, ok bool) {
+	n := msg.notify(wire.NotifyIKEv2MessageIDSync)
+	if n == nil || len(n.Data) != syncLen {
+		return nil, v, false
+	}
+	b := n.Data[syncNonceLen:]
+	return n.Data[:syncNonceLen], syncs{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, true
+}
+
+// syncSupported is the part of IKE_AUTH that says so.
+func (m *Machine) syncSupported() []wire.Payload {
+	if !m.settings.MessageIDSync {
+		return nil
+	}
+	return []wire.Payload{notify(wire.NotifyIKEv2MessageIDSyncSupported, nil)}
+}
+
+func (s *ikeSA) agreeSync(msg *message) {
+	s.synced = s.m.settings.MessageIDSync && msg.notify(wire.NotifyIKEv2MessageIDSyncSupported) != nil
+}
+
+// synchronize takes over at these message IDs and finds out the peer's.
+func (m *Machine) synchronize(ev sa.Synchronize) {
+	for _, s := range m.sas {
+		if s.localSPI() != ev.SPI || !s.synced || s.state < established || s.state >= deleting {
+			continue
+		}
+		s.window.nextID, s.window.expectID = ev.Send, ev.Receive
+		s.sync = &synchronizing{nonce: m.random.Bytes(syncNonceLen)}
+		h := s.header(wire.ExchangeInformational, false, 0)
+		datagrams, ps, err := s.sealSync(h, syncNotify(s.sync.nonce, syncs{ev.Send, ev.Receive}))
+		if err != nil {
+			s.drop(causeFailed, ending{failure: internal(err)})
+			return
+		}
+		s.sync.window.policy = s.window.policy
+		s.sync.window.open(m.now, datagrams, m.random.Fraction())
+		s.transmit(h, datagrams, wire.Summary(ps), 0, s.path())
+	}
+}
+
+// sealSync encrypts a message of one payload without the window knowing.
+func (s *ikeSA) sealSync(h wire.Header, n *wire.Notify) ([][]byte, []wire.Payload, error) {
+	ps := []wire.Payload{n}
+	d, err := draftOf(h, ps)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := s.seal(d, s.m.random.Source)
+	return out, ps, err
+}
+
+// repeatSync sends the request again, or gives the IKE SA up.
+func (s *ikeSA) repeatSync() (ended bool) {
+	if s.sync == nil {
+		return false
+	}
+	again, exhausted := s.sync.window.repeat(s.m.now, s.m.random.Fraction)
+	if exhausted {
+		s.exhausted()
+		return true
+	}
+	if again != nil {
+		s.transmit(s.header(wire.ExchangeInformational, false, 0), again, "N(IKEV2_MESSAGE_ID_SYNC)", s.sync.window.attempt, s.path())
+	}
+	return false
+}
+
+// receiveSync takes a message that may be about message IDs: those of other
+// exchanges, and of a peer that did not agree, are left to the window.
+func (s *ikeSA) receiveSync(outer *wire.Message, d sa.Datagram) bool {
+	if !s.synced || outer.MessageID != 0 || outer.Exchange != wire.ExchangeInformational || s.state < established || s.state >= deleting {
+		return false
+	}
+	sk, ok := outer.Encrypted()
+	if !ok || len(outer.Payloads) > 1 {
+		return false
+	}
+	if outer.Flags.Response() && s.sync == nil {
+		return false // the answer to our first request
+	}
+	if bytes.Equal(d.Raw, s.syncAsked) {
+		s.transmit(s.header(outer.Exchange, true, 0), s.syncAnswer, "N(IKEV2_MESSAGE_ID_SYNC)", 1, path{d.Local, d.Remote})
+		return true
+	}
+	// The peer's first request has the same message ID, so a copy is looked at.
+	plain, err := s.incoming.Open(slices.Clone(d.Raw), sk.Offset)
+	if err != nil {
+		return false
+	}
+	msg := &message{Header: outer.Header, raw: d.Raw, size: len(d.Raw), first: sk.First, plain: plain, local: d.Local, remote: d.Remote}
+	if msg.parse() != nil {
+		return false
+	}
+	nonce, theirs, ok := readSync(msg)
+	switch {
+	case !ok:
+		return false
+	case outer.Flags.Response():
+		s.synchronized(msg, nonce, theirs)
+	default:
+		s.serveSync(msg, nonce, theirs)
+	}
+	return true
+}
+
+// serveSync answers a peer that took over (RFC 6311 §5.1). What it does not know
+// yet it hears; what we do not know is taken on, within bounds, and a request of
+// ours that it will never answer is sent anew under the next ID.
+func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
+	s.witness(msg)
+	ours := syncs{s.window.nextID, s.window.expectID}
+	if theirs.receive > ours.send && theirs.receive-ours.send > maxSyncLeap || theirs.send > ours.receive && theirs.send-ours.receive > maxSyncLeap ||
+		theirs.send < s.syncSeen {
+		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs that is a repeat or leads too far")
+		return
+	}
+	s.syncSeen = theirs.send
+	now := syncs{max(ours.send, theirs.receive), max(ours.receive, theirs.send)}
+	if now.receive > ours.receive {
+		s.window.expectID, s.window.working, s.window.answer, s.window.asked = now.receive, false, nil, nil
+	}
+	h := s.header(wire.ExchangeInformational, true, 0)
+	datagrams, ps, err := s.sealSync(h, syncNotify(nonce, now))
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.syncAsked, s.syncAnswer = msg.raw, datagrams
+	s.transmit(h, datagrams, wire.Summary(ps), 0, path{msg.local, msg.remote})
+	if now.send > ours.send {
+		s.reopen(now.send)
+	}
+}
+
+// synchronized takes the peer's answer.
+func (s *ikeSA) synchronized(msg *message, nonce []byte, theirs syncs) {
+	if s.sync == nil || !bytes.Equal(nonce, s.sync.nonce) {
+		return
+	}
+	s.witness(msg)
+	s.sync = nil
+	s.window.expectID = max(s.window.expectID, theirs.send)
+	s.window.nextID = max(s.window.nextID, theirs.receive)
+}
+
+// reopen goes on with a higher ID for our requests; one that is on its way is
+// sealed anew.
+func (s *ikeSA) reopen(id uint32) {
+	s.window.nextID = id
+	if s.window.request == nil || s.asking.plain == nil {
+		return
+	}
+	again := s.asking
+	again.header.MessageID = id
+	datagrams, err := s.seal(again, s.m.random.Source)
+	if err != nil {
+		s.drop(causeFailed, ending{failure: internal(err)})
+		return
+	}
+	s.asking = again
+	s.window.open(s.m.now, datagrams, s.m.random.Fraction())
+	s.transmit(again.header, datagrams, s.requestSummary, 0, s.path())
+}
