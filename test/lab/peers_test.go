@@ -91,7 +91,7 @@ func TestIKEv1Libreswan(t *testing.T) {
 			return d, err
 		})
 		s.ourRekeys(g)
-		s.rekeyUnder(g, false, true, early, d.QuickMode)
+		s.rekeyUnder(g, false, true, d.QuickMode)
 	})
 }
 
