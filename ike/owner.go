@@ -230,7 +230,8 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 	var f *sa.Failure
 	switch r := r.(type) {
 	case sa.Failed:
-		if !r.Stranger || !o.carrying { // whoever fails while it is up is not its peer
+		// Whoever fails while it is up is not its peer, nor is who is nobody's.
+		if r.Connection != "" && (!r.Stranger || !o.carrying) {
 			f = r.Failure
 		}
 	case sa.IKEClosed:

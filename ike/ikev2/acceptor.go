@@ -105,6 +105,9 @@ type HalfOpen struct {
 	association association
 	since       time.Time
 	auth        *message
+	// refused says that no connection is for the peer, which is not to notice: the
+	// machine judges it as one with a wrong key.
+	refused *refusal
 }
 
 // HalfOpen marks the type as one that sa.Handover carries.

@@ -121,11 +121,11 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 // to.
 func (a *Acceptor) handOver(h *half, msg *message, d sa.Datagram) {
 	chosen, refused := a.choose(h, msg, d)
-	if refused != nil {
+	if chosen == nil {
 		a.refuse(h, msg, refused)
 		return
 	}
-	give := &HalfOpen{association: h.association, since: h.since, auth: msg}
+	give := &HalfOpen{association: h.association, since: h.since, auth: msg, refused: refused}
 	a.over(h)
 	// The keys are the machine's now.
 	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
@@ -159,7 +159,10 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 }
 
 // choose finds the connection by addresses and then identities. With a single
-// candidate its machine is left to say what is wrong, in the connection's name.
+// candidate its machine is left to say what is wrong, in the connection's name. A
+// peer that no connection is for comes with the reason, and with the first one,
+// whose machine does the work that it does for a wrong key: the time that the
+// refusal takes does not tell which identities there are.
 func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *refusal) {
 	var able []*sa.Settings
 	for _, c := range a.candidates(d) {
@@ -186,16 +189,19 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 			best = c
 		}
 	}
-	if best == nil {
-		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
-			Reason:  sa.ReasonUnknownPeer,
-			Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
-			Local:   strings.Join(expected[:min(len(expected), maxExpected)], "\n"),
-			Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
-			Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
-		})
+	if best != nil {
+		return best, nil
 	}
-	return best, nil
+	if len(able) > 0 {
+		best = able[0]
+	}
+	return best, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
+		Reason:  sa.ReasonUnknownPeer,
+		Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
+		Local:   strings.Join(expected[:min(len(expected), maxExpected)], "\n"),
+		Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
+		Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
+	})
 }
 
 // maxExpected bounds the connections that a failure shows.
@@ -223,7 +229,10 @@ func (m *Machine) adopt(h *HalfOpen) {
 	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
 	s.window.expectID = h.auth.MessageID
-	if s.quiet = !m.strangers.Allow(m.now); !s.quiet {
+	if h.refused != nil {
+		s.nobody = h.refused.failure
+	}
+	if s.quiet = !m.strangers.Allow(m.now); !s.quiet && s.nobody == nil {
 		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
 	}
 	s.take(h.auth, nil)

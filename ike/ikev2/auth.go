@@ -220,6 +220,9 @@ func (s *ikeSA) serveAuth(msg *message) error {
 		if refused != nil {
 			f = refused
 		}
+		if s.nobody != nil {
+			f = s.nobody
+		}
 		mine := settings.LocalID(s.local.Addr())
 		if asked := msg.identity(false); f == nil && asked != nil {
 			f = askedFor(mine, asked)

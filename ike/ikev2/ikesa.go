@@ -35,7 +35,10 @@ type ikeSA struct {
 	proven bool
 	// quiet says that so many peers failed to authenticate lately that the
 	// failure of this one is no news.
-	quiet                         bool
+	quiet bool
+	// nobody is why no connection is for the peer, or nil: it is refused after the
+	// work that a wrong key makes.
+	nobody                        *sa.Failure
 	localIdentity, remoteIdentity string
 	// ppk is the post-quantum key in use, or nil (ppk.go).
 	ppk *sa.PPK
@@ -264,6 +267,8 @@ func (s *ikeSA) drop(c cause, e ending) {
 		})
 	case e.failure != nil && s.quiet:
 		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
+	case e.failure != nil && s.nobody != nil:
+		s.m.emit(sa.Failed{Remote: s.remote, Failure: e.failure, Stranger: true}) // of no connection
 	case e.failure != nil:
 		s.m.failure = e.failure
 		s.m.emit(sa.Failed{Connection: s.m.settings.Name, Remote: s.remote, Failure: e.failure, Stranger: !s.initiator})

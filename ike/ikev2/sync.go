@@ -25,9 +25,8 @@ const (
 
 // synchronizing is our request on its way.
 type synchronizing struct {
-	nonce    []byte
-	datagram [][]byte
-	window   window // its schedule
+	nonce  []byte
+	window window // its schedule
 }
 
 // syncs is what one side knows: the IDs of its next request, and of the next that

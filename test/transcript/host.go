@@ -24,6 +24,9 @@ type Host struct {
 	// not know.
 	Unreachable []netip.Addr
 	Settings    *sa.Settings
+	// Besides are further connections for which the acceptor may take a peer; the
+	// machine is that of Settings.
+	Besides []*sa.Settings
 	// Machine and Acceptor are those of IKEv2; nil in a host of IKEv1.
 	Machine  *ikev2.Machine
 	Acceptor *ikev2.Acceptor

@@ -30,7 +30,7 @@ func (h *Host) Snapshot() sa.Snapshot { return h.machine.Snapshot() }
 // acceptor of the other version, for which it has no connection.
 func (h *Host) speak(g *cookie.Gate) {
 	none := func(_, _ netip.Addr) []*sa.Settings { return nil }
-	own := func(_, _ netip.Addr) []*sa.Settings { return []*sa.Settings{h.Settings} }
+	own := func(_, _ netip.Addr) []*sa.Settings { return append([]*sa.Settings{h.Settings}, h.Besides...) }
 	v1 := ikev1.AcceptorConfig{Gate: g, Random: h.random, Candidates: none, Others: own}
 	v2 := ikev2.AcceptorConfig{
 		Gate: g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
