@@ -15,6 +15,7 @@ import (
 type profile struct {
 	directory string
 	recorders []*exec.Cmd
+	controls  []*os.File
 }
 
 // profileFrequency is how often a second a process is sampled: no divisor of the
@@ -34,17 +35,49 @@ func (p *profile) begin(ctx context.Context, c *contender) error {
 		return err
 	}
 	for i, pid := range c.pids {
-		cmd := exec.CommandContext(ctx, "perf", "record", "-q", "-e", "cpu-clock", "-F", profileFrequency, "-g", "-o", p.file(i), "-p", strconv.Itoa(pid))
-		if err := cmd.Start(); err != nil {
+		cmd := exec.CommandContext(ctx, "perf", "record", "-q", "--control=fd:3,4", "-e", "cpu-clock", "-F", profileFrequency, "-g", "-o", p.file(i), "-p", strconv.Itoa(pid))
+		if err := p.start(cmd); err != nil {
 			return errors.Join(fmt.Errorf("perf: %w", err), p.end())
 		}
-		p.recorders = append(p.recorders, cmd)
 	}
 	return nil
 }
 
+// start starts a recorder and returns when it records: on a busy machine that may
+// be seconds later (perf-record(1), --control).
+func (p *profile) start(cmd *exec.Cmd) error {
+	control, ask, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.controls = append(p.controls, ask) // perf ends when they close
+	answer, acknowledge, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, control.Close())
+	}
+	p.controls = append(p.controls, answer)
+	cmd.ExtraFiles = []*os.File{control, acknowledge}
+	err = cmd.Start()
+	control.Close()
+	acknowledge.Close()
+	if err != nil {
+		return err
+	}
+	p.recorders = append(p.recorders, cmd)
+	if _, err := ask.WriteString("ping\n"); err != nil {
+		return err
+	}
+	_, err = answer.Read(make([]byte, 16)) // "ack", or the end of perf
+	return err
+}
+
 // end ends sampling and prints.
 func (p *profile) end() error {
+	defer func() {
+		for _, f := range p.controls {
+			f.Close()
+		}
+	}()
 	var problems []error
 	for i, cmd := range p.recorders {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
