@@ -93,13 +93,15 @@ func (m *manyScene) start() {
 	m.right = m.causeway(m.GatewayB, m.theirs...)
 	m.left = m.causeway(m.GatewayA, m.ours...)
 	for _, g := range []*gateway.Gateway{m.left, m.right} {
-		m.eventually("every connection", func() error {
-			if n := m.countUp(g); n < len(m.ours) {
-				return fmt.Errorf("%d of %d are up", n, len(m.ours))
-			}
-			return nil
-		})
+		m.eventually("every connection", func() error { return m.allUp(g) })
 	}
+}
+
+func (m *manyScene) allUp(g *gateway.Gateway) error {
+	if n := m.countUp(g); n < len(m.ours) {
+		return fmt.Errorf("%d of %d are up", n, len(m.ours))
+	}
+	return nil
 }
 
 // countUp is how many of a gateway's connections are up.
