@@ -1,6 +1,7 @@
 package cookie
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ type Config struct {
 
 	ResponseRate  int // other answers a second to a source that shows no valid cookie: 20
 	ResponseBurst int // how many of them at once: 40
-	MaxSources    int // sources whose answers are counted apart; the others share one count: 8192
+	MaxSources    int // sources whose answers are counted apart; the others share counts by a hash: 8192
 }
 
 func (c *Config) setDefaults() {
@@ -140,12 +141,16 @@ func New(cfg Config) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
+	answers := newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources)
+	asked := newLimiter(cfg.ChallengeRate, cfg.ChallengeBurst, cfg.MaxSources)
+	answers.key = sha256.Sum256(append([]byte("shared buckets"), s.current[:]...))
+	asked.key = answers.key
 	return &Gate{
 		cfg:      cfg,
 		secrets:  s,
 		halfOpen: newHalfOpen(cfg.HalfOpenTimeout, cfg.MaxTotal),
-		limiter:  newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources),
-		asked:    newLimiter(cfg.ChallengeRate, cfg.ChallengeBurst, cfg.MaxSources),
+		limiter:  answers,
+		asked:    asked,
 		unproven: newLimiter(cfg.AcceptRate, cfg.AcceptBurst, 0),
 	}, nil
 }

@@ -216,13 +216,20 @@ func TestResponseRateTableFull(t *testing.T) {
 		}
 	}
 	answered := 0
-	for i := range 100 {
-		if l.allow(start, spoofed(10+i).Addr()) {
+	for range 100 {
+		if l.allow(start, spoofed(10).Addr()) {
 			answered++
 		}
 	}
 	if answered != 5 || len(l.buckets) != 3 {
-		t.Errorf("%d answers to sources beyond the table, want 5; %d buckets", answered, len(l.buckets))
+		t.Errorf("%d answers to a source beyond the table, want 5; %d buckets", answered, len(l.buckets))
+	}
+	// A flood from everywhere leaves enough for one who means it.
+	for i := range sharedBuckets {
+		l.allow(start, spoofed(1000+i).Addr())
+	}
+	if !l.allow(start, spoofed(11).Addr()) || len(l.buckets) != 3 {
+		t.Errorf("a source beyond the table is refused for what others did; %d buckets", len(l.buckets))
 	}
 	later := start.Add(500 * time.Millisecond) // an empty bucket is full again
 	if !l.allow(later, spoofed(7).Addr()) || len(l.buckets) != 1 {

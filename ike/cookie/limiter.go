@@ -2,13 +2,16 @@ package cookie
 
 import (
 	"container/list"
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"time"
 )
 
 // limiter bounds the answers to each source that has not proved its address, so that forged requests cannot aim our
 // answers at somebody. It is a table of token buckets of bounded size: a bucket that is full again is the same as
-// none and makes room, and sources that find the table full share one bucket.
+// none and makes room. Sources that find the table full share buckets by a keyed hash: a flood from any number of
+// addresses leaves enough of each for one who means it, and nobody can aim at a chosen one.
 type limiter struct {
 	rate  float64 // tokens a second
 	burst float64
@@ -16,8 +19,13 @@ type limiter struct {
 
 	buckets  map[netip.Addr]*list.Element
 	order    *list.List // of *bucket, the longest unused first
-	overflow bucket
+	overflow bucket     // of all, where nothing is counted apart
+	shared   []bucket   // of those that find the table full; nil until there are some
+	key      [secretLen]byte
 }
+
+// sharedBuckets is how many they share: at 100,000 requests a second from forged addresses, one or two come to each.
+const sharedBuckets = 1 << 16
 
 type bucket struct {
 	source netip.Addr
@@ -44,12 +52,25 @@ func (l *limiter) allow(now time.Time, source netip.Addr) bool {
 	case ok:
 		l.order.MoveToBack(e)
 	case len(l.buckets) >= l.max:
-		return l.take(&l.overflow, now)
+		return l.take(l.share(source), now)
 	default:
 		e = l.order.PushBack(&bucket{source: source, tokens: l.burst, at: now})
 		l.buckets[source] = e
 	}
 	return l.take(e.Value.(*bucket), now)
+}
+
+// share is the bucket that a source has together with others.
+func (l *limiter) share(source netip.Addr) *bucket {
+	if l.shared == nil {
+		l.shared = make([]bucket, sharedBuckets)
+		for i := range l.shared {
+			l.shared[i].tokens = l.burst
+		}
+	}
+	a := source.As16()
+	sum := sha256.Sum256(append(l.key[:], a[:]...))
+	return &l.shared[binary.LittleEndian.Uint64(sum[:])%sharedBuckets]
 }
 
 func (l *limiter) take(b *bucket, now time.Time) bool {
