@@ -59,7 +59,7 @@ func refusedIdentity(n *isakmp.Notification, method uint16) *sa.Failure {
 		Hint:    "compare local.identity with what the peer expects of us, and see whether it trusts our certificate's authority"}
 	if method == isakmp.AuthPSK {
 		f.Message = fmt.Sprintf("the peer has the same pre-shared key and refuses our identity (%v)", n.NotifyType)
-		f.Hint = "compare local.identity with what the peer expects of us"
+		f.Hint = "compare local.identity with what the peer expects of us, and see whether it wants Aggressive Mode"
 	}
 	return f
 }

@@ -43,6 +43,9 @@ var refusalsv1 = []struct {
 		initiator: said{reason: "proposal_mismatch"}, responder: said{reason: "proposal_mismatch"}},
 	{name: "selectors", mistake: func(e *link.End) { e.LocalNetworks = []netip.Prefix{netip.MustParsePrefix("10.2.99.0/24")} },
 		initiator: said{reason: "selector_mismatch"}, responder: said{reason: "selector_mismatch"}},
+	{name: "mode", mistake: func(e *link.End) { e.SwanKeys = []string{"aggressive = yes"} },
+		initiator: said{reason: "authentication_failed", hint: "whether it wants Aggressive Mode"},
+		responder: said{reason: "refused", message: "asks for Aggressive Mode", local: "Main Mode", remote: "Aggressive Mode"}},
 	{name: "version", mistake: func(e *link.End) { e.Version = 2 },
 		// strongSwan says NO-PROPOSAL-CHOSEN to an offer of IKEv1.
 		initiator: said{reason: "proposal_mismatch", hint: "a connection of IKEv1"},
