@@ -128,9 +128,12 @@ type Connection struct {
 	// ChildPerPair: policy-based has a Child SA for each pair of networks.
 	ChildPerPair bool
 	Start        Start
-	Mode         Mode
-	IKE          IKE
-	ESP          ESP
+	// Idle takes the connection down when it carried nothing for so long; 0:
+	// never.
+	Idle time.Duration
+	Mode Mode
+	IKE  IKE
+	ESP  ESP
 	// Direct is a private line to the same networks, preferred while healthy.
 	Direct Direct
 	// Probe asks through the tunnel whether the site answers.

@@ -29,6 +29,8 @@ var connectionKeys = section[Connection]{
 	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it, and sends the first packets then: up to 64 and 64 KiB of them wait for at most 5 s; " +
 		"`on-demand` waits for a command or for the peer. A connection that only responds is `on-demand`.", Default: "always", Example: "on-traffic"},
 		enum(StartAlways, StartOnTraffic, StartOnDemand), func(c *Connection) *Start { return &c.Start }),
+	value(Key{Name: "idle", Doc: "The connection is taken down when it carried no packet for so long, and at most a fifth longer; how it comes up again `start` says. Not with `always`.", Default: "off", Example: "5m"},
+		either("off", duration(10*time.Second, 24*time.Hour)), func(c *Connection) *time.Duration { return &c.Idle }),
 	value(Key{Name: "mode", Doc: "Who may begin the negotiation; `default` is both sides.", Default: "default", Example: "respond-only"},
 		enum(ModeDefault, InitiateOnly, RespondOnly), func(c *Connection) *Mode { return &c.Mode }),
 	nested(Key{Name: "ike", Doc: "The IKE SA: the negotiation's own security association."}, ikeKeys,

@@ -107,6 +107,7 @@ var companions = map[string][]string{
 	"connections.NAME.direct.next_hop":     {"connections.NAME.direct.interface"},
 	"connections.NAME.direct.probe.target": {"connections.NAME.direct.interface", "connections.NAME.direct.next_hop"},
 	"connections.NAME.probe.target":        {"gateway.interface.addresses"},
+	"connections.NAME.idle":                {"connections.NAME.start"},
 	"connections.NAME.ike.aggressive":      {"connections.NAME.ike.version"},
 	"gateway.interface.source_rules":       {"gateway.interface.route_table"},
 }

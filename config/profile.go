@@ -14,6 +14,7 @@ const (
 	ProfileNone        Profile = "none"
 	ProfileAzure       Profile = "azure"
 	ProfileAzurePolicy Profile = "azure-policy-based"
+	ProfileAzureIKEv1  Profile = "azure-ikev1"
 	ProfileAWS         Profile = "aws"
 	ProfileGCP         Profile = "gcp"
 	ProfileCiscoASA    Profile = "cisco-asa"
@@ -37,9 +38,16 @@ ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp20
 esp: {proposals: [aes256gcm16, aes256-sha256, aes256-sha1], lifetime: 7h, lifetime_bytes: 100GB}`,
 	ProfileAzurePolicy: `
 type: policy-based
-ike: {version: 1, proposals: [aes256-sha256-modp1024, aes256-sha1-modp1024, aes128-sha1-modp1024], lifetime: 8h, dpd: off}
-esp: {proposals: [aes256-sha256, aes256-sha1, aes128-sha1], lifetime: 1h, lifetime_bytes: 100GB}
-start: on-traffic`,
+ike: {version: 1, proposals: [aes256-sha256-modp1024, aes256-sha1-modp1024, aes128-sha1-modp1024, 3des-sha1-modp1024], lifetime: 8h, dpd: off}
+esp: {proposals: [aes256-sha256, aes256-sha1, aes128-sha1, 3des-sha1], lifetime: 1h, lifetime_bytes: 100GB}
+start: on-traffic
+idle: 5m`,
+	// The same gateway as azure, asked for IKEv1: no GCM for IKE, and the group of
+	// the default policy unless a custom one has a better.
+	ProfileAzureIKEv1: `
+type: route-based
+ike: {version: 1, proposals: [aes256-sha256-modp2048, aes256-sha256-modp1024, aes256-sha1-modp1024, aes128-sha1-modp1024, 3des-sha1-modp1024], lifetime: 8h, dpd: 15s}
+esp: {proposals: [aes256gcm16, aes256-sha256, aes256-sha1, aes128-sha1, 3des-sha1], lifetime: 1h, lifetime_bytes: 100GB}`,
 	ProfileAWS: `
 type: route-based
 ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384], lifetime: 8h, dpd: 10s}
@@ -80,7 +88,7 @@ ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256gcm16-prfsha38
 esp: {proposals: [aes256gcm16-esn]}`,
 }
 
-var profileKind = enum(ProfileNone, ProfileAzure, ProfileAzurePolicy, ProfileAWS, ProfileGCP, ProfileCiscoASA, ProfileCiscoIOS,
+var profileKind = enum(ProfileNone, ProfileAzure, ProfileAzurePolicy, ProfileAzureIKEv1, ProfileAWS, ProfileGCP, ProfileCiscoASA, ProfileCiscoIOS,
 	ProfileFortinet, ProfileJuniper, ProfilePaloAlto, ProfileStrongSwan, ProfileThisProject)
 
 // profileOf sets what the profile that a mapping names says, if it names one.

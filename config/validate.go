@@ -167,6 +167,7 @@ func (d *decoder) connection(config *Config, c *Connection) {
 	d.proposals(c, "esp.proposals", "esp"+of, c.ESP.Proposals)
 	d.peer(config, c)
 	d.initiation(c)
+	d.idle(c)
 	d.selectors(c)
 	d.auth(c)
 	d.share(&config.Gateway, c)
@@ -282,6 +283,17 @@ func (d *decoder) initiation(c *Connection) {
 		d.fail(c, "start", "%s cannot be used with %s in connection %s, where only the peer begins: use on-demand", c.Start, why, clip(c.Name))
 	}
 	c.Start = StartOnDemand
+}
+
+// idle refuses what would go down only to come up again.
+func (d *decoder) idle(c *Connection) {
+	switch {
+	case c.Idle == 0 || c.Start != StartAlways:
+	case !d.given(c, "idle"): // a profile's
+		c.Idle = 0
+	default:
+		d.fail(c, "idle", "cannot be used with start always, which keeps the connection up: use on-traffic or on-demand")
+	}
 }
 
 // selectors checks that there are networks to carry.

@@ -63,6 +63,9 @@ type Connection struct {
 	// RemotePort is the peer's IKE port; 0 means 500.
 	RemotePort uint16
 	Start      StartPolicy
+	// Idle takes the connection down when it carried nothing for so long, unless
+	// it is to be up all the time. 0: never.
+	Idle time.Duration
 }
 
 // ConnectionStatus is what a connection wants and has, at one moment.

@@ -136,6 +136,7 @@ type fakeDataPath struct {
 	problems []string
 	refuse   error
 	heard    time.Time
+	sent     atomic.Uint64 // packets, on every Child SA
 }
 
 func newFakeDataPath() *fakeDataPath {
@@ -181,7 +182,7 @@ func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
 
 func (d *fakeDataPath) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
-func (d *fakeDataPath) Carried(uint32) (in, out uint64) { return 0, 0 }
+func (d *fakeDataPath) Carried(spiIn uint32) (in, out uint64) { return 0, d.sent.Load() }
 
 func (d *fakeDataPath) LastInbound(string) time.Time {
 	d.mu.Lock()

@@ -35,6 +35,7 @@ type owner struct {
 	// installed are the inbound SPIs of this connection in the data path.
 	installed map[uint32]bool
 	back      failBack
+	idle      idleness
 	// heard is the newest proof of life that the machine was told of.
 	heard time.Time
 	// refused is set once an attempt found the local network refusing.
@@ -92,7 +93,7 @@ func (o *owner) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		resetTimer(timer, earlier(earlier(o.machine.Deadline(), o.keep.due()), o.back.at))
+		resetTimer(timer, earlier(earlier(o.machine.Deadline(), o.keep.due()), earlier(o.back.at, o.idle.at)))
 		select {
 		case ev := <-o.inbox.events:
 			o.receive(ev)
@@ -150,6 +151,9 @@ func (o *owner) tick(now time.Time) {
 	}
 	if d := o.back.at; !d.IsZero() && !now.Before(d) {
 		o.tryFirst()
+	}
+	if d := o.idle.at; !d.IsZero() && !now.Before(d) {
+		o.lookIdle(now)
 	}
 }
 
@@ -276,6 +280,7 @@ func (o *owner) settle(now time.Time) {
 		o.keep.lost(now, rand.Float64())
 	}
 	o.planFailBack(now, snap)
+	o.planIdle(now)
 	o.publish() // first: who waits for the result may look at once
 	o.answerWaiters()
 }

@@ -48,14 +48,14 @@ func lasting(c *Connection) Connection {
 	out := *c
 	s := *c.Settings
 	out.Settings = &s
-	out.Start, out.Remotes = 0, nil
+	out.Start, out.Idle, out.Remotes = 0, 0, nil
 	s.RemoteAddresses = nil
 	s.PSK, s.Credentials, s.Trust, s.PPK = auth.Secret{}, nil, nil, nil
 	s.IKEProposals, s.ESPProposals, s.Children = nil, nil, nil
 	s.IKELifetime, s.Reauthentication, s.DPD, s.ChildLifetime = 0, 0, 0, sa.Lifetime{}
 	s.MessageIDSync = false
 	s.Childless, s.CrashDetection, s.FollowRedirects, s.RedirectTo = "", false, false, ""
-	s.FragmentSize, s.RespondOnly, s.InitiateOnly = 0, false, false
+	s.Aggressive, s.FragmentSize, s.RespondOnly, s.InitiateOnly = false, 0, false, false
 	return out
 }
 

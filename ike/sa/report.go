@@ -122,6 +122,13 @@ type PathProbed struct {
 	Answered   bool
 }
 
+// WentIdle: the connection carried nothing for so long that it is taken down.
+type WentIdle struct {
+	Connection string
+	After      time.Duration
+}
+
+func (WentIdle) isReport()         {}
 func (PathProbed) isReport()       {}
 func (Connecting) isReport()       {}
 func (IKEEstablished) isReport()   {}

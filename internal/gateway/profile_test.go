@@ -12,7 +12,7 @@ import (
 // TestProfiles: what each profile proposes is known here, and the page explains
 // each.
 func TestProfiles(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| `profile` \\|.*?\\| ([a-z, -]+) or ([a-z-]+) \\|").FindStringSubmatch(read(t, "../../docs/configuration.md"))
+	row := regexp.MustCompile("(?m)^\\| `profile` \\|.*?\\| ([a-z0-9, -]+) or ([a-z0-9-]+) \\|").FindStringSubmatch(read(t, "../../docs/configuration.md"))
 	if row == nil {
 		t.Fatal("docs/configuration.md has no row for profile")
 	}

@@ -30,6 +30,7 @@ const (
 	kindPathUp           = "path_up"
 	kindPathDown         = "path_down"
 	kindPathProbed       = "path_probed"
+	kindWentIdle         = "went_idle"
 	kindMessage          = "message"
 	kindMessageDropped   = "message_dropped"
 	kindUnknown          = "unknown"
@@ -62,6 +63,8 @@ func describe(r sa.Report) control.Event {
 		return redirected(r)
 	case sa.PathProbed:
 		return pathProbed(r)
+	case sa.WentIdle:
+		return event(kindWentIdle, levelInfo, r.Connection, fmt.Sprintf("carried nothing for %v, and is taken down", r.After))
 	case sa.MessageTrace:
 		return trace(r)
 	case sa.MessageDropped:
@@ -95,6 +98,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindRedirected, r.Connection, nil
 	case sa.PathProbed:
 		return kindPathProbed, r.Connection, nil
+	case sa.WentIdle:
+		return kindWentIdle, r.Connection, nil
 	case sa.MessageTrace:
 		return kindMessage, r.Connection, nil
 	case sa.MessageDropped:

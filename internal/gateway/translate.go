@@ -83,7 +83,7 @@ func connections(cfg *config.Config, fetcher auth.Fetcher) ([]ike.Connection, er
 		if err != nil {
 			return nil, err
 		}
-		conn := ike.Connection{Settings: settings, Start: startOf(c.Start), RemotePort: uint16(c.Remote.Port)}
+		conn := ike.Connection{Settings: settings, Start: startOf(c.Start), Idle: c.Idle, RemotePort: uint16(c.Remote.Port)}
 		for _, a := range c.Remote.Addresses {
 			conn.Remotes = append(conn.Remotes, a.String())
 		}
