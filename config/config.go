@@ -191,6 +191,7 @@ type Auth struct {
 	Local, Remote Method
 	Signatures    []string // empty: the default schemes
 	PPK           PPK
+	XAUTH         XAUTH
 }
 
 // PPK is a post-quantum pre-shared key (RFC 8784). Secret is set whichever of
@@ -272,6 +273,7 @@ type IKE struct {
 	Version int
 	// Aggressive: IKEv1 begins with Aggressive Mode, and answers it.
 	Aggressive bool
+	ModeConfig ModeConfig
 	Proposals  []string // empty: the default proposals
 	Lifetime   time.Duration
 	Reauth     time.Duration // 0: never
@@ -390,7 +392,7 @@ func builtinConnection() Connection {
 		Start:   StartAlways,
 		Mode:    ModeDefault,
 		Remote:  Remote{Port: 500},
-		IKE:     IKE{Version: 2, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true, FollowRedirects: true, MessageIDSync: true},
+		IKE:     IKE{Version: 2, ModeConfig: ModeConfigOff, Lifetime: 8 * time.Hour, DPD: 30 * time.Second, FragmentSize: 1280, Childless: ChildlessAllow, CrashDetection: true, FollowRedirects: true, MessageIDSync: true},
 		ESP: ESP{
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,

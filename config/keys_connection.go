@@ -95,6 +95,17 @@ var authKeys = section[Auth]{
 		signature, "a list of signature schemes, such as [rsa-pss-sha256, ecdsa-sha256]", func(a *Auth) *[]string { return &a.Signatures }),
 	nested(Key{Name: "ppk", Doc: "A post-quantum pre-shared key (RFC 8784), mixed into the keys beside any method: who breaks Diffie-Hellman later still lacks it."}, ppkKeys,
 		func(a *Auth) *PPK { return &a.PPK }),
+	nested(Key{Name: "xauth", Doc: "IKEv1 only: a login with user and password (XAUTH) after the authentication. Who begins is who logs in."}, xauthKeys,
+		func(a *Auth) *XAUTH { return &a.XAUTH }),
+}
+
+var xauthKeys = section[XAUTH]{
+	value(Key{Name: "user", Doc: "As whom this gateway logs in at the peer.", Otherwise: "this gateway does not log in", Example: "branch-7"},
+		word("a name of at most 128 letters, digits, and . _ - @ \\", `^[A-Za-z0-9._@\\-]{1,128}$`), func(x *XAUTH) *string { return &x.User }),
+	value(Key{Name: "password_file", Doc: "A file that holds the password; a newline at its end is left out.", Otherwise: "required beside `user`", Example: "branch-7.password"},
+		fileName, func(x *XAUTH) *File { return &x.PasswordFile }),
+	value(Key{Name: "users", Doc: "A file of those who may log in here, a line for each: `name:password`. Five wrong logins in a row close the connection's door for a minute.", Otherwise: "the peer need not log in", Example: "users.txt"},
+		fileName, func(x *XAUTH) *File { return &x.Users }),
 }
 
 var ppkKeys = section[PPK]{
@@ -146,6 +157,8 @@ var ikeKeys = section[IKE]{
 		whole[int](1, 2, "1 or 2"), func(i *IKE) *int { return &i.Version }),
 	value(Key{Name: "aggressive", Doc: "IKEv1 only: begin with Aggressive Mode and answer it, for peers that have nothing else. **Everybody on the path reads both identities, and can try keys at leisure on what this gateway answers to whoever asks.**", Default: "false", Example: "true"},
 		truth, func(i *IKE) *bool { return &i.Aggressive }),
+	value(Key{Name: "mode_config", Doc: "IKEv1 only: an address inside of the tunnel. `request` asks the peer for one, puts it on the interface, and uses nothing else; `assign` gives the peer the only host of `remote.networks` when it asks, `push` unasked.", Default: "off", Example: "request"},
+		enum(ModeConfigOff, ModeConfigRequest, ModeConfigAssign, ModeConfigPush), func(i *IKE) *ModeConfig { return &i.ModeConfig }),
 	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords.", Otherwise: "a list of strong ones",
 		Example: "[aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048]"},
 		proposal, proposalsAllowed, func(i *IKE) *[]string { return &i.Proposals }),
@@ -289,7 +302,7 @@ func (d *decoder) document(root *yaml.Node) document {
 		}
 		c.Name = p.name
 		if namesMethod(p.value) {
-			c.Auth = Auth{Signatures: c.Auth.Signatures, PPK: c.Auth.PPK} // its own method, in place of that of defaults
+			c.Auth = Auth{Signatures: c.Auth.Signatures, PPK: c.Auth.PPK, XAUTH: c.Auth.XAUTH} // its own method, in place of that of defaults
 		}
 		connectionKeys.decode(d, p.value, path, &c)
 		doc.Connections = append(doc.Connections, c)

@@ -62,7 +62,7 @@ func fileOf(choose func(path string, k entry) string) string {
 			case k.shape.Each != nil:
 				b.WriteString(indent + k.Name + ":\n" + indent + "  a:\n")
 				write(at+".NAME", depth+2, k.shape.Each.Keys)
-			case k.Name == "defaults" || k.Name == "certificate" || k.Name == "public_key" || k.Name == "ppk":
+			case k.Name == "defaults" || k.Name == "certificate" || k.Name == "public_key" || k.Name == "ppk" || k.Name == "xauth":
 			case k.shape.Type == "object":
 				b.WriteString(indent + k.Name + ":\n")
 				write(at, depth+1, k.shape.Keys)
@@ -108,6 +108,7 @@ var companions = map[string][]string{
 	"connections.NAME.direct.probe.target": {"connections.NAME.direct.interface", "connections.NAME.direct.next_hop"},
 	"connections.NAME.probe.target":        {"gateway.interface.addresses"},
 	"connections.NAME.idle":                {"connections.NAME.start"},
+	"connections.NAME.ike.mode_config":     {"connections.NAME.ike.version"},
 	"connections.NAME.ike.aggressive":      {"connections.NAME.ike.version"},
 	"gateway.interface.source_rules":       {"gateway.interface.route_table"},
 }
@@ -118,7 +119,7 @@ func TestDocumentedExamplesLoad(t *testing.T) {
 	t.Setenv("AZURE_WEST_PSK", "another-"+psk)
 	left := fileOf(required)
 	walk("", documentKeys.keys(), func(path string, k entry) {
-		files := strings.Contains(path, ".certificate.") || strings.Contains(path, ".public_key.") || strings.HasSuffix(path, "psk_file") || strings.Contains(path, ".ppk.")
+		files := strings.Contains(path, ".certificate.") || strings.Contains(path, ".public_key.") || strings.HasSuffix(path, "psk_file") || strings.Contains(path, ".ppk.") || strings.Contains(path, ".xauth.")
 		if k.shape.Type == "object" || files || strings.HasSuffix(path, ".auth.local") || strings.HasSuffix(path, ".auth.remote") {
 			return
 		}

@@ -3,6 +3,12 @@ package config
 // ikev1 checks what only IKEv1 has, and what it has not.
 func (d *decoder) ikev1(c *Connection) {
 	if c.IKE.Version != 1 {
+		if !c.Auth.XAUTH.IsZero() {
+			d.fail(c, "auth.xauth", "logins with XAUTH are of IKEv1: leave it out, or set ike.version: 1")
+		}
+		if c.IKE.ModeConfig != ModeConfigOff {
+			d.fail(c, "ike.mode_config", "Mode Config is of IKEv1: leave it out, or set ike.version: 1")
+		}
 		if c.IKE.Aggressive {
 			d.fail(c, "ike.aggressive", "Aggressive Mode is of IKEv1: leave it out, or set ike.version: 1")
 		}
@@ -14,6 +20,8 @@ func (d *decoder) ikev1(c *Connection) {
 	if c.Auth.PPK.ID != "" {
 		d.fail(c, "auth.ppk", "post-quantum keys are an extension of IKEv2: leave it out, or use ike.version: 2")
 	}
+	d.xauth(c)
+	d.modeConfig(c)
 	switch {
 	case c.IKE.Aggressive && c.Auth.Local == MethodPSK:
 		d.warn(c, "ike.aggressive", "Aggressive Mode shows both identities to everybody on the path, and gives whoever asks a hash to guess the pre-shared key from: use Main Mode if the peer has it, else a key of 32 random characters or more")

@@ -50,7 +50,7 @@ func lasting(c *Connection) Connection {
 	out.Settings = &s
 	out.Start, out.Idle, out.Remotes = 0, 0, nil
 	s.RemoteAddresses = nil
-	s.PSK, s.Credentials, s.Trust, s.PPK = auth.Secret{}, nil, nil, nil
+	s.PSK, s.Credentials, s.Trust, s.PPK, s.XAUTH = auth.Secret{}, nil, nil, nil, nil
 	s.IKEProposals, s.ESPProposals, s.Children = nil, nil, nil
 	s.IKELifetime, s.Reauthentication, s.DPD, s.ChildLifetime = 0, 0, 0, sa.Lifetime{}
 	s.MessageIDSync = false

@@ -85,6 +85,7 @@ type half struct {
 	// connection is the first whose proposals and, in Aggressive Mode, identity
 	// fit. Main Mode cannot tell yet among those that want the same.
 	connection *sa.Settings
+	offered    uint16 // the method of authentication that the peer offered, with XAUTH
 	// Of Aggressive Mode only: as whom we answered, whom the first message names,
 	// how many proofs of it were looked at, and whether a refusal was reported.
 	ownIdentity string

@@ -120,7 +120,7 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 		tried = append(tried, c)
 		var offered []transform.Proposal
 		for _, x := range all {
-			if x.known && x.method == methodOf(c) {
+			if x.known && x.method == offeredMethod(c) {
 				offered = append(offered, x.proposal)
 			}
 		}
@@ -134,12 +134,12 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 		}
 		at := slices.IndexFunc(all, func(x phaseOne) bool {
 			got, _, err := transform.Match(transform.IKE, []transform.Proposal{x.proposal}, []transform.Proposal{suite.Proposal()})
-			return err == nil && got == suite && x.known && x.method == methodOf(c)
+			return err == nil && got == suite && x.known && x.method == offeredMethod(c)
 		})
-		if at < 0 || !speaks(suite) || h.choose(suite, all[at].method) != nil {
+		if at < 0 || !speaks(suite) || h.choose(suite, baseMethod(all[at].method)) != nil {
 			continue
 		}
-		h.life, h.connection = all[at].life, c
+		h.life, h.connection, h.offered = all[at].life, c, all[at].method
 		return &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{{
 			Number: number, Protocol: isakmp.ProtocolISAKMP, Transforms: []isakmp.Transform{raw[at]}}}}, nil
 	}
@@ -148,7 +148,7 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 
 // sameOffer tells whether two connections take the same offers of phase 1.
 func sameOffer(a, b *sa.Settings) bool {
-	return methodOf(a) == methodOf(b) && slices.EqualFunc(a.IKEProposals, b.IKEProposals, transform.Proposal.Equal)
+	return offeredMethod(a) == offeredMethod(b) && slices.EqualFunc(a.IKEProposals, b.IKEProposals, transform.Proposal.Equal)
 }
 
 // repeated answers a message that came before.
@@ -244,7 +244,7 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	var keyed *sa.Settings
 	tried := 0
 	for _, c := range among {
-		if methodOf(c) != h.method {
+		if offeredMethod(c) != h.offered {
 			continue
 		}
 		if tried++; tried > maxKeys {

@@ -25,6 +25,9 @@ import (
 
 // startPhaseOne makes an ISAKMP SA in the mode that the connection wants.
 func (m *Machine) startPhaseOne(by path) {
+	if m.settings.XAUTH.Server() {
+		return // the initiator is who logs in
+	}
 	if m.settings.Aggressive {
 		m.startAggressive(by)
 		return
@@ -35,7 +38,7 @@ func (m *Machine) startPhaseOne(by path) {
 // startAggressive makes our key share, which the first message has already. So
 // there is no choice of groups: all suites on offer have the first one's.
 func (m *Machine) startAggressive(by path) {
-	suites, method := combinations(transform.IKE, m.settings.IKEProposals), methodOf(m.settings)
+	suites, method := combinations(transform.IKE, m.settings.IKEProposals), offeredMethod(m.settings)
 	if len(suites) == 0 || method == 0 {
 		m.fail(by.remote, noSuites(m.settings))
 		return
@@ -62,10 +65,10 @@ func (s *ikeSA) sendAll(r sansio.KeyExchanged, method uint16) {
 	s.localIdentity, s.ownID = mine.String(), mine.Body()
 	s.turn(causeKeyReady)
 	ps := []isakmp.Payload{offer, &isakmp.KeyExchange{Data: s.publicI}, &isakmp.Nonce{Data: s.nonceI}, idPayload(mine)}
-	if method != isakmp.AuthPSK {
+	if baseMethod(method) != isakmp.AuthPSK {
 		ps = append(ps, anyCertificate())
 	}
-	s.sayClear(append(ps, vendors()...))
+	s.sayClear(append(ps, vendors(s.m.settings)...))
 }
 
 // receiveAggressive takes a message of Aggressive Mode, of either role.

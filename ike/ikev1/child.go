@@ -278,8 +278,8 @@ func find(cs []*child, is func(*child) bool) *child {
 }
 
 // wantedBy reports whether the settings still ask for what c was made for.
-func (c *child) wantedBy(settings *sa.Settings) bool {
-	return slices.ContainsFunc(settings.Children, func(w sa.ChildSettings) bool {
+func (c *child) wantedBy(wanted []sa.ChildSettings) bool {
+	return slices.ContainsFunc(wanted, func(w sa.ChildSettings) bool {
 		return w.Name == c.settings.Name && w.Local.Equal(c.settings.Local) && w.Remote.Equal(c.settings.Remote)
 	})
 }

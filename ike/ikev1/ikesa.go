@@ -33,25 +33,32 @@ type ikeSA struct {
 	m     *Machine
 	state state
 	kind  isakmp.ExchangeType // of phase 1: Main or Aggressive Mode
-	// proven says that the peer was authenticated.
-	proven bool
+	// proven says that the peer was authenticated, completed that nothing else is
+	// missing.
+	proven, completed bool
 	// quiet says that so many peers failed to authenticate lately that the
 	// failure of this one is no news.
 	quiet                         bool
 	localIdentity, remoteIdentity string
 
-	repeat   repeater // of phase 1
-	suites   []transform.Suite
-	private  transform.PrivateKey
-	checks   int         // of the peer's proof that were begun
-	hint     *sa.Failure // what an unauthenticated message said, for when it ends
-	ownID    []byte      // Aggressive Mode: the body of the ID payload that we sent
-	peerID   *isakmp.Identification
-	used     map[uint32]bool
-	dpd      check
-	contact  bool // the peer said INITIAL-CONTACT
-	replaced bool // another took its place, so that its end is no loss
-	lesser   bool // the one to go of two that were made at once
+	repeat  repeater // of phase 1
+	suites  []transform.Suite
+	private transform.PrivateKey
+	checks  int          // of the peer's proof that were begun
+	hint    *sa.Failure  // what an unauthenticated message said, for when it ends
+	asked   *transaction // ours, which waits for its answer
+	served  *transaction // the peer's last
+	waits   waiting      // what is missing, after phase 1, before it is used
+	// loginDone: a login was asked for; there is one try.
+	loginDone bool
+	granted   bool   // the peer's login is right, which it was told
+	ownID     []byte // Aggressive Mode: the body of the ID payload that we sent
+	peerID    *isakmp.Identification
+	used      map[uint32]bool
+	dpd       check
+	contact   bool // the peer said INITIAL-CONTACT
+	replaced  bool // another took its place, so that its end is no loss
+	lesser    bool // the one to go of two that were made at once
 
 	createdAt     time.Time
 	establishedAt time.Time
@@ -112,6 +119,8 @@ func (s *ikeSA) receive(msg *isakmp.Message, d sa.Datagram) {
 		s.receiveInformational(msg, d)
 	case isakmp.ExchangeQuick:
 		s.receiveQuick(msg, d)
+	case isakmp.ExchangeTransaction:
+		s.receiveTransaction(msg, d)
 	default:
 		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "an exchange that is not spoken here: "+msg.Header.String())
 	}
@@ -209,7 +218,7 @@ func (s *ikeSA) drop(c cause, e ending) {
 	s.turn(c)
 	switch {
 	case was == closing:
-	case s.proven:
+	case s.proven && s.completed:
 		s.reportClosed(e)
 	case e.failure != nil && s.quiet:
 		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
@@ -234,6 +243,10 @@ func (s *ikeSA) reportClosed(e ending) {
 // peerDeleted closes the ISAKMP SA at the peer's word. Its keys stay for a
 // moment, to read what this word overtook: that Child SAs are gone, too.
 func (s *ikeSA) peerDeleted() {
+	if !s.completed {
+		s.drop(causeFinished, ending{failure: s.unfinished()})
+		return
+	}
 	s.m.dropQuicks(s)
 	e := ending{remote: true, replaced: s.replaced || s.state == superseded}
 	s.turn(causePeerDeleted)
@@ -242,13 +255,19 @@ func (s *ikeSA) peerDeleted() {
 	s.m.renew(s.initiator)
 }
 
-// establish makes the ISAKMP SA usable: the peer is authenticated.
+// establish ends phase 1: the peer is authenticated.
 func (s *ikeSA) establish() {
-	previous := s.m.current()
 	s.turn(causeAuthenticated)
 	s.proven = true
 	s.lingerUntil = time.Time{}
 	s.establishedAt, s.heardAt = s.m.now, s.m.now
+	s.proceedPhaseOne()
+}
+
+// complete makes the ISAKMP SA usable.
+func (s *ikeSA) complete() {
+	previous := s.m.current()
+	s.completed, s.lingerUntil = true, time.Time{}
 	s.m.path = path{s.local, s.remote}
 	s.m.renewAt = time.Time{}
 	s.life = lesser(s.life, s.m.settings.IKELifetime)

@@ -55,6 +55,8 @@ type Machine struct {
 	renewAt  time.Time               // when to make an ISAKMP SA for Child SAs that have none
 	failure  *sa.Failure             // the newest
 
+	assigned  netip.Addr // by the peer, for us inside of the tunnel
+	logins    logins
 	strangers sansio.Throttle // of peers that are not authenticated
 }
 
@@ -83,7 +85,7 @@ func (m *Machine) Reconfigure(settings *sa.Settings) {
 	m.settings = settings
 	m.retries = map[string]*retry{}
 	for _, c := range m.children {
-		if !c.wantedBy(settings) {
+		if !c.wantedBy(m.wanting()) {
 			c.wantDelete = true
 		}
 	}
@@ -193,21 +195,26 @@ func (s *ikeSA) named(h isakmp.Header) bool {
 // current is the newest ISAKMP SA that can carry exchanges, or nil.
 func (m *Machine) current() *ikeSA {
 	for _, s := range slices.Backward(m.sas) {
-		if s.state == established && !s.lesser {
+		if s.state == established && s.completed && !s.lesser {
 			return s
 		}
 	}
 	for _, s := range slices.Backward(m.sas) {
-		if s.state == established || s.state == superseded {
+		if s.completed && (s.state == established || s.state == superseded) {
 			return s
 		}
 	}
 	return nil
 }
 
+// unready reports whether an ISAKMP SA is still being made.
+func (s *ikeSA) unready() bool {
+	return s.state < established || s.state == established && !s.completed
+}
+
 // negotiating reports whether a phase 1 of ours is on its way.
 func (m *Machine) negotiating() bool {
-	return slices.ContainsFunc(m.sas, func(s *ikeSA) bool { return s.initiator && s.state < established })
+	return slices.ContainsFunc(m.sas, func(s *ikeSA) bool { return s.initiator && s.unready() })
 }
 
 func (m *Machine) do(a sa.Action) { m.out = append(m.out, a) }
@@ -254,7 +261,7 @@ func (m *Machine) trafficNeeded(f selector.Flow) {
 	if m.current() == nil {
 		return
 	}
-	for _, w := range m.settings.Children {
+	for _, w := range m.wanting() {
 		if m.missing(w.Name) && selector.Compile(w.Local, w.Remote).Outbound(&f) {
 			m.retries[w.Name] = &retry{at: m.now}
 			m.wanted = true

@@ -24,7 +24,7 @@ import (
 
 // startMain sends our offer.
 func (m *Machine) startMain(by path) {
-	suites, method := combinations(transform.IKE, m.settings.IKEProposals), methodOf(m.settings)
+	suites, method := combinations(transform.IKE, m.settings.IKEProposals), offeredMethod(m.settings)
 	if len(suites) == 0 || method == 0 {
 		m.fail(by.remote, noSuites(m.settings))
 		return
@@ -35,7 +35,7 @@ func (m *Machine) startMain(by path) {
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: s.local, Remote: s.remote})
 	offer := offerPhaseOne(suites, []uint16{method}, m.settings.IKELifetime)
 	s.offer = isakmp.Body(offer)
-	s.sayClear(append([]isakmp.Payload{offer}, vendors()...))
+	s.sayClear(append([]isakmp.Payload{offer}, vendors(s.m.settings)...))
 }
 
 // sayClear sends a message of phase 1 that is not encrypted, and repeats it
@@ -103,7 +103,7 @@ func (s *ikeSA) confirm(answer *isakmp.SecurityAssociation) (transform.Suite, ti
 	}
 	p := readPhaseOne(answer.Proposals[0].Transforms[0])
 	for _, suite := range s.suites {
-		if got, _, err := transform.Match(transform.IKE, []transform.Proposal{p.proposal}, []transform.Proposal{suite.Proposal()}); err == nil && got == suite && p.method == methodOf(s.m.settings) {
+		if got, _, err := transform.Match(transform.IKE, []transform.Proposal{p.proposal}, []transform.Proposal{suite.Proposal()}); err == nil && got == suite && p.method == offeredMethod(s.m.settings) {
 			return suite, p.life, nil
 		}
 	}

@@ -25,7 +25,7 @@ type refusal struct {
 
 // serveQuick answers the peer's offer of a Child SA.
 func (s *ikeSA) serveQuick(msg *isakmp.Message, d sa.Datagram) error {
-	if s.state != established && s.state != superseded {
+	if !s.completed || s.state != established && s.state != superseded {
 		return errors.New("a Quick Mode before phase 1 is done")
 	}
 	o, err := s.fresh(msg, d)
@@ -122,15 +122,16 @@ func (q *quick) chooseSelectors(ids []*isakmp.Identification) *refusal {
 		q.ids = []isakmp.Payload{ids[0], ids[1]}
 	}
 	var best *sa.ChildSettings
-	for i := range s.m.settings.Children {
-		w := &s.m.settings.Children[i]
+	wanted := s.m.wanting()
+	for i := range wanted {
+		w := &wanted[i]
 		if w.Local.Contains(local) && w.Remote.Contains(remote) && (best == nil || best.Local.Contains(w.Local)) {
 			best = w
 		}
 	}
 	if best == nil {
 		var l, r selector.List
-		for _, w := range s.m.settings.Children {
+		for _, w := range wanted {
 			l, r = append(l, w.Local...), append(r, w.Remote...)
 		}
 		return &refusal{isakmp.InvalidIDInformation,

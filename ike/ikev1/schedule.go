@@ -53,7 +53,7 @@ func (m *Machine) proceed() {
 			return
 		}
 	}
-	for _, w := range m.settings.Children {
+	for _, w := range m.wanting() {
 		if r := m.retries[w.Name]; r != nil && m.due(r.at) && m.missing(w.Name) && m.wanted {
 			s.startQuick(w, nil)
 			return
@@ -89,7 +89,7 @@ func (m *Machine) planChildren(s *ikeSA) {
 	if !m.wanted {
 		return
 	}
-	for _, w := range m.settings.Children {
+	for _, w := range m.wanting() {
 		if m.retries[w.Name] != nil || !m.missing(w.Name) {
 			continue
 		}
@@ -109,7 +109,7 @@ func (m *Machine) planChildren(s *ikeSA) {
 // nextChild is when the next missing Child SA is to be made; zero: never.
 func (m *Machine) nextChild() time.Time {
 	var at time.Time
-	for _, w := range m.settings.Children {
+	for _, w := range m.wanting() {
 		if r := m.retries[w.Name]; m.wanted && r != nil && m.missing(w.Name) {
 			at = earlier(at, r.at)
 		}

@@ -62,6 +62,9 @@ func (m *Machine) scheduled(d *sansio.Deadline) {
 
 func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	d.By(s.repeat.dueAt)
+	if s.asked != nil {
+		d.By(s.asked.repeat.dueAt)
+	}
 	d.By(s.lingerUntil)
 	d.By(s.expireAt)
 	d.By(s.dpd.dueAt)
@@ -122,6 +125,9 @@ func (s *ikeSA) runTimers() {
 	case raw != nil:
 		s.resend(raw, s.repeat.summary, s.repeat.attempt, path{s.local, s.remote})
 	}
+	if s.runTransaction(); s.state == gone {
+		return
+	}
 	if s.m.due(s.lingerUntil) {
 		s.lingered()
 		return
@@ -147,6 +153,11 @@ func (s *ikeSA) lingered() {
 	s.lingerUntil = time.Time{}
 	if s.state == adopted {
 		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonTimeout, Message: "the peer did not finish phase 1"}})
+		return
+	}
+	if s.state == established && !s.completed {
+		s.sayDeleted()
+		s.drop(causeFinished, ending{failure: s.unfinished()})
 		return
 	}
 	if s.state == superseded {

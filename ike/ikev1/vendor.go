@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"causeway/ike/ikev1/isakmp"
+	"causeway/ike/sa"
 )
 
 // Vendor IDs are how IKEv1 tells extensions. Most are MD5 of a sentence; some
@@ -68,10 +69,13 @@ func abilitiesOf(ps []isakmp.Payload) (a abilities) {
 }
 
 // vendors are ours, as an initiator sends them.
-func vendors() []isakmp.Payload {
+func vendors(s *sa.Settings) []isakmp.Payload {
 	var out []isakmp.Payload
 	for _, v := range [][]byte{vendorDPD, vendorNATT, vendorNATT03, vendorNATT02n, fragmenting()} {
 		out = append(out, &isakmp.VendorID{Data: v})
+	}
+	if s.XAUTH != nil {
+		out = append(out, &isakmp.VendorID{Data: vendorXAUTH})
 	}
 	return out
 }
@@ -85,6 +89,9 @@ func (a abilities) answer() []isakmp.Payload {
 	var out []isakmp.Payload
 	if a.dpd {
 		out = append(out, &isakmp.VendorID{Data: vendorDPD})
+	}
+	if a.xauth {
+		out = append(out, &isakmp.VendorID{Data: vendorXAUTH})
 	}
 	if a.fragments {
 		out = append(out, &isakmp.VendorID{Data: fragmenting()[:a.fragmentsLen]})

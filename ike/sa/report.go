@@ -128,6 +128,13 @@ type WentIdle struct {
 	After      time.Duration
 }
 
+// AddressAssigned: the peer gave this end an address inside of the tunnel.
+type AddressAssigned struct {
+	Connection string
+	Address    netip.Addr
+}
+
+func (AddressAssigned) isReport()  {}
 func (WentIdle) isReport()         {}
 func (PathProbed) isReport()       {}
 func (Connecting) isReport()       {}

@@ -39,6 +39,10 @@ type Settings struct {
 	Trust *auth.Trust
 	// Aggressive begins with Aggressive Mode, and answers it (IKEv1).
 	Aggressive bool
+	// XAUTH is a user and password besides (IKEv1); nil: none.
+	XAUTH *XAUTH
+	// ModeConfig is about addresses inside of the tunnel (IKEv1).
+	ModeConfig ModeConfig
 	// PPK is a post-quantum pre-shared key (RFC 8784); nil: none.
 	PPK *PPK
 

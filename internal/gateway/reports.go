@@ -31,6 +31,7 @@ const (
 	kindPathDown         = "path_down"
 	kindPathProbed       = "path_probed"
 	kindWentIdle         = "went_idle"
+	kindAddressAssigned  = "address_assigned"
 	kindMessage          = "message"
 	kindMessageDropped   = "message_dropped"
 	kindUnknown          = "unknown"
@@ -63,6 +64,8 @@ func describe(r sa.Report) control.Event {
 		return redirected(r)
 	case sa.PathProbed:
 		return pathProbed(r)
+	case sa.AddressAssigned:
+		return event(kindAddressAssigned, levelInfo, r.Connection, fmt.Sprintf("the peer gave this gateway the address %v", r.Address), "address", r.Address.String())
 	case sa.WentIdle:
 		return event(kindWentIdle, levelInfo, r.Connection, fmt.Sprintf("carried nothing for %v, and is taken down", r.After))
 	case sa.MessageTrace:
@@ -98,6 +101,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindRedirected, r.Connection, nil
 	case sa.PathProbed:
 		return kindPathProbed, r.Connection, nil
+	case sa.AddressAssigned:
+		return kindAddressAssigned, r.Connection, nil
 	case sa.WentIdle:
 		return kindWentIdle, r.Connection, nil
 	case sa.MessageTrace:

@@ -92,6 +92,7 @@ var reportCases = []struct {
 		"behind a NAT is now: local"},
 	{sa.PathProbed{Connection: "azure", Size: 1500, Answered: true}, "path_probed", "debug", "a probe of the path with 1500 bytes arrived"},
 	{sa.PathProbed{Connection: "azure", Size: 1500}, "path_probed", "debug", "a probe of the path with 1500 bytes was lost"},
+	{sa.AddressAssigned{Connection: "azure", Address: netip.MustParseAddr("10.9.0.7")}, "address_assigned", "info", "the peer gave this gateway the address 10.9.0.7"},
 	{sa.WentIdle{Connection: "azure", After: 5 * time.Minute}, "went_idle", "info", "carried nothing for 5m0s, and is taken down"},
 	{sa.MessageTrace{Connection: "azure", Sent: true, Remote: there, Exchange: "IKE_AUTH", MessageID: 1, Summary: "IDi AUTH", Retransmit: 2},
 		"message", "debug", "-> IKE_AUTH request 1 to 203.0.113.5:4500 { IDi AUTH }, retransmission 2"},

@@ -205,6 +205,7 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 		Interface: device, Addresses: i.Addresses, MTU: mtu, Up: true,
 		Table: i.RouteTable, FailClosed: i.FailClosed,
 	}
+	d.Addresses = append(slices.Clip(d.Addresses), given(cfg, connections)...)
 	if !i.Routes {
 		return d
 	}
@@ -244,6 +245,24 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 		d.Rules = d.LocalNetworks
 	}
 	return d
+}
+
+// given are the addresses that peers gave this end (Mode Config): all that their
+// Child SAs carry of ours.
+func given(cfg *config.Config, connections []ike.ConnectionStatus) []netip.Prefix {
+	var out []netip.Prefix
+	for _, c := range cfg.Connections {
+		if c.IKE.ModeConfig != config.ModeConfigRequest {
+			continue
+		}
+		for _, s := range connections {
+			if s.Name == c.Name && len(s.Children) > 0 && len(s.Children[0].LocalSelectors) == 1 {
+				a := s.Children[0].LocalSelectors[0].Start
+				out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			}
+		}
+	}
+	return out
 }
 
 func byMetric(connections []config.Connection) []config.Connection {

@@ -138,8 +138,11 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 	if p := c.Auth.PPK; p.ID != "" {
 		s.PPK = &sa.PPK{ID: p.ID, Secret: auth.NewSecret(p.Secret.Bytes()), Required: p.Required}
 	}
-	s.RemoteAddresses = literalAddresses(c.Remote)
 	var err error
+	if s.XAUTH, s.ModeConfig, err = loginOf(&c); err != nil {
+		return nil, err
+	}
+	s.RemoteAddresses = literalAddresses(c.Remote)
 	if s.LocalIdentity, err = identityOf(c.Local.Identity, cfg.Gateway.Identity); err != nil {
 		return nil, err
 	}
@@ -150,6 +153,30 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 	s.AnyRemoteIdentity = c.Remote.Identity != "" && s.RemoteIdentity.IsZero()
 	s.IKEProposals, s.ESPProposals, err = algorithmsOf(c)
 	return s, err
+}
+
+// loginOf is what IKEv1 has between phase 1 and its Child SAs.
+func loginOf(c *config.Connection) (*sa.XAUTH, sa.ModeConfig, error) {
+	mode := sa.ModeConfig{Request: c.IKE.ModeConfig == config.ModeConfigRequest, Push: c.IKE.ModeConfig == config.ModeConfigPush}
+	if c.IKE.ModeConfig == config.ModeConfigAssign || mode.Push {
+		mode.Assign, _ = c.AssignedAddress()
+	}
+	x := c.Auth.XAUTH
+	switch {
+	case x.IsZero():
+		return nil, mode, nil
+	case x.Users.IsZero():
+		return &sa.XAUTH{User: x.User, Password: auth.NewSecret(x.Password().Bytes())}, mode, nil
+	}
+	logins, err := x.Logins()
+	if err != nil {
+		return nil, mode, err
+	}
+	users := make(map[string]auth.Secret, len(logins))
+	for name, password := range logins {
+		users[name] = auth.NewSecret(password.Bytes())
+	}
+	return &sa.XAUTH{Users: users}, mode, nil
 }
 
 // algorithmsOf are the proposals of a connection, in its version of IKE.

@@ -1,10 +1,13 @@
 package lab
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
+	"causeway/test/lab/link"
+	"causeway/test/lab/world"
 	"causeway/test/pki"
 )
 
@@ -75,6 +78,36 @@ func TestIKEv1Fragments(t *testing.T) {
 					t.Errorf("strongSwan's log has no %q", want)
 				}
 			}
+		})
+	}
+}
+
+// loginSecret is the password of alice, who logs in with XAUTH.
+const loginSecret = "correct horse battery staple 42"
+
+// TestIKEv1LoginAtStrongSwan: our gateway logs in, and gets an address, from which
+// it reaches the other site.
+func TestIKEv1LoginAtStrongSwan(t *testing.T) {
+	for name, keys := range map[string]string{"main mode": "aggressive: false", "aggressive mode": "aggressive: true"} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			a := pairv1()
+			b := a.Peer()
+			given := a.LocalNetworks[0].Addr().Next().Next().Next()
+			b.SwanKeys = []string{"aggressive = yes", "pools = addresses", "remote-xauth {", "round = 2", "auth = xauth", "}"}
+			b.SwanTop = []string{"pools {", "addresses {", "addrs = " + given.String() + "/32", "}", "}",
+				"secrets {", "xauth-alice {", "id = alice", `secret = "` + loginSecret + `"`, "}", "}"}
+			if name == "main mode" {
+				b.SwanKeys[0] = "aggressive = no"
+			}
+			a.LocalNetworks, a.PolicyBased = nil, false
+			a.IKEKeys = []string{keys, "mode_config: request"}
+			a.Proof = &link.Proof{Auth: fmt.Sprintf("{psk: %q, xauth: {user: alice, password_file: password}}", a.PSK),
+				Files: map[string][]byte{"password": []byte(loginSecret + "\n")}}
+			s.strongswan(s.GatewayB, b)
+			g := s.causeway(s.GatewayA, a)
+			s.up(g)
+			s.ping(s.GatewayA, world.ClientIn(a.RemoteNetworks[0]), 5, "-I", given.String())
 		})
 	}
 }

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 network=(iproute2 iputils-ping iperf3)
-strongswan=(strongswan-charon strongswan-swanctl libcharon-extra-plugins
+strongswan=(strongswan-charon strongswan-swanctl libcharon-extra-plugins libcharon-extauth-plugins
   libstrongswan-extra-plugins libstrongswan-standard-plugins)
 
 case ${1:-} in

@@ -37,3 +37,19 @@ func (p *Configuration) AppendBody(dst []byte) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint16(dst, p.Identifier)
 	return appendAttributes(dst, p.Attributes, PayloadATTR)
 }
+
+// Value returns the octets of the first attribute of type t, nil if there is none.
+func (p *Configuration) Value(t uint16) []byte {
+	a, _ := p.Attribute(t)
+	return a.Value
+}
+
+// Attribute returns the first attribute of type t.
+func (p *Configuration) Attribute(t uint16) (Attribute, bool) {
+	for _, a := range p.Attributes {
+		if a.Type == t {
+			return a, true
+		}
+	}
+	return Attribute{}, false
+}

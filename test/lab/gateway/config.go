@@ -43,7 +43,9 @@ connections:
 {{- with .LocalIdentity}}
       identity: {{.}}
 {{- end}}
-      networks: {{list .LocalNetworks}}
+{{- with .LocalNetworks}}
+      networks: {{list .}}
+{{- end}}
     remote:
       address: {{if .Remote.IsValid}}{{.Remote}}{{else}}any{{end}}
 {{- with .RemoteIdentity}}

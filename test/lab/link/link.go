@@ -65,6 +65,8 @@ type End struct {
 	// IKEKeys are further lines of YAML for the connection's ike, which only this
 	// project's gateway reads; SwanKeys are those of strongSwan's connection.
 	IKEKeys, SwanKeys []string
+	// SwanTop are lines of swanctl.conf beside the connections, such as pools.
+	SwanTop []string
 	// Keys are further lines of YAML for the connection, and the others for the
 	// gateway and its interface, of which the first End's count. Only this
 	// project's gateway reads them.
@@ -126,7 +128,7 @@ func (e End) Peer() End {
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
 	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
-	p.IKEKeys, p.SwanKeys, p.Also = nil, nil, nil
+	p.IKEKeys, p.SwanKeys, p.SwanTop, p.Also = nil, nil, nil, nil
 	return p
 }
 

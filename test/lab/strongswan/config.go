@@ -13,7 +13,7 @@ import (
 
 // plugins are loaded in this order, and then those of a DataPath.
 const plugins = `openssl random nonce aes gcm ccm chapoly ctr sha1 sha2 hmac kdf x509 pubkey pem pkcs1 pkcs8
-revocation constraints curve25519 des cmac socket-default updown `
+revocation constraints curve25519 des cmac socket-default xauth-generic updown `
 
 // DataPath is what carries a daemon's ESP, as the plugins for it.
 type DataPath string
@@ -138,6 +138,11 @@ secrets {
   }
 {{- end}}
 }
+{{- range .}}
+{{- range .SwanTop}}
+{{.}}
+{{- end}}
+{{- end}}
 {{end}}`))
 
 func prefixes(list []netip.Prefix) string {
