@@ -98,8 +98,9 @@ func (t *Table) Lookup(a netip.Addr) (*Group, bool) {
 }
 
 // IsSite tells whether a is at a site behind a connection: a default route
-// alone puts nobody there, nor does a prefix that is no longer than that of a
-// local network around a.
+// alone puts nobody there, nor does a prefix that is shorter than that of a
+// local network around a. Of equal ones the site's counts: a hub names the
+// network of one site as local to another's connection.
 func (t *Table) IsSite(a netip.Addr) bool {
 	if t == nil || !a.IsValid() {
 		return false
@@ -110,7 +111,7 @@ func (t *Table) IsSite(a netip.Addr) bool {
 		return false
 	}
 	local, ok := t.local.LookupPrefixLPM(host)
-	return !ok || local.Bits() < site.Bits()
+	return !ok || local.Bits() <= site.Bits()
 }
 
 // Groups are all groups, each at its Index. They must not be changed.

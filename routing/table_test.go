@@ -67,7 +67,7 @@ func TestSites(t *testing.T) {
 		t.Fatal(err)
 	}
 	for addr, want := range map[string]bool{
-		"192.0.2.1": false, "10.2.0.1": true, "10.1.0.1": false, "10.3.0.1": false, "fd00::1": false,
+		"192.0.2.1": false, "10.2.0.1": true, "10.1.0.1": false, "10.3.0.1": true, "fd00::1": false,
 	} {
 		if got := table.IsSite(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s is at a site: %v", addr, got)
