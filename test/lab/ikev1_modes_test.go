@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -108,6 +109,34 @@ func TestIKEv1LoginAtStrongSwan(t *testing.T) {
 			g := s.causeway(s.GatewayA, a)
 			s.up(g)
 			s.ping(s.GatewayA, world.ClientIn(a.RemoteNetworks[0]), 5, "-I", given.String())
+		})
+	}
+}
+
+// TestIKEv1LoginOfStrongSwan: strongSwan logs in at our gateway, gets an address,
+// and reaches our site from it.
+func TestIKEv1LoginOfStrongSwan(t *testing.T) {
+	for _, mode := range []string{"assign", "push"} {
+		t.Run(mode, func(t *testing.T) {
+			s := newScene(t)
+			a := pairv1()
+			a.Start = false
+			given := a.RemoteNetworks[0].Addr().Next().Next().Next()
+			a.RemoteNetworks = []netip.Prefix{netip.PrefixFrom(given, 32)}
+			b := a.Peer()
+			a.IKEKeys = []string{"mode_config: " + mode}
+			a.Keys = "mode: respond-only"
+			a.Proof = &link.Proof{Auth: fmt.Sprintf("{psk: %q, xauth: {users: users}}", a.PSK),
+				Files: map[string][]byte{"users": []byte("# who may\nalice:" + loginSecret + "\n")}}
+			b.SwanKeys = []string{"vips = 0.0.0.0", "local-xauth {", "round = 2", "auth = xauth", "xauth_id = alice", "}"}
+			if mode == "push" {
+				b.SwanKeys = append(b.SwanKeys, "pull = no")
+			}
+			b.SwanTop = []string{"secrets {", "xauth-alice {", "id = alice", `secret = "` + loginSecret + `"`, "}", "}"}
+			g := s.causeway(s.GatewayA, a)
+			s.strongswan(s.GatewayB, b)
+			s.up(g)
+			s.ping(s.GatewayB, world.ClientIn(a.LocalNetworks[0]), 5, "-I", given.String())
 		})
 	}
 }
