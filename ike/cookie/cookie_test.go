@@ -182,7 +182,7 @@ func TestConfigRefused(t *testing.T) {
 }
 
 func FuzzAdmit(f *testing.F) {
-	g := challenged(f, Config{ResponseRate: 1 << 30, ResponseBurst: 1 << 30})
+	g := challenged(f, Config{ChallengeRate: 1 << 30, ChallengeBurst: 1 << 30})
 	_, valid := g.Admit(start, alice, 7, nonce, nil)
 	f.Add([]byte{192, 0, 2, 1}, uint16(500), uint64(7), nonce, valid)
 	f.Add([]byte{}, uint16(0), uint64(0), []byte{}, []byte{})

@@ -200,7 +200,7 @@ func (g *Gate) admit(now time.Time, source netip.AddrPort, spiI uint64, ni, cook
 }
 
 // AllowResponse asks for any other answer to a message that is not authenticated, such as N(INVALID_IKE_SPI) or
-// N(INVALID_MAJOR_VERSION). It draws on the same count as Admit.
+// N(INVALID_MAJOR_VERSION). They have a count of their own.
 func (g *Gate) AllowResponse(now time.Time, source netip.AddrPort) bool {
 	return source.Addr().IsValid() && g.limiter.allow(now, aggregate(source.Addr()))
 }
