@@ -11,9 +11,9 @@ const (
 	// spins is how often a worker looks whether its turn has come before it lets
 	// other goroutines and threads run.
 	spins = 128
-	// patience is how often it then lets them: about as many microseconds, in which
-	// whoever is before it sends. One that was interrupted meanwhile is not waited
-	// for: packets that overtake it by a little do no harm.
+	// patience is how often it then lets them, so that whoever is before it sends.
+	// One that was interrupted meanwhile is not waited for: packets that overtake
+	// it by a little do no harm.
 	patience = 256
 )
 
