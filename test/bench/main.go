@@ -104,7 +104,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	switch {
 	case o.scale > 0:
-		return scale(ctx, o.scale)
+		return scale(ctx, o)
 	case o.many:
 		return measureMany(ctx, o)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,9 @@ var scaledKinds = []scaled{
 		}, nil
 	}},
 	{swan, func(ctx context.Context, space *world.Namespace, directory string, ends []link.End) (int, func() (int, error), error) {
+		if err := addressSelectors(ctx, space, ends); err != nil {
+			return 0, nil, err
+		}
 		d, err := strongswan.New(space, directory, ends...)
 		if err != nil {
 			return 0, nil, err
@@ -64,10 +68,13 @@ const (
 	scaleTimeout = 10 * time.Minute
 	// restTime is how long the CPU at rest is measured.
 	restTime = 20 * time.Second
+	// lookTime keeps the listing of a thousand SAs from being what is measured.
+	lookTime = 500 * time.Millisecond
 )
 
 // scale sets up many connections and prints what they cost.
-func scale(ctx context.Context, count int) (err error) {
+func scale(ctx context.Context, o options) (err error) {
+	count := o.scale
 	if count < 1 || count > link.MostMany {
 		return fmt.Errorf("-scale is from 1 to %d", link.MostMany)
 	}
@@ -79,6 +86,9 @@ func scale(ctx context.Context, count int) (err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %d connections | set up in | a second | MiB of the initiator before and with them | KiB a connection | responder's | CPU at rest, both |\n|---|---|---|---|---|---|---|\n", count)
 	for _, kind := range scaledKinds {
+		if !slices.Contains(o.only, kind.name) {
+			continue
+		}
 		fmt.Printf("%d connections of %s\n", count, kind.name)
 		row, err := kind.measure(ctx, filepath.Join(directory, kind.name), count)
 		switch {
@@ -116,14 +126,7 @@ func (k scaled) measure(ctx context.Context, directory string, count int) (row s
 	if err != nil {
 		return "", err
 	}
-	err = world.Eventually(ctx, "every connection", func() error {
-		n, err := up()
-		if err == nil && n < count {
-			err = fmt.Errorf("%d of %d are up", n, count)
-		}
-		return err
-	})
-	if err != nil {
+	if err := allUp(ctx, count, up); err != nil {
 		return "", err
 	}
 	took := time.Since(began)
@@ -141,6 +144,36 @@ func (k scaled) measure(ctx context.Context, directory string, count int) (row s
 	each := func(mib float64) float64 { return (mib - empty) * 1024 / float64(count) }
 	return fmt.Sprintf("| %s | %.1f s | %.0f | %.1f, %.1f | %.1f | %.1f | %.2f %% |\n", k.name, took.Seconds(), float64(count)/took.Seconds(),
 		empty, memory[0], each(memory[0]), each(memory[1]), 100*rest), nil
+}
+
+// addressSelectors gives the namespace an address inside each local selector:
+// kernel-libipsec installs no policy without one.
+func addressSelectors(ctx context.Context, space *world.Namespace, ends []link.End) error {
+	var b strings.Builder
+	b.WriteString("ip -batch - <<'end'\n")
+	for _, end := range ends {
+		fmt.Fprintf(&b, "address add %s/32 dev lo\n", end.LocalNetworks[0].Addr().Next())
+	}
+	b.WriteString("end\n")
+	return space.Shell(ctx, b.String())
+}
+
+// allUp waits until so many connections are up. A daemon that is too busy to
+// answer is asked again.
+func allUp(ctx context.Context, count int, up func() (int, error)) error {
+	ticker := time.NewTicker(lookTime)
+	defer ticker.Stop()
+	for {
+		n, err := up()
+		if err == nil && n >= count {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("%d of %d were up", n, count), err)
+		case <-ticker.C:
+		}
+	}
 }
 
 // memoryWithout is what the initiator takes with one connection.

@@ -38,6 +38,12 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 charon {
   load_modular = yes
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
+{{- if .Many}}
+  threads = 64
+  ikesa_table_size = 1024
+  ikesa_table_segments = 16
+  dos_protection = no
+{{- end}}
 {{- with .FragmentSize}}
   fragment_size = {{.}}
 {{- end}}
@@ -181,13 +187,18 @@ func children(end link.End) []selectors {
 	return list
 }
 
+// many is from how many connections on a daemon is set up as its manual says for
+// high load. Its defaults block an address that begins more than five at once.
+const many = 100
+
 // write makes the files of one daemon.
 func (d *Daemon) write(path DataPath, ends []link.End) error {
 	settings := struct {
 		Plugins      []string
 		Socket, Log  string
 		FragmentSize int
-	}{strings.Fields(plugins + string(path)), d.file(socket), "stderr", ends[0].FragmentSize}
+		Many         bool
+	}{strings.Fields(plugins + string(path)), d.file(socket), "stderr", ends[0].FragmentSize, len(ends) >= many}
 	for name, data := range map[string]any{"strongswan.conf": settings, "swanctl.conf": ends} {
 		var b strings.Builder
 		if err := templates.ExecuteTemplate(&b, name, data); err != nil {
