@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"causeway/esp"
 )
 
 const (
@@ -32,7 +34,7 @@ type earlyPacket struct {
 }
 
 // holdEarly keeps a copy of a packet for which there is no SA, if one is being
-// made.
+// made; false if none is.
 func (t *Tunnel) holdEarly(p earlyPacket) bool {
 	if !t.sad.isReserved(p.spi) {
 		return false
@@ -48,13 +50,12 @@ func (t *Tunnel) holdEarly(p earlyPacket) bool {
 		return late
 	})
 	if len(e.packets) >= maxEarly {
-		return false
+		t.unattributed.dropIn(DropUnknownSPI, 1)
+		return true
 	}
 	p.bytes = slices.Clone(p.bytes)
 	e.packets = append(e.packets, p)
-	if t.sad.lookup(p.spi) != nil { // installed meanwhile
-		t.takeEarlyLocked(p.spi)
-	}
+	t.takeEarlyLocked(p.spi) // if it was installed meanwhile
 	return true
 }
 
@@ -65,9 +66,12 @@ func (t *Tunnel) takeEarly(spi uint32) {
 	t.takeEarlyLocked(spi)
 }
 
+// takeEarlyLocked looks the SA up once: it may be removed meanwhile, and packets
+// without one come back to holdEarly.
 func (t *Tunnel) takeEarlyLocked(spi uint32) {
 	e := &t.early
-	if !slices.ContainsFunc(e.packets, func(p earlyPacket) bool { return p.spi == spi }) {
+	sa := t.sad.lookup(spi)
+	if sa == nil || !slices.ContainsFunc(e.packets, func(p earlyPacket) bool { return p.spi == spi }) {
 		return
 	}
 	if e.worker == nil {
@@ -85,7 +89,7 @@ func (t *Tunnel) takeEarlyLocked(spi uint32) {
 			continue
 		}
 		w.local, w.remote, w.ecn = p.local, p.remote, p.ecn
-		w.esp(p.bytes)
+		w.sa, w.sealed = sa, append(w.sealed, esp.Packet{Bytes: p.bytes})
 		w.open()
 	}
 	clear(e.packets[len(rest):])

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"encoding/binary"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,4 +68,31 @@ func TestEarlyPacketsAreBounded(t *testing.T) {
 		p.b.nothing(t)
 		p.b.dropped(t, DropUnknownSPI, 15)
 	})
+}
+
+// TestEarlyOfAnSAThatIsRemoved: what was held for an SA that is gone again by the
+// time it is looked up stays held, and stops nobody.
+func TestEarlyOfAnSAThatIsRemoved(t *testing.T) {
+	p := newPair(t, pairConfig{noChild: true})
+	spi, err := p.b.AllocateSPI("peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binary.BigEndian.AppendUint32(nil, spi)
+	if !p.b.holdEarly(earlyPacket{spi: spi, bytes: append(b, make([]byte, 60)...), at: p.b.now()}) {
+		t.Fatal("not held")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.b.takeEarly(spi) // as if it had been there a moment ago
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("who takes what was held waits for itself")
+	}
+	if n := len(p.b.early.packets); n != 1 {
+		t.Errorf("%d packets are held", n)
+	}
 }
