@@ -66,7 +66,6 @@ func (s *sink) PathErrors() []PathErrorReader           { return nil }
 func (s *sink) NewSender(int) Sender                    { return s }
 func (s *sink) Workers() int                            { return 1 }
 func (s *sink) SendKeepalive(_, _ netip.AddrPort) error { return nil }
-func (s *sink) PathMTU(_, _ netip.Addr) (int, error)    { return 0, nil }
 func (s *sink) Send(runs []udp.Run) error {
 	for i := range runs {
 		runs[i].Result = udp.Sent

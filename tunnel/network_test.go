@@ -78,7 +78,7 @@ func (w *wire) Read() (udp.PathError, error) {
 	}
 }
 
-func (w *wire) PathMTU(_, _ netip.Addr) (int, error) {
+func (w *wire) interfaceMTU(_, _ netip.Addr) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.known, nil
@@ -243,7 +243,7 @@ func newPair(t testing.TB, cfg pairConfig) *pair {
 		b: &gateway{device: newDevice("b", cfg.super), wire: wireB, outer: outerB},
 	}
 	for _, g := range []*gateway{p.a, p.b} {
-		c := Config{Device: g.device, Transport: g.wire}
+		c := Config{Device: g.device, Transport: g.wire, InterfaceMTU: g.wire.interfaceMTU}
 		if g == p.a && cfg.a != nil {
 			cfg.a(&c)
 		}

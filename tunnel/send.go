@@ -241,12 +241,15 @@ func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err e
 	}
 }
 
-// lowerPath learns a smaller path MTU from the local kernel's refusal.
+// lowerPath learns a smaller path MTU from the local kernel's refusal, which is
+// about an interface.
 func (q *sendQueue) lowerPath(now time.Duration, run *udp.Run, sa *outboundSA) {
 	outer := min(run.SegmentSize, len(run.Payload)) + encapsulation(run.Remote)
-	known, err := q.t.cfg.Transport.PathMTU(run.Local.Addr(), run.Remote.Addr())
-	if err != nil {
-		known = 0
+	known := 0
+	if q.t.cfg.InterfaceMTU != nil {
+		if mtu, err := q.t.cfg.InterfaceMTU(run.Local.Addr(), run.Remote.Addr()); err == nil {
+			known = mtu
+		}
 	}
 	sa.conn.path.lower(now, outer, known)
 }

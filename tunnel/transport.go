@@ -21,8 +21,6 @@ type Transport interface {
 	NewSender(worker int) Sender
 	// SendKeepalive sends the one-byte NAT keepalive (RFC 3948 §2.3).
 	SendKeepalive(local, remote netip.AddrPort) error
-	// PathMTU is what the kernel believes the outer path MTU to be.
-	PathMTU(local, remote netip.Addr) (int, error)
 	// PathErrors returns the readers of ICMP; each is read by one goroutine.
 	PathErrors() []PathErrorReader
 	// Close wakes every Receive with net.ErrClosed.

@@ -33,6 +33,10 @@ type Config struct {
 	Workers int
 	// OuterMTU is that of the outer network; 0 is 1500.
 	OuterMTU int
+	// InterfaceMTU is what may leave by the interface or route from local to
+	// remote. It must not be what the kernel learnt from ICMP, in which it compares
+	// addresses and ports alone: anybody can have sent that. Nil: not known.
+	InterfaceMTU func(local, remote netip.Addr) (int, error)
 	// InnerMTU bounds inner packets below what OuterMTU allows, as the MTU of
 	// the TUN device does; 0 is no further bound.
 	InnerMTU int

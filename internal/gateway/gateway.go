@@ -158,7 +158,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	address4, address6 := ownAddresses(cfg)
 	g.tunnel, err = tunnel.New(tunnel.Config{
 		Device: g.device, Transport: tunnel.UDP(g.conns), Workers: g.workers,
-		OuterMTU: outerMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
+		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },
 		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f) },
 		OnLifetime:      func(connection string, spiIn uint32, hard bool) { g.engine.LifetimeHit(connection, spiIn, hard) },

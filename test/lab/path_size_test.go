@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -9,6 +10,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"golang.org/x/sys/unix"
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
@@ -28,6 +33,7 @@ func TestSize(t *testing.T) {
 	t.Run("fragmented", sizeFragmented)
 	t.Run("MSS", sizeMSS)
 	t.Run("lower path MTU", sizeLowerPath)
+	t.Run("forged path MTU", sizeForgedPath)
 }
 
 // mtuOf is the tunnel's MTU, which status gives.
@@ -152,17 +158,65 @@ func sizeLowerPath(t *testing.T) {
 		client *world.Namespace
 		to     netip.Addr
 	}{{s.ClientA, world.ClientIn(world.SiteB.Networks[0])}, {s.ClientB, world.ClientIn(world.SiteA.Networks[0])}} {
-		// A gateway that a probe told less than the router finds the way back up.
-		s.eventually(fmt.Sprintf("%s is told what %d bytes outside carry", from.client.Role, lower), func() error {
-			out, err := s.echo(from.client, from.to, lower-echo4, true)
-			told := tooBig.FindStringSubmatch(out)
-			if err == nil || told == nil {
-				return fmt.Errorf("a packet as large as the outer MTU passes, or nobody tells: %w\n%s", err, out)
-			}
-			if mtu, _ := strconv.Atoi(told[1]); mtu >= lower || mtu < lower-100 {
-				return fmt.Errorf("the MTU told is %d", mtu)
-			}
-			return nil
-		})
+		s.told(from.client, from.to, lower)
 	}
+}
+
+// told waits until a client is told what packets of so many bytes outside carry: a
+// gateway that a probe told less finds the way back up.
+func (s *scene) told(client *world.Namespace, to netip.Addr, outer int) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("%s is told what %d bytes outside carry", client.Role, outer), func() error {
+		out, err := s.echo(client, to, outer-echo4, true)
+		told := tooBig.FindStringSubmatch(out)
+		if err == nil || told == nil {
+			return fmt.Errorf("a packet as large as the outer MTU passes, or nobody tells: %w\n%s", err, out)
+		}
+		if mtu, _ := strconv.Atoi(told[1]); mtu >= outer || mtu < outer-100 {
+			return fmt.Errorf("the MTU told is %d", mtu)
+		}
+		return nil
+	})
+}
+
+// sizeForgedPath tells the kernel of gateway B by ICMP that little passes, which
+// it believes of whoever names the right addresses and ports, and then lowers
+// the MTU of the interface: that is what counts when the kernel refuses a packet.
+func sizeForgedPath(t *testing.T) {
+	s := newScene(t)
+	s.ours()
+	const lower, forged = 1400, 600
+	s.must(s.Router.Do(func() error { return sendTooBig(world.SiteB.Router4, world.SiteB.Outer4, world.SiteA.Outer4, forged) }))
+	s.eventually("the kernel believes the forger", func() error {
+		out, err := s.GatewayB.Run(s.ctx, "ip", "route", "get", world.SiteA.Outer4.String())
+		if err == nil && !strings.Contains(out, fmt.Sprintf("mtu %d", forged)) {
+			err = errors.New(out)
+		}
+		return err
+	})
+	s.must(s.GatewayB.Shell(s.ctx, fmt.Sprintf("ip link set dev wan mtu %d", lower)))
+	s.told(s.ClientB, world.ClientIn(world.SiteA.Networks[0]), lower)
+}
+
+// sendTooBig says in a router's name that a packet of UDP between two gateways was
+// too big for it.
+func sendTooBig(router, from, to netip.Addr, mtu uint16) error {
+	ip := func(protocol layers.IPProtocol, src, dst netip.Addr) *layers.IPv4 {
+		return &layers.IPv4{Version: 4, IHL: 5, TTL: 64, Protocol: protocol, SrcIP: src.AsSlice(), DstIP: dst.AsSlice()}
+	}
+	packet := gopacket.NewSerializeBuffer()
+	err := gopacket.SerializeLayers(packet, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+		ip(layers.IPProtocolICMPv4, router, from),
+		&layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(layers.ICMPv4TypeDestinationUnreachable, layers.ICMPv4CodeFragmentationNeeded), Seq: mtu},
+		ip(layers.IPProtocolUDP, from, to),
+		gopacket.Payload{4500 >> 8, 4500 & 0xff, 4500 >> 8, 4500 & 0xff, 0, 8, 0, 0})
+	if err != nil {
+		return err
+	}
+	raw, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(raw)
+	return unix.Sendto(raw, packet.Bytes(), 0, &unix.SockaddrInet4{Addr: from.As4()})
 }

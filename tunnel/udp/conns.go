@@ -126,7 +126,7 @@ func (s *Sender) sendOne(sock *socket, run *Run) unix.Errno {
 func (c *Conns) LocalAddr(remote netip.Addr) (netip.Addr, error) {
 	remote = remote.Unmap()
 	var local netip.Addr
-	err := probePath(netip.Addr{}, remote, func(fd int) error {
+	err := probePath(remote, func(fd int) error {
 		name, err := unix.Getsockname(fd)
 		switch name := name.(type) {
 		case *unix.SockaddrInet4:
@@ -166,22 +166,9 @@ func (c *Conns) HasAddr(a netip.Addr) bool {
 	})
 }
 
-// PathMTU is what the kernel believes the path MTU from local to remote to be.
-func (c *Conns) PathMTU(local, remote netip.Addr) (mtu int, err error) {
-	err = probePath(local, remote.Unmap(), func(fd int) (err error) {
-		if remote.Unmap().Is4() {
-			mtu, err = unix.GetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU)
-		} else {
-			mtu, err = unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU)
-		}
-		return err
-	})
-	return mtu, err
-}
-
 // probePath runs look on a socket connected to remote, which makes the kernel
 // choose the route and sends nothing.
-func probePath(local, remote netip.Addr, look func(fd int) error) error {
+func probePath(remote netip.Addr, look func(fd int) error) error {
 	family := unix.AF_INET6
 	if remote.Is4() {
 		family = unix.AF_INET
@@ -191,13 +178,7 @@ func probePath(local, remote netip.Addr, look func(fd int) error) error {
 		return fmt.Errorf("udp: cannot look up the path to %v: %w", remote, err)
 	}
 	defer unix.Close(fd)
-	if local.IsValid() && !local.IsUnspecified() {
-		err = unix.Bind(fd, nameOf(netip.AddrPortFrom(local.Unmap(), 0)))
-	}
-	if err == nil {
-		err = unix.Connect(fd, nameOf(netip.AddrPortFrom(remote, DefaultNATPort)))
-	}
-	if err == nil {
+	if err = unix.Connect(fd, nameOf(netip.AddrPortFrom(remote, DefaultNATPort))); err == nil {
 		err = look(fd)
 	}
 	if err != nil {

@@ -397,9 +397,6 @@ func TestLocalAddr(t *testing.T) {
 		if got, err := c.LocalAddr(a); got != a || err != nil {
 			t.Errorf("to %v: %v, %v", a, got, err)
 		}
-		if mtu, err := c.PathMTU(netip.Addr{}, a); mtu < 65535 || err != nil {
-			t.Errorf("path MTU to %v: %d, %v", a, mtu, err)
-		}
 	}
 	two := netip.MustParseAddr("127.0.0.2")
 	c = listen(t, Config{Addresses: []netip.Addr{two}})
