@@ -80,6 +80,9 @@ func tie(c syscall.RawConn, device string) error {
 
 // Send implements Line.
 func (s *Socket) Send(sequence uint16) error {
+	if s.deaf() {
+		s.Close()
+	}
 	if s.conn == nil {
 		if err := s.open(); err != nil {
 			return err
@@ -97,6 +100,16 @@ func (s *Socket) Send(sequence uint16) error {
 	return nil
 }
 
+// deaf tells whether the receiver ended, as it does when the interface goes down.
+func (s *Socket) deaf() bool {
+	select {
+	case <-s.receiving: // nil, and never ready, before the first request
+		return s.conn != nil
+	default:
+		return false
+	}
+}
+
 // Answers implements Line.
 func (s *Socket) Answers() <-chan uint16 { return s.answers }
 
@@ -111,18 +124,15 @@ func (s *Socket) Close() error {
 	return err
 }
 
-// receive sorts out our answers, until the socket fails or is closed; it hears
-// every ICMP message of the interface.
+// receive sorts out our answers, until the socket fails, which it may do again
+// and again, or is closed; it hears every ICMP message of the interface.
 func (s *Socket) receive(conn net.PacketConn, done chan struct{}) {
 	defer close(done)
 	buffer := make([]byte, 256)
 	for {
 		n, from, err := conn.ReadFrom(buffer)
-		switch {
-		case errors.Is(err, net.ErrClosed):
+		if err != nil {
 			return
-		case err != nil:
-			continue // the interface went down, which is told once
 		}
 		address, ok := netip.AddrFromSlice(from.(*net.IPAddr).IP)
 		if !ok {
