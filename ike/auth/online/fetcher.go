@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,11 +20,14 @@ const (
 	maxTime = 3 * time.Second
 	// maxResponse and maxList bound an OCSP response and a revocation list.
 	maxResponse, maxList = 16 << 10, 1 << 20
-	// maxAge bounds how long an answer is kept, however long it says to hold;
-	// failureAge how long a server that does not answer is left alone.
+	// maxAge bounds how long an answer is kept, however long it says to hold, and
+	// failureAge one that does not count. So long is a server left alone that cannot
+	// be reached: a thousand peers have as many certificates, and one such server.
 	maxAge, failureAge = time.Hour, 30 * time.Second
-	// maxKept and maxKeptBytes bound the answers kept.
+	// maxKept and maxKeptBytes bound the answers kept, and maxSilent the servers
+	// that are left alone.
 	maxKept, maxKeptBytes = 1024, 32 << 20
+	maxSilent             = 256
 	// maxRedirects bounds how often a server may send us elsewhere.
 	maxRedirects = 2
 )
@@ -36,6 +40,14 @@ type Fetcher struct {
 	mu    sync.Mutex
 	kept  map[question]*answer
 	bytes int // of all kept
+	// silent are the hosts that could not be reached lately.
+	silent map[string]silence
+}
+
+// silence is why a server is left alone, and until when.
+type silence struct {
+	why   error
+	until time.Time
 }
 
 // question is what was asked; no request: a list.
@@ -51,18 +63,19 @@ type answer struct {
 
 // New makes a Fetcher. It uses no proxy.
 func New() *Fetcher {
-	dialer := &net.Dialer{Timeout: maxTime, Control: func(_, address string, _ syscall.RawConn) error { return allowed(address) }}
 	return &Fetcher{
-		now:  time.Now,
-		kept: map[question]*answer{},
+		now:    time.Now,
+		kept:   map[question]*answer{},
+		silent: map[string]silence{},
 		client: &http.Client{
 			Timeout: maxTime,
 			Transport: &http.Transport{
-				DialContext: dialer.DialContext, MaxConnsPerHost: 4, MaxIdleConns: 16, IdleConnTimeout: 10 * time.Second,
+				DialContext: dial, MaxConnsPerHost: 4, MaxIdleConns: 16, IdleConnTimeout: 10 * time.Second,
 				MaxResponseHeaderBytes: 8 << 10, DisableCompression: true,
 			},
 			CheckRedirect: func(r *http.Request, via []*http.Request) error {
-				if len(via) > maxRedirects || r.URL.Scheme != "http" {
+				to := r.URL.Hostname()
+				if len(via) > maxRedirects || r.URL.Scheme != "http" || isHere(to) && to != via[0].URL.Hostname() {
 					return errors.New("it sends us elsewhere")
 				}
 				return nil
@@ -71,17 +84,36 @@ func New() *Fetcher {
 	}
 }
 
+// dial connects to a host that a certificate or a server names.
+func dial(ctx context.Context, network, to string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{Timeout: maxTime, Control: func(_, address string, _ syscall.RawConn) error { return allowed(host, address) }}
+	return d.DialContext(ctx, network, to)
+}
+
 // allowed refuses addresses at which no server of an authority is, but services
-// of this very host's surroundings are, such as a cloud's metadata.
-func allowed(address string) error {
+// of this very host or its surroundings are, such as a cloud's metadata. Who
+// answers for a name, or sends us elsewhere, is not authenticated; that an
+// authority is on this host only its certificates can say.
+func allowed(host, address string) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
-	if a := at.Addr().Unmap(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+	if a := at.Addr().Unmap(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.IsLoopback() && !isHere(host) {
 		return fmt.Errorf("%s is no address of an authority's server", a)
 	}
 	return nil
+}
+
+// isHere tells whether a host is called by an address or name that always is this
+// one's own.
+func isHere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && a.Unmap().IsLoopback()
 }
 
 // Fetch implements auth.Fetcher. Who asks what is being asked waits for the same
@@ -133,6 +165,26 @@ func (f *Fetcher) ask(q question, a *answer, until func([]byte) time.Time) {
 	}
 }
 
+// wasSilent is why a host is left alone now, or nil.
+func (f *Fetcher) wasSilent(host string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s, ok := f.silent[host]; ok && f.now().Before(s.until) {
+		return fmt.Errorf("it is left alone for a while: %w", s.why)
+	}
+	return nil
+}
+
+// noteSilent leaves a host alone that could not be reached.
+func (f *Fetcher) noteSilent(host string, why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.silent) >= maxSilent {
+		clear(f.silent) // they are found out again
+	}
+	f.silent[host] = silence{why, f.now().Add(failureAge)}
+}
+
 // over tells whether the answer is there.
 func (a *answer) over() bool {
 	select {
@@ -177,8 +229,12 @@ func (f *Fetcher) get(server, request string) ([]byte, error) {
 	if request != "" {
 		r.Header.Set("Content-Type", "application/ocsp-request")
 	}
+	if err := f.wasSilent(r.URL.Host); err != nil {
+		return nil, err
+	}
 	resp, err := f.client.Do(r)
 	if err != nil {
+		f.noteSilent(r.URL.Host, err)
 		return nil, err
 	}
 	defer resp.Body.Close()

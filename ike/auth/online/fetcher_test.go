@@ -2,6 +2,7 @@ package online
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -129,7 +130,11 @@ func TestHostile(t *testing.T) {
 		http.Redirect(w, r, "https://127.0.0.1/", http.StatusFound)
 	})
 	silent, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	here, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://localhost:1/", http.StatusFound)
+	})
 	for _, c := range []struct{ name, server, says string }{
+		{"to this host", here, "sends us elsewhere"},
 		{"endless", endless, "more than 1048576 octets"},
 		{"a loop", loop, "sends us elsewhere"},
 		{"to https", secure, "sends us elsewhere"},
@@ -148,6 +153,60 @@ func TestHostile(t *testing.T) {
 	}
 	if n := asked.Load(); n != maxRedirects+1 {
 		t.Errorf("a loop was followed %d times", n)
+	}
+}
+
+// TestAddresses: names lead to no address of this host, which only a certificate
+// can name.
+func TestAddresses(t *testing.T) {
+	for _, c := range []struct {
+		host, address string
+		allowed       bool
+	}{
+		{"ocsp.example.com", "192.0.2.1:80", true},
+		{"ocsp.example.com", "10.1.2.3:80", true},
+		{"ocsp.example.com", "127.0.0.1:80", false},
+		{"ocsp.example.com", "[::1]:80", false},
+		{"ocsp.example.com", "[::ffff:127.0.0.1]:80", false},
+		{"ocsp.example.com", "169.254.169.254:80", false},
+		{"127.0.0.1", "127.0.0.1:80", true},
+		{"localhost", "[::1]:80", true},
+		{"169.254.169.254", "169.254.169.254:80", false},
+	} {
+		if err := allowed(c.host, c.address); (err == nil) != c.allowed {
+			t.Errorf("%s at %s: %v", c.host, c.address, err)
+		}
+	}
+}
+
+// TestSilentServer: one that cannot be reached is left alone for a while, whatever
+// it is to be asked.
+func TestSilentServer(t *testing.T) {
+	url, asked := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // before, the server does not see that the client is gone
+		<-r.Context().Done()
+	})
+	f, at := New(), time.Unix(1_800_000_000, 0)
+	f.client.Timeout = 50 * time.Millisecond
+	f.now = func() time.Time { return at }
+	ask := func(n byte, want int32) {
+		t.Helper()
+		if _, err := f.Fetch(url, []byte{n}, never); err == nil {
+			t.Error("an answer of a silent server")
+		}
+		if got := asked.Load(); got != want {
+			t.Errorf("asked %d times, want %d", got, want)
+		}
+	}
+	ask(1, 1)
+	ask(2, 1)
+	at = at.Add(failureAge)
+	ask(3, 2)
+	for i := range 2 * maxSilent {
+		f.noteSilent(fmt.Sprint(i), io.EOF)
+	}
+	if len(f.silent) > maxSilent {
+		t.Errorf("%d servers are noted", len(f.silent))
 	}
 }
 
