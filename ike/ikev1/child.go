@@ -152,16 +152,21 @@ func (m *Machine) begin(c *child) {
 	m.replace(c)
 }
 
-// replace settles what c means for those that carry the same traffic. Those that
-// were there when its Quick Mode began are replaced. Of two that were made at
-// once, the one with the higher SPI stays, and both ends know which.
+// replace settles what c means for those that carry the same traffic. The one whose
+// Quick Mode began last stays. Of two whose Quick Modes ran at once, the one with
+// the higher SPI stays, and both ends know which. One that was replaced replaces
+// none, so that one stays whatever the order in which they are confirmed.
 func (m *Machine) replace(c *child) {
 	for _, o := range m.children {
+		if c.state == childRekeyed {
+			return
+		}
 		if !o.same(c) || o.state == childRekeyed {
 			continue
 		}
 		old, by := o, c
-		if !o.EstablishedAt.Before(c.startedAt) && rank(o) > rank(c) {
+		atOnce := !o.startedAt.After(c.EstablishedAt) && !c.startedAt.After(o.EstablishedAt)
+		if atOnce && rank(o) > rank(c) || !atOnce && o.startedAt.After(c.startedAt) {
 			old, by = c, o
 		}
 		wait := replacedTime

@@ -3,6 +3,7 @@ package ikev1
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -352,5 +353,59 @@ func TestUnknownSPIIsTold(t *testing.T) {
 	d.settle()
 	if d.b.m.childByOut(gone.SPIIn) != nil {
 		t.Error("the peer goes on with a Child SA that we do not have")
+	}
+}
+
+// TestQuickModesAtOnceLeaveOne: a peer replaces one Child SA by several Quick Modes
+// at once, whose messages come in any order. One stays, and is replaced in its turn.
+func TestQuickModesAtOnceLeaveOne(t *testing.T) {
+	for _, gap := range []time.Duration{0, time.Second} {
+		for n, order := range [][]int{{0, 1, 0, 1}, {0, 1, 1, 0}, {1, 0, 0, 1}, {1, 0, 1, 0}, {0, 0, 1, 1}, {0, 1, 0, 1}, {0, 1, 1, 0}, {1, 0, 0, 1}, {1, 0, 1, 0}} {
+			step := uint32(n / 5)
+			t.Run(fmt.Sprint(gap, n, order), func(t *testing.T) {
+				d := newDuo(t)
+				d.a.up()
+				d.advance(time.Minute)
+				old := d.a.m.children[0]
+				s := d.a.m.current()
+				begin := func() (first []packet) {
+					s.startQuick(old.settings, old)
+					actions := d.a.m.out
+					d.a.m.out = nil
+					for _, act := range actions {
+						d.a.perform(false, act)
+					}
+					first, d.wire = d.wire, nil
+					return first
+				}
+				modes := [][]packet{begin(), begin()}
+				for _, i := range order {
+					d.b.spi -= 2 * step // the SPIs rise or fall
+					for _, p := range modes[i] {
+						p.to.receive(p)
+					}
+					modes[i] = nil
+					for len(d.wire) > 0 { // the answer goes on, what follows waits for its turn
+						p := d.wire[0]
+						d.wire = d.wire[1:]
+						if p.to == d.b {
+							modes[i] = append(modes[i], p)
+							continue
+						}
+						p.to.receive(p)
+					}
+					d.now = d.now.Add(gap)
+				}
+				for _, e := range []*end{d.a, d.b} {
+					if n := len(slices.DeleteFunc(slices.Clone(e.m.children), func(c *child) bool { return c.state != childInstalled })); n != 1 {
+						t.Errorf("%s has %d Child SAs that are not replaced", e.name, n)
+					}
+				}
+				d.advance(3 * time.Minute)
+				d.wantUp()
+				d.advance(2 * time.Hour)
+				d.wantUp()
+			})
+		}
 	}
 }

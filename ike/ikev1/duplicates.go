@@ -26,6 +26,7 @@ func (m *Machine) supersede(s *ikeSA) {
 		case o == s || o.state != established:
 		case !o.establishedAt.Before(s.createdAt) && lesserOf(o, s) == s:
 			s.replacedBy(o) // made at once, and the other is the one to stay
+			return
 		default:
 			o.replacedBy(s)
 		}

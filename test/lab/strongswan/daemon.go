@@ -124,15 +124,48 @@ func (d *Daemon) Terminate(ctx context.Context) error {
 	return err
 }
 
-// RekeyChild begins to replace the Child SA.
+// RekeyChild begins to replace the newest Child SA. By its name strongSwan would
+// replace the old ones as well that still wait to be deleted.
 func (d *Daemon) RekeyChild(ctx context.Context) error {
-	_, err := d.call(ctx, "rekey", vici.Section{"child": link.Name})
-	return err
+	return d.rekeyNewest(ctx, "child", func(s IKE) []sa {
+		var list []sa
+		for _, c := range s.Children {
+			list = append(list, sa{c.ID, c.State == "INSTALLED"})
+		}
+		return list
+	})
 }
 
-// RekeyIKE begins to replace the IKE SA.
+// RekeyIKE begins to replace the newest IKE SA. Of IKEv1 there are several while
+// old ones wait to be deleted.
 func (d *Daemon) RekeyIKE(ctx context.Context) error {
-	_, err := d.call(ctx, "rekey", vici.Section{"ike": link.Name})
+	return d.rekeyNewest(ctx, "ike", func(s IKE) []sa { return []sa{{s.ID, s.State == "ESTABLISHED"}} })
+}
+
+// sa is one security association: the daemon's number of it, which rises, and
+// whether it can be replaced.
+type sa struct {
+	id uint64
+	up bool
+}
+
+func (d *Daemon) rekeyNewest(ctx context.Context, kind string, of func(IKE) []sa) error {
+	list, err := d.SAs(ctx)
+	if err != nil {
+		return err
+	}
+	var newest uint64
+	for _, s := range list {
+		for _, one := range of(s) {
+			if one.up {
+				newest = max(newest, one.id)
+			}
+		}
+	}
+	if newest == 0 {
+		return fmt.Errorf("strongswan: there is no %s to rekey: %+v", kind, list)
+	}
+	_, err = d.call(ctx, "rekey", vici.Section{kind + "-id": strconv.FormatUint(newest, 10)})
 	return err
 }
 

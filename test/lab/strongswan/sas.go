@@ -12,6 +12,7 @@ import (
 
 // IKE is an IKE SA as the daemon lists it.
 type IKE struct {
+	ID                uint64 // the daemon's own number
 	State             string // ESTABLISHED, CONNECTING, ...
 	Initiator         bool
 	SPIi, SPIr        string
@@ -25,6 +26,7 @@ type IKE struct {
 
 // Child is a Child SA as the daemon lists it.
 type Child struct {
+	ID                              uint64
 	State                           string // INSTALLED, REKEYED, ...
 	SPIIn, SPIOut                   string
 	Suite                           string
@@ -52,6 +54,7 @@ func (d *Daemon) SAs(ctx context.Context) ([]IKE, error) {
 
 func ike(s vici.Section) IKE {
 	sa := IKE{
+		ID:        count(s.Text("uniqueid")),
 		State:     s.Text("state"),
 		Initiator: s.Text("initiator") == "yes",
 		SPIi:      s.Text("initiator-spi"),
@@ -74,6 +77,7 @@ func ike(s vici.Section) IKE {
 
 func child(s vici.Section) Child {
 	return Child{
+		ID:              count(s.Text("uniqueid")),
 		State:           s.Text("state"),
 		SPIIn:           s.Text("spi-in"),
 		SPIOut:          s.Text("spi-out"),
