@@ -274,6 +274,7 @@ type IKE struct {
 	// Aggressive: IKEv1 begins with Aggressive Mode, and answers it.
 	Aggressive bool
 	ModeConfig ModeConfig
+	Client     Client
 	Proposals  []string // empty: the default proposals
 	Lifetime   time.Duration
 	Reauth     time.Duration // 0: never

@@ -157,8 +157,10 @@ var ikeKeys = section[IKE]{
 		whole[int](1, 2, "1 or 2"), func(i *IKE) *int { return &i.Version }),
 	value(Key{Name: "aggressive", Doc: "IKEv1 only: begin with Aggressive Mode and answer it, for peers that have nothing else. **Everybody on the path reads both identities, and can try keys at leisure on what this gateway answers to whoever asks.**", Default: "false", Example: "true"},
 		truth, func(i *IKE) *bool { return &i.Aggressive }),
-	value(Key{Name: "mode_config", Doc: "IKEv1 only: an address inside of the tunnel. `request` asks the peer for one, puts it on the interface, and uses nothing else; `assign` gives the peer the only host of `remote.networks` when it asks, `push` unasked.", Default: "off", Example: "request"},
+	value(Key{Name: "mode_config", Doc: "IKEv1 only: an address inside of the tunnel. `request` asks the peer for one, puts it on the interface, and uses nothing else; `assign` gives the peer one of `remote.networks` when it asks, `push` unasked. A connection is one peer, so a host is enough there; of a network the peer gets the address that it asks for, else the lowest.", Default: "off", Example: "request"},
 		enum(ModeConfigOff, ModeConfigRequest, ModeConfigAssign, ModeConfigPush), func(i *IKE) *ModeConfig { return &i.ModeConfig }),
+	nested(Key{Name: "client", Doc: "IKEv1 only: what a peer is told that gets its address from this gateway, besides the address, its netmask and the networks behind this gateway."}, clientKeys,
+		func(i *IKE) *Client { return &i.Client }),
 	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords.", Otherwise: "a list of strong ones",
 		Example: "[aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048]"},
 		proposal, proposalsAllowed, func(i *IKE) *[]string { return &i.Proposals }),
@@ -187,6 +189,21 @@ var ikeKeys = section[IKE]{
 	value(Key{Name: "fragment_size", Doc: "IKE messages that need a longer IP datagram are sent in several (RFC 7383; in IKEv1 as Cisco and Microsoft do it); `off` leaves that to IP.", Default: "1280", Example: "1400"},
 		either("off", whole[int](576, 9000, "octets from 576 to 9000")), func(i *IKE) *int { return &i.FragmentSize }),
 }
+
+var clientKeys = section[Client]{
+	list(Key{Name: "dns", Doc: "Name servers, at most 8 of IPv4.", Otherwise: "none is told", Example: "[10.1.0.53]"},
+		plainAddr, "a list of addresses", func(c *Client) *[]netip.Addr { return &c.DNS }),
+	list(Key{Name: "wins", Doc: "NetBIOS name servers, at most 8 of IPv4.", Otherwise: "none is told", Example: "[10.1.0.54]"},
+		plainAddr, "a list of addresses", func(c *Client) *[]netip.Addr { return &c.WINS }),
+	value(Key{Name: "domain", Doc: "The domain that completes short names, for clients of Cisco's kind.", Otherwise: "none is told", Example: "corp.example.com"},
+		domainName, func(c *Client) *string { return &c.Domain }),
+	list(Key{Name: "split_dns", Doc: "The domains whose names such a client asks those servers for.", Otherwise: "all", Example: "[corp.example.com]"},
+		domainName, "a list of domains", func(c *Client) *[]string { return &c.SplitDNS }),
+	value(Key{Name: "banner", Doc: "What such a client shows its user.", Otherwise: "nothing", Example: "\"For employees only.\""},
+		word("a line of at most 500 characters", `^.{1,500}$`), func(c *Client) *string { return &c.Banner }),
+}
+
+var domainName = word("a DNS name", dnsNamePattern)
 
 var redirectTarget = word("an IP address or a DNS name", `^[A-Za-z0-9_][A-Za-z0-9:._-]{0,252}$`)
 

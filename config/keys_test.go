@@ -103,14 +103,19 @@ func TestDocumentedDefaultsHold(t *testing.T) {
 
 // companions are keys that mean nothing without others.
 var companions = map[string][]string{
-	"connections.NAME.direct.interface":    {"connections.NAME.direct.next_hop"},
-	"connections.NAME.direct.next_hop":     {"connections.NAME.direct.interface"},
-	"connections.NAME.direct.probe.target": {"connections.NAME.direct.interface", "connections.NAME.direct.next_hop"},
-	"connections.NAME.probe.target":        {"gateway.interface.addresses"},
-	"connections.NAME.idle":                {"connections.NAME.start"},
-	"connections.NAME.ike.mode_config":     {"connections.NAME.ike.version"},
-	"connections.NAME.ike.aggressive":      {"connections.NAME.ike.version"},
-	"gateway.interface.source_rules":       {"gateway.interface.route_table"},
+	"connections.NAME.direct.interface":     {"connections.NAME.direct.next_hop"},
+	"connections.NAME.direct.next_hop":      {"connections.NAME.direct.interface"},
+	"connections.NAME.direct.probe.target":  {"connections.NAME.direct.interface", "connections.NAME.direct.next_hop"},
+	"connections.NAME.probe.target":         {"gateway.interface.addresses"},
+	"connections.NAME.idle":                 {"connections.NAME.start"},
+	"connections.NAME.ike.mode_config":      {"connections.NAME.ike.version"},
+	"connections.NAME.ike.aggressive":       {"connections.NAME.ike.version"},
+	"connections.NAME.ike.client.dns":       {"connections.NAME.ike.version"},
+	"connections.NAME.ike.client.wins":      {"connections.NAME.ike.version"},
+	"connections.NAME.ike.client.domain":    {"connections.NAME.ike.version"},
+	"connections.NAME.ike.client.split_dns": {"connections.NAME.ike.version"},
+	"connections.NAME.ike.client.banner":    {"connections.NAME.ike.version"},
+	"gateway.interface.source_rules":        {"gateway.interface.route_table"},
 }
 
 // TestDocumentedExamplesLoad sets each key to its example, and finds that it

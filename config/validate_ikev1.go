@@ -9,6 +9,9 @@ func (d *decoder) ikev1(c *Connection) {
 		if c.IKE.ModeConfig != ModeConfigOff {
 			d.fail(c, "ike.mode_config", "Mode Config is of IKEv1: leave it out, or set ike.version: 1")
 		}
+		if !c.IKE.Client.IsZero() {
+			d.fail(c, "ike.client", "clients that are told of names are of IKEv1: leave it out, or set ike.version: 1")
+		}
 		if c.IKE.Aggressive {
 			d.fail(c, "ike.aggressive", "Aggressive Mode is of IKEv1: leave it out, or set ike.version: 1")
 		}

@@ -70,6 +70,19 @@ const (
 	ModeConfigPush    ModeConfig = "push"    // the peer gets one unasked
 )
 
+// Client is what a peer is told that gets an address from this gateway.
+type Client struct {
+	DNS, WINS []netip.Addr
+	Domain    string
+	SplitDNS  []string
+	Banner    string
+}
+
+// IsZero says whether there is nothing to tell.
+func (c *Client) IsZero() bool {
+	return len(c.DNS) == 0 && len(c.WINS) == 0 && c.Domain == "" && len(c.SplitDNS) == 0 && c.Banner == ""
+}
+
 // xauth reads the files of a login and checks them.
 func (d *decoder) xauth(c *Connection) {
 	x := &c.Auth.XAUTH
@@ -118,20 +131,53 @@ func (d *decoder) modeConfig(c *Connection) {
 			d.fail(c, "type", "cannot be policy-based with ike.mode_config request: use route-based")
 		}
 	case ModeConfigAssign, ModeConfigPush:
-		if _, ok := c.AssignedAddress(); !ok {
-			d.fail(c, "remote.networks", "must be one IPv4 host, such as [10.9.0.7/32], with ike.mode_config %s: it is the address that the peer gets", c.IKE.ModeConfig)
+		if _, ok := c.AssignedFrom(); !ok {
+			d.fail(c, "remote.networks", "must be one IPv4 host or network, such as [10.9.0.7/32], with ike.mode_config %s: the peer gets its address from it", c.IKE.ModeConfig)
 		}
 		if c.Type != PolicyBased {
 			d.fail(c, "type", "must be policy-based with ike.mode_config %s: the peer may only use the address that it gets", c.IKE.ModeConfig)
 		}
 	}
+	d.client(c)
 }
 
-// AssignedAddress is the address that the peer gets: all of its networks.
-func (c *Connection) AssignedAddress() (netip.Addr, bool) {
-	n := c.Remote.Networks
-	if len(n) != 1 || !n[0].Addr().Is4() || n[0].Bits() != 32 {
-		return netip.Addr{}, false
+// client checks what the peer is told beside its address.
+func (d *decoder) client(c *Connection) {
+	told := &c.IKE.Client
+	if told.IsZero() {
+		return
 	}
-	return n[0].Addr(), true
+	if c.IKE.ModeConfig != ModeConfigAssign && c.IKE.ModeConfig != ModeConfigPush {
+		d.warn(c, "ike.client", "nobody is told of it: a peer hears it with the address that ike.mode_config assign or push gives it")
+	}
+	for _, l := range []struct {
+		key  string
+		list []netip.Addr
+	}{{"dns", told.DNS}, {"wins", told.WINS}} {
+		for i, a := range l.list {
+			if !a.Is4() {
+				d.fail(c, fmt.Sprintf("ike.client.%s[%d]", l.key, i), "must be an IPv4 address, not %v: Mode Config tells of no others", a)
+			}
+		}
+		if len(l.list) > mostServers {
+			d.fail(c, "ike.client."+l.key, "has %d addresses; at most %d are told", len(l.list), mostServers)
+		}
+	}
+	if n := len(strings.Join(told.SplitDNS, ",")); n > longestSplitDNS {
+		d.fail(c, "ike.client.split_dns", "has %d octets; at most %d fit", n, longestSplitDNS)
+	}
+}
+
+const (
+	mostServers     = 8
+	longestSplitDNS = 1024 // octets, with commas
+)
+
+// AssignedFrom is where the peer's address is from: all of its networks, which are one.
+func (c *Connection) AssignedFrom() (netip.Prefix, bool) {
+	n := c.Remote.Networks
+	if len(n) != 1 || !n[0].Addr().Is4() {
+		return netip.Prefix{}, false
+	}
+	return n[0], true
 }

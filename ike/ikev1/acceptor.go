@@ -178,7 +178,11 @@ func (a *Acceptor) failed(d sa.Datagram, among []*sa.Settings, f *sa.Failure) {
 // reap ends what waited too long for its peer.
 func (a *Acceptor) reap() {
 	for len(a.halves) > 0 && !a.now.Before(a.halves[0].since.Add(a.cfg.Timeout)) {
-		a.end(a.halves[0], sa.ReasonTimeout, "the peer began Main Mode and did not finish it; check that UDP ports 500 and 4500 pass both ways")
+		h := a.halves[0]
+		if h.stage == stageAnswered && !h.told {
+			a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, []*sa.Settings{h.connection}, h.leftOff())
+		}
+		a.end(h, sa.ReasonTimeout, fmt.Sprintf("the peer began %v and did not finish it; check that UDP ports 500 and 4500 pass both ways", h.kind))
 	}
 }
 

@@ -177,6 +177,18 @@ func (a *Acceptor) lastAggressive(h *half, msg *isakmp.Message, d sa.Datagram) {
 	a.do(sa.Handover{Connection: h.connection.Name, SPI: h.cookieR, Half: give})
 }
 
+// leftOff explains a peer that went on with nothing after our answer, which proves
+// our key: the first that can tell that the keys differ is the peer.
+func (h *half) leftOff() *sa.Failure {
+	f := &sa.Failure{Reason: sa.ReasonTimeout, Local: h.ownIdentity, Remote: h.remote.String(),
+		Message: fmt.Sprintf("the peer at %v began Aggressive Mode and did not go on after our answer", h.remote.Addr()),
+		Hint:    "the peer's log says why; a peer that finds another identity or certificate than it expects stays silent"}
+	if h.method == isakmp.AuthPSK {
+		f.Hint = "the peer's log says why; many peers stay silent where the pre-shared keys differ, or where they expect another identity"
+	}
+	return f
+}
+
 // between takes what else comes while the initiator's proof is awaited. A
 // message of phase 2 tells that the proof was lost, which the initiator only
 // repeats when it hears our answer again. A refusal tells why nothing will come.

@@ -84,7 +84,7 @@ func (s *ikeSA) judged(o *opened, r proven, shown auth.Identity) {
 	s.prove(mine.Body(), func(proof []isakmp.Payload) {
 		ps := append([]isakmp.Payload{idPayload(mine)}, proof...)
 		if ours := s.m.settings.IKELifetime; ours > 0 && (s.life == 0 || ours < s.life) {
-			ps = append(ps, s.lifetimeNotification(sa.Lifetime{Time: ours}))
+			ps = append(ps, s.lifetimeNotification(ours))
 		}
 		raw, next, err := s.seal(s.header(isakmp.ExchangeMain, 0), ps, s.iv)
 		if err != nil {

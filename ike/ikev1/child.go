@@ -48,6 +48,7 @@ type child struct {
 	active   bool // we send on it
 	ours     bool // our Quick Mode made it
 	replaced bool // another took its place, so that its end is no loss
+	catchAll bool // a client of Cisco's kind asked for all traffic
 
 	startedAt  time.Time // of its Quick Mode
 	activateAt time.Time // when to send on it; zero: nothing is planned
@@ -67,6 +68,7 @@ type agreement struct {
 	life          sa.Lifetime
 	bare          bool
 	ours          bool
+	catchAll      bool
 	startedAt     time.Time
 	// keys, of which the first two are what the peer sends with
 	encryptionIn, integrityIn, encryptionOut, integrityOut []byte
@@ -75,7 +77,7 @@ type agreement struct {
 // install makes a Child SA of what was agreed and receives on it.
 func (s *ikeSA) install(a *agreement) *child {
 	m := s.m
-	c := &child{ours: a.ours, settings: a.settings, startedAt: a.startedAt, Child: &sa.Child{
+	c := &child{ours: a.ours, catchAll: a.catchAll, settings: a.settings, startedAt: a.startedAt, Child: &sa.Child{
 		Name: a.settings.Name, SPIIn: a.spiIn, SPIOut: a.spiOut, Suite: a.suite,
 		EncryptionIn: auth.NewSecret(a.encryptionIn), EncryptionOut: auth.NewSecret(a.encryptionOut),
 		IntegrityIn: auth.NewSecret(a.integrityIn), IntegrityOut: auth.NewSecret(a.integrityOut),
@@ -136,10 +138,11 @@ func (m *Machine) activate(c *child) {
 }
 
 // begin puts a new Child SA to use. The peer that made it receives on it
-// already. One that we made waits, if another carries the traffic until then.
+// already. One that we made waits, if another carries the traffic until then: but
+// not for a client that has one Child SA, and forgot the old one when it answered.
 func (m *Machine) begin(c *child) {
 	busy := slices.ContainsFunc(m.children, func(o *child) bool { return o.same(c) && o.active && !o.wantDelete })
-	if c.ours && busy {
+	if c.ours && busy && !c.catchAll {
 		wait := settleTime
 		if c.Hard.Time > 0 {
 			wait = min(wait, c.Hard.Time/8)
@@ -190,6 +193,14 @@ func (c *child) move(local, remote netip.AddrPort) {
 	moved := *c.Child
 	moved.Local, moved.Remote = local, remote
 	c.Child = &moved
+}
+
+// shorten has a Child SA end no later than after so long.
+func (c *child) shorten(life time.Duration) {
+	shorter := *c.Child
+	shorter.RekeyAt = earlier(c.RekeyAt, c.EstablishedAt.Add(life*9/10))
+	c.Child = &shorter
+	c.expireAt = earlier(c.expireAt, c.EstablishedAt.Add(life))
 }
 
 // removeChild ends one Child SA here. A replaced one still receives for a
@@ -282,9 +293,13 @@ func find(cs []*child, is func(*child) bool) *child {
 	return nil
 }
 
-// wantedBy reports whether the settings still ask for what c was made for.
-func (c *child) wantedBy(wanted []sa.ChildSettings) bool {
-	return slices.ContainsFunc(wanted, func(w sa.ChildSettings) bool {
+// wants reports whether the settings still ask for what c was made for.
+func (m *Machine) wants(c *child) bool {
+	if c.catchAll {
+		all, ok := m.catchAll()
+		return ok && all.Local.Equal(c.settings.Local) && all.Remote.Equal(c.settings.Remote)
+	}
+	return slices.ContainsFunc(m.wanting(), func(w sa.ChildSettings) bool {
 		return w.Name == c.settings.Name && w.Local.Equal(c.settings.Local) && w.Remote.Equal(c.settings.Remote)
 	})
 }

@@ -270,6 +270,7 @@ func (s *ikeSA) complete() {
 	s.completed, s.lingerUntil = true, time.Time{}
 	s.m.path = path{s.local, s.remote}
 	s.m.renewAt = time.Time{}
+	s.tellLifetime()
 	s.life = lesser(s.life, s.m.settings.IKELifetime)
 	if s.life > 0 {
 		s.rekeyAt = s.m.later(s.life, lifetimeJitter)

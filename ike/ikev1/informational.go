@@ -151,11 +151,14 @@ func (m *Machine) deleted(p *isakmp.Delete) {
 		case p.Protocol == isakmp.ProtocolISAKMP && len(spi) == 16:
 			for _, s := range slices.Clone(m.sas) {
 				if (s.state == established || s.state == superseded) && bytes.Equal(spi, s.cookies()) {
-					s.peerDeleted()
+					s.meant().peerDeleted()
 				}
 			}
 		case p.Protocol == isakmp.ProtocolESP && len(spi) == 4:
 			if c := m.childByOut(binary.BigEndian.Uint32(spi)); c != nil {
+				if c.catchAll && !c.replaced {
+					m.forgetReplaced(c)
+				}
 				m.removeChild(c, ending{remote: true, replaced: c.replaced || m.succeeded(c)})
 			}
 		}
@@ -181,15 +184,20 @@ func (s *ikeSA) notified(n *isakmp.Notification) {
 	}
 }
 
-// peerLifetime follows a RESPONDER-LIFETIME that comes after the exchange.
+// peerLifetime follows a RESPONDER-LIFETIME that comes after the exchange, in seconds:
+// what a Child SA may carry the data path counts, and the peer that sends this ends it.
 func (s *ikeSA) peerLifetime(n *isakmp.Notification) {
 	l, ok := readLife(n.Data)
 	if !ok {
 		return
 	}
-	if n.Protocol == isakmp.ProtocolISAKMP && l.Time > 0 {
+	switch c := s.childNamed(n); {
+	case l.Time <= 0:
+	case n.Protocol == isakmp.ProtocolISAKMP:
 		s.rekeyAt = earlier(s.rekeyAt, s.establishedAt.Add(l.Time*9/10))
 		s.expireAt = earlier(s.expireAt, s.establishedAt.Add(l.Time))
+	case n.Protocol == isakmp.ProtocolESP && c != nil:
+		c.shorten(l.Time)
 	}
 }
 
@@ -258,8 +266,17 @@ func (s *ikeSA) sayChildDeleted(children []*child) {
 	}
 }
 
+// tellLifetime says that the ISAKMP SA ends earlier than the peer offered, which in
+// Aggressive Mode no message could say under protection.
+func (s *ikeSA) tellLifetime() {
+	if ours := s.m.settings.IKELifetime; !s.initiator && s.kind == isakmp.ExchangeAggressive && ours > 0 && (s.life == 0 || ours < s.life) {
+		s.inform(s.lifetimeNotification(ours))
+	}
+}
+
 // lifetimeNotification is RESPONDER-LIFETIME about the ISAKMP SA.
-func (a *association) lifetimeNotification(l sa.Lifetime) *isakmp.Notification {
-	data, _ := isakmp.AppendAttributes(nil, lifeAttributes(l))
+func (a *association) lifetimeNotification(life time.Duration) *isakmp.Notification {
+	data, _ := isakmp.AppendAttributes(nil, []isakmp.Attribute{isakmp.Short(isakmp.AttrLifeType, isakmp.LifeSeconds),
+		isakmp.Long(isakmp.AttrLifeDuration, uint32(life/time.Second))})
 	return a.notification(isakmp.ResponderLifetime, data)
 }

@@ -55,7 +55,7 @@ type Machine struct {
 	renewAt  time.Time               // when to make an ISAKMP SA for Child SAs that have none
 	failure  *sa.Failure             // the newest
 
-	assigned  netip.Addr // by the peer, for us inside of the tunnel
+	assigned  netip.Addr // that one end gave the other inside of the tunnel
 	logins    logins
 	strangers sansio.Throttle // of peers that are not authenticated
 }
@@ -85,7 +85,7 @@ func (m *Machine) Reconfigure(settings *sa.Settings) {
 	m.settings = settings
 	m.retries = map[string]*retry{}
 	for _, c := range m.children {
-		if !c.wantedBy(m.wanting()) {
+		if !m.wants(c) {
 			c.wantDelete = true
 		}
 	}

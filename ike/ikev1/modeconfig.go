@@ -11,7 +11,8 @@ import (
 
 // Mode Config (draft-dukes-ike-mode-cfg-02): one end gives the other an address
 // inside of the tunnel, pulled with a REQUEST or pushed with a SET. A machine is
-// one peer, so there is one address to give.
+// one peer, so there is one address to give at a time; client.go has what else the
+// peer is told.
 
 // proceedPhaseOne goes on with what an ISAKMP SA needs before it is used: a login,
 // then an address.
@@ -35,9 +36,7 @@ func (s *ikeSA) proceedPhaseOne() {
 	case c.Assign.IsValid() && c.Push && from != waitsForAddress:
 		s.waits = waitsForAddress
 		s.lingerUntil = s.m.now.Add(adoptTimeout)
-		s.transact(isakmp.ConfigSet, []isakmp.Attribute{
-			{Type: isakmp.ConfigIPv4Address, Value: c.Assign.AsSlice()}, {Type: isakmp.ConfigIPv4Netmask, Value: []byte{255, 255, 255, 255}},
-		}, func(*isakmp.Configuration) { s.proceedPhaseOne() })
+		s.transact(isakmp.ConfigSet, s.m.tellClient(nil), func(*isakmp.Configuration) { s.proceedPhaseOne() })
 		return
 	}
 	s.complete()
@@ -63,13 +62,7 @@ func (s *ikeSA) take(p *isakmp.Configuration) bool {
 	if !ok || !a.Is4() || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() || !s.m.settings.ModeConfig.Request {
 		return false
 	}
-	if s.m.assigned != a {
-		s.m.assigned = a
-		for _, c := range s.m.children {
-			c.wantDelete = c.wantDelete || !c.wantedBy(s.m.wanting())
-		}
-		s.m.emit(sa.AddressAssigned{Connection: s.m.settings.Name, Address: a})
-	}
+	s.m.give(a)
 	return true
 }
 
@@ -82,35 +75,10 @@ func (s *ikeSA) answerRequest(p *isakmp.Configuration) (out []isakmp.Attribute, 
 		s.asked = nil
 		s.proceedPhaseOne()
 	}
-	c := s.m.settings.ModeConfig
-	if !c.Assign.IsValid() || s.waits == waitsForLogin {
+	if !s.m.settings.ModeConfig.Assign.IsValid() || s.waits == waitsForLogin {
 		return nil, false
 	}
-	for _, a := range p.Attributes {
-		switch a.Type {
-		case isakmp.ConfigIPv4Address:
-			out = append(out, isakmp.Attribute{Type: a.Type, Value: c.Assign.AsSlice()})
-		case isakmp.ConfigIPv4Netmask:
-			out = append(out, isakmp.Attribute{Type: a.Type, Value: []byte{255, 255, 255, 255}})
-		case isakmp.UnitySplitInclude:
-			out = append(out, isakmp.Attribute{Type: a.Type, Value: s.m.splitNetworks()})
-		}
-	}
-	return out, true
-}
-
-// splitNetworks are our networks as Cisco's clients want them: each of address,
-// mask, and six octets of protocol and ports, which are any.
-func (m *Machine) splitNetworks() []byte {
-	var out []byte
-	for _, w := range m.settings.Children {
-		for _, s := range w.Local {
-			if p, ok := prefixOf(s); ok && s.Is4() {
-				out = append(append(append(out, s.Start.AsSlice()...), mask(p)...), make([]byte, 6)...)
-			}
-		}
-	}
-	return out
+	return s.m.tellClient(p.Attributes), true
 }
 
 // takeSet takes what the peer sets: what became of a login, or an address.
@@ -133,18 +101,24 @@ func (s *ikeSA) takeSet(p *isakmp.Configuration) (ack []isakmp.Attribute, done f
 	}, true
 }
 
-// wanting are the Child SAs that are wanted: with the address that the peer gave
-// us as ours, if it did.
+// wanting are the Child SAs that are wanted: with the address that one end gave the
+// other, where it did, as all of that end.
 func (m *Machine) wanting() []sa.ChildSettings {
-	if !m.settings.ModeConfig.Request {
+	c := m.settings.ModeConfig
+	if !m.assigned.IsValid() {
+		if c.Request {
+			return nil
+		}
 		return m.settings.Children
 	}
-	if !m.assigned.IsValid() {
-		return nil
-	}
+	host := selector.List{selector.FromPrefix(netip.PrefixFrom(m.assigned, 32))}
 	out := slices.Clone(m.settings.Children)
 	for i := range out {
-		out[i].Local = selector.List{selector.FromPrefix(netip.PrefixFrom(m.assigned, 32))}
+		if c.Request {
+			out[i].Local = host
+		} else if out[i].Remote.Contains(host) {
+			out[i].Remote = host
+		}
 	}
 	return out
 }

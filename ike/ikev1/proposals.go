@@ -292,7 +292,8 @@ func withLife(l sa.Lifetime, lifeType, v uint64) sa.Lifetime {
 	return l
 }
 
-// readLife reads the data of a RESPONDER-LIFETIME (RFC 2407 §4.6.3.1).
+// readLife reads the data of a RESPONDER-LIFETIME (RFC 2407 §4.6.3.1). About an ISAKMP
+// SA some write the attributes of phase 1, as we do, and some those of phase 2.
 func readLife(data []byte) (l sa.Lifetime, ok bool) {
 	list, err := isakmp.ParseAttributes(data)
 	if err != nil {
@@ -304,9 +305,9 @@ func readLife(data []byte) (l sa.Lifetime, ok bool) {
 		switch {
 		case !ok:
 			return l, false
-		case a.Type == isakmp.AttrIPsecLifeType:
+		case a.Type == isakmp.AttrIPsecLifeType, a.Type == isakmp.AttrLifeType:
 			lifeType = v
-		case a.Type == isakmp.AttrIPsecLifeDuration:
+		case a.Type == isakmp.AttrIPsecLifeDuration, a.Type == isakmp.AttrLifeDuration:
 			l = withLife(l, lifeType, v)
 		}
 	}

@@ -63,6 +63,7 @@ type quick struct {
 	nonceI, nonceR []byte
 	spiIn, spiOut  uint32
 	rekeys         *child
+	catchAll       bool // for a client that asks for all traffic
 	child          *child
 	startedAt      time.Time
 	answer         *isakmp.SecurityAssociation // the peer's transform, repeated in our answer
@@ -82,11 +83,14 @@ func (s *ikeSA) startQuick(w sa.ChildSettings, rekeys *child) {
 	q := &quick{s: s, ours: true, id: m.random.MessageID(), settings: w, spiIn: spi, rekeys: rekeys, startedAt: m.now,
 		local: w.Local[:1], remote: w.Remote[:1], nonceI: m.random.Nonce()}
 	if rekeys != nil {
-		q.local, q.remote = rekeys.LocalSelectors, rekeys.RemoteSelectors
+		q.local, q.remote, q.catchAll = rekeys.LocalSelectors, rekeys.RemoteSelectors, rekeys.catchAll
 		rekeys.state = childRekeying
 	}
 	s.used[q.id] = true
 	q.suites, q.group = m.quickSuites(w.Name)
+	if s.isClient() {
+		q.forClient()
+	}
 	m.quicks = append(m.quicks, q)
 	if len(q.suites) == 0 {
 		q.fail(&sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no ESP proposal of the connection can be said in IKEv1",
@@ -131,7 +135,11 @@ func (q *quick) sendOffer() {
 	if q.public != nil {
 		ps = append(ps, &isakmp.KeyExchange{Data: q.public})
 	}
-	ps = append(ps, idOf(q.local[0]), idOf(q.remote[0]))
+	local := q.local
+	if q.catchAll {
+		local = anywhere
+	}
+	ps = append(ps, idOf(local[0]), idOf(q.remote[0]))
 	q.iv = keymat.IKEv1PhaseTwoIV(s.prf, s.iv, q.id)
 	q.stage = quickAsked
 	q.say(nil, ps, true)
@@ -287,6 +295,9 @@ func (q *quick) takeIDs(ids []*isakmp.Identification) *sa.Failure {
 		return syntaxFailure(err.Error())
 	}
 	l, r := selector.List{local}, selector.List{remote}
+	if q.catchAll && l.Equal(anywhere) {
+		l = q.local
+	}
 	if !q.local.Contains(l) || !q.remote.Contains(r) {
 		return selectorFailure("the peer answered with selectors that are not within ours", q.local, q.remote, l, r)
 	}
@@ -309,7 +320,7 @@ func (q *quick) finish(shared []byte) {
 func (q *quick) agreement(shared []byte) *agreement {
 	s := q.s
 	a := &agreement{settings: q.settings, suite: q.suite, spiIn: q.spiIn, spiOut: q.spiOut, local: q.local, remote: q.remote,
-		life: q.life, bare: q.bare, ours: q.ours, startedAt: q.startedAt}
+		life: q.life, bare: q.bare, ours: q.ours, catchAll: q.catchAll, startedAt: q.startedAt}
 	a.encryptionIn, a.integrityIn = keymat.IKEv1ChildKeys(q.suite, s.prf, s.keys.D, shared, q.spiIn, q.nonceI, q.nonceR)
 	a.encryptionOut, a.integrityOut = keymat.IKEv1ChildKeys(q.suite, s.prf, s.keys.D, shared, q.spiOut, q.nonceI, q.nonceR)
 	return a

@@ -121,6 +121,10 @@ func (q *quick) chooseSelectors(ids []*isakmp.Identification) *refusal {
 		local, remote = selector.List{l}, selector.List{r}
 		q.ids = []isakmp.Payload{ids[0], ids[1]}
 	}
+	if all, ok := s.m.catchAll(); ok && s.isClient() && local.Equal(anywhere) && all.Remote.Contains(remote) {
+		q.settings, q.local, q.remote, q.catchAll = all, all.Local, remote, true
+		return nil
+	}
 	var best *sa.ChildSettings
 	wanted := s.m.wanting()
 	for i := range wanted {

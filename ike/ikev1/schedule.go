@@ -78,9 +78,9 @@ func (m *Machine) asking() bool {
 	return slices.ContainsFunc(m.quicks, func(q *quick) bool { return q.ours && q.stage != quickDone })
 }
 
-// missing reports whether no Child SA of a name is there.
+// missing reports whether no Child SA of a name is there, nor one for everything.
 func (m *Machine) missing(name string) bool {
-	return !slices.ContainsFunc(m.children, func(c *child) bool { return c.Name == name && !c.wantDelete }) &&
+	return !slices.ContainsFunc(m.children, func(c *child) bool { return (c.Name == name || c.catchAll) && !c.wantDelete }) &&
 		!slices.ContainsFunc(m.quicks, func(q *quick) bool { return q.settings.Name == name && q.stage != quickDone })
 }
 

@@ -30,7 +30,7 @@ var given = netip.MustParseAddr("10.1.9.9")
 // address has b give a an address, for all traffic of its network.
 func address(push bool) func(a, b *sa.Settings) {
 	return func(a, b *sa.Settings) {
-		a.ModeConfig, b.ModeConfig = sa.ModeConfig{Request: true}, sa.ModeConfig{Assign: given, Push: push}
+		a.ModeConfig, b.ModeConfig = sa.ModeConfig{Request: true}, sa.ModeConfig{Assign: netip.PrefixFrom(given, 32), Push: push}
 		b.Children[0].Remote = selector.List{selector.FromPrefix(netip.PrefixFrom(given, 32))}
 	}
 }
@@ -102,7 +102,7 @@ func TestXAUTHIsDemanded(t *testing.T) {
 // TestNothingBeforeTheLogin: a peer that passed phase 1 gets no Child SA and no
 // address without a login, whatever it asks for.
 func TestNothingBeforeTheLogin(t *testing.T) {
-	d := newDuo(t, login, func(_, b *sa.Settings) { b.ModeConfig.Assign = given })
+	d := newDuo(t, login, func(_, b *sa.Settings) { b.ModeConfig.Assign = netip.PrefixFrom(given, 32) })
 	d.a.up()
 	for len(d.b.m.sas) == 0 || !d.b.m.sas[0].proven || !d.a.m.sas[0].proven {
 		p := d.wire[0]

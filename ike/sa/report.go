@@ -128,10 +128,11 @@ type WentIdle struct {
 	After      time.Duration
 }
 
-// AddressAssigned: the peer gave this end an address inside of the tunnel.
+// AddressAssigned: one end gave the other an address inside of the tunnel.
 type AddressAssigned struct {
 	Connection string
 	Address    netip.Addr
+	ToPeer     bool // this end gave it
 }
 
 func (AddressAssigned) isReport()  {}

@@ -35,7 +35,20 @@ type ModeConfig struct {
 	// Request has us ask for an address, which is the only one of ours in the
 	// tunnel then.
 	Request bool
-	// Assign is the address that the peer gets; zero: none. Push gives it unasked.
-	Assign netip.Addr
+	// Assign is where the address is from that the peer gets; zero: none. Push gives
+	// it unasked.
+	Assign netip.Prefix
 	Push   bool
+	// Client is what the peer is told besides.
+	Client Client
+}
+
+// Client is what a peer is told that gets an address from us: where it finds names,
+// and what its user reads.
+type Client struct {
+	DNS, WINS []netip.Addr
+	Domain    string
+	// SplitDNS are the domains whose names it asks our servers for; none: all.
+	SplitDNS []string
+	Banner   string
 }

@@ -65,7 +65,11 @@ func describe(r sa.Report) control.Event {
 	case sa.PathProbed:
 		return pathProbed(r)
 	case sa.AddressAssigned:
-		return event(kindAddressAssigned, levelInfo, r.Connection, fmt.Sprintf("the peer gave this gateway the address %v", r.Address), "address", r.Address.String())
+		text := fmt.Sprintf("the peer gave this gateway the address %v", r.Address)
+		if r.ToPeer {
+			text = fmt.Sprintf("this gateway gave the peer the address %v", r.Address)
+		}
+		return event(kindAddressAssigned, levelInfo, r.Connection, text, "address", r.Address.String())
 	case sa.WentIdle:
 		return event(kindWentIdle, levelInfo, r.Connection, fmt.Sprintf("carried nothing for %v, and is taken down", r.After))
 	case sa.MessageTrace:

@@ -159,7 +159,9 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 func loginOf(c *config.Connection) (*sa.XAUTH, sa.ModeConfig, error) {
 	mode := sa.ModeConfig{Request: c.IKE.ModeConfig == config.ModeConfigRequest, Push: c.IKE.ModeConfig == config.ModeConfigPush}
 	if c.IKE.ModeConfig == config.ModeConfigAssign || mode.Push {
-		mode.Assign, _ = c.AssignedAddress()
+		mode.Assign, _ = c.AssignedFrom()
+		told := c.IKE.Client
+		mode.Client = sa.Client{DNS: told.DNS, WINS: told.WINS, Domain: told.Domain, SplitDNS: told.SplitDNS, Banner: told.Banner}
 	}
 	x := c.Auth.XAUTH
 	switch {

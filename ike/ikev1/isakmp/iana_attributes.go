@@ -110,6 +110,9 @@ const (
 	XAUTHStatus   uint16 = 16527
 
 	UnityBanner       uint16 = 28672
+	UnitySavePassword uint16 = 28673
 	UnityDomain       uint16 = 28674
+	UnitySplitDNS     uint16 = 28675
 	UnitySplitInclude uint16 = 28676
+	UnityPFS          uint16 = 28679
 )
