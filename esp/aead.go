@@ -13,9 +13,10 @@ const aeadIVLen = 8
 // aead is what AES-GCM, AES-CCM, ChaCha20-Poly1305 and AES-GMAC have in common:
 // all take their nonce and additional data from the same places.
 type aead struct {
-	salt []byte
-	esn  bool
-	icv  int
+	salt    [gcmSaltLen]byte // the longest
+	saltLen int
+	esn     bool
+	icv     int
 }
 
 // newAEAD checks the parameters and takes the salt, which follows the key. The
@@ -29,7 +30,9 @@ func newAEAD(p Parameters, icv, saltLen int, keyLens ...int) (aead, []byte, erro
 		return aead{}, nil, fmt.Errorf("esp: SPI %08x: %v has a key of %v bytes and %d of salt, not %d in all",
 			p.SPI, p.Cipher, keyLens, saltLen, len(p.EncryptionKey))
 	}
-	return aead{slices.Clone(p.EncryptionKey[n:]), p.ESN, icv}, p.EncryptionKey[:n], nil
+	a := aead{saltLen: saltLen, esn: p.ESN, icv: icv}
+	copy(a.salt[:], p.EncryptionKey[n:])
+	return a, p.EncryptionKey[:n], nil
 }
 
 // shape pads to four bytes (RFC 4303 §2.4) but accepts what does not.
@@ -43,8 +46,9 @@ func (a *aead) putIV(iv []byte, _ *Scratch, seq uint64) { binary.BigEndian.PutUi
 // data: SPI and sequence number, with its high half in between when it is
 // extended (RFC 4106 §5, RFC 4309 §5, RFC 7634 §2.1).
 func (a *aead) bind(s *Scratch, packet []byte, seq uint64) (nonce, additional []byte) {
-	nonce = s.nonce[:copy(s.nonce[:], a.salt)+aeadIVLen]
-	*(*[aeadIVLen]byte)(nonce[len(a.salt):]) = [aeadIVLen]byte(packet[headerLen:])
+	*(*[gcmSaltLen]byte)(s.nonce[:]) = a.salt
+	nonce = s.nonce[:a.saltLen+aeadIVLen]
+	*(*[aeadIVLen]byte)(nonce[a.saltLen:]) = [aeadIVLen]byte(packet[headerLen:])
 	if !a.esn {
 		return nonce, packet[:headerLen:headerLen]
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	aesgcm "causeway/esp/gcm"
+	"causeway/esp/prefetch"
 )
 
 const gcmSaltLen = 4 // RFC 4106 §4
@@ -40,6 +41,11 @@ func Native(on bool) error {
 // NativeName names the way in use, as package gcm does: "vaes-avx512",
 // "vaes-avx2" or "crypto/cipher".
 func NativeName() string { return aesgcm.Implementation() }
+
+func (g *gcm) prefetch(l *prefetch.Lines) {
+	prefetch.Add(l, g)
+	g.key.Prefetch(l)
+}
 
 func (g *gcm) seal(s *Scratch, packet, payload []byte, seq uint64) {
 	nonce, additional := g.bind(s, packet, seq)

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+
+	"causeway/esp/prefetch"
 )
 
 // Inbound is the receiving direction of a Child SA.
@@ -16,8 +18,9 @@ type Inbound struct {
 
 	_  [64]byte // what workers write is apart from what they only read
 	mu sync.Mutex
-	// window, and the writing of the counters, is under mu.
+	// window, lines, and the writing of the counters, is under mu.
 	window         window
+	lines          *prefetch.Lines // the first of them is where window is written next
 	packets, bytes atomic.Uint64
 	soft           atomic.Uint32 // a softState
 	ended          atomic.Bool
@@ -148,6 +151,9 @@ func (i *Inbound) Commit(batch []Packet) {
 	for n := range batch {
 		i.commit(&batch[n])
 	}
+	if i.lines != nil {
+		prefetch.Follow(i.lines, i.window.place())
+	}
 }
 
 func (i *Inbound) commit(p *Packet) {
@@ -175,6 +181,18 @@ func (i *Inbound) commit(p *Packet) {
 }
 
 func (p *Packet) refuse(err error) { p.Err, p.Payload, p.NextHeader = err, nil, 0 }
+
+// Prefetch puts into l, which has nothing yet, what opening reads and writes of
+// the SA. It stays right for the last l given: the place in the replay window
+// moves.
+func (i *Inbound) Prefetch(l *prefetch.Lines) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	prefetch.Add(l, i.window.place())
+	i.lines = l
+	prefetch.Add(l, i)
+	i.keys.prefetch(l)
+}
 
 // Limit returns Soft once after a soft limit was passed, and Hard always from
 // the hard limit on. Of an erased SA nobody has to be told: it is OK. Workers

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"sync/atomic"
+
+	"causeway/esp/prefetch"
 )
 
 var errReserveNothing = errors.New("esp: at least one sequence number is reserved at a time")
@@ -103,6 +105,12 @@ func (o *Outbound) Seal(s *Scratch, dst, payload []byte, nextHeader byte, seq ui
 	putTrailer(packet[body:n-o.shape.icv], len(payload), nextHeader)
 	t.seal(s, packet, payload, seq)
 	return dst
+}
+
+// Prefetch adds what sealing reads and writes of the SA.
+func (o *Outbound) Prefetch(l *prefetch.Lines) {
+	prefetch.Add(l, o)
+	o.keys.prefetch(l)
 }
 
 // Overhead is the most bytes that sealing adds to a payload.

@@ -21,6 +21,9 @@ func newWindow(size int, esn bool) window {
 	return window{words: make([]uint64, words), mask: uint64(words - 1), size: uint64(size), esn: esn}
 }
 
+// place is where the bit of the next number lies.
+func (w *window) place() *uint64 { return &w.words[(w.top+1)/64&w.mask] }
+
 // infer returns the whole of the sequence number of which low was sent; ok is
 // false for a half that no number near the window has. It is RFC 4303 appendix
 // A2.2: the number nearest to the window, where what lies below it is taken for

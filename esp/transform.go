@@ -3,6 +3,8 @@ package esp
 import (
 	"encoding/binary"
 	"sync/atomic"
+
+	"causeway/esp/prefetch"
 )
 
 // transform is the cryptography of one direction of one SA. It is safe for
@@ -59,6 +61,21 @@ type keys struct {
 }
 
 type heldTransform struct{ transform }
+
+// prefetcher is a transform that can say where its keys lie. The others are so
+// slow that it does not matter.
+type prefetcher interface{ prefetch(l *prefetch.Lines) }
+
+func (k *keys) prefetch(l *prefetch.Lines) {
+	held := k.held.Load()
+	if held == nil {
+		return
+	}
+	prefetch.Add(l, held)
+	if p, ok := held.transform.(prefetcher); ok {
+		p.prefetch(l)
+	}
+}
 
 func (k *keys) hold(t transform) { k.held.Store(&heldTransform{t}) }
 

@@ -27,7 +27,7 @@ type Site struct {
 type Table struct {
 	sites  []Site // by prefix, then metric, then connection
 	groups []*Group
-	lookup bart.Fast[*Group]
+	lookup bart.Fast[int32] // the group's place in groups
 	local  bart.Lite
 }
 
@@ -85,16 +85,27 @@ func (t *Table) insert() {
 			known[name.String()] = g
 			t.groups = append(t.groups, g)
 		}
-		t.lookup.Insert(same[0].Prefix, g)
+		t.lookup.Insert(same[0].Prefix, int32(g.index))
 	}
 }
 
 // Lookup returns the group with the longest prefix that contains a.
 func (t *Table) Lookup(a netip.Addr) (*Group, bool) {
-	if t == nil {
+	i, ok := t.Index(a)
+	if !ok {
 		return nil, false
 	}
-	return t.lookup.Lookup(a)
+	return t.groups[i], true
+}
+
+// Index is Lookup for callers who keep something of their own by Group.Index,
+// and do not need the group: with many of them it is one line of the cache less.
+func (t *Table) Index(a netip.Addr) (group int, ok bool) {
+	if t == nil {
+		return 0, false
+	}
+	i, ok := t.lookup.Lookup(a)
+	return int(i), ok
 }
 
 // IsSite tells whether a is at a site behind a connection: a default route

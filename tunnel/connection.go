@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"causeway/esp"
+	"causeway/esp/prefetch"
 	"causeway/esp/selector"
 	"causeway/routing/meter"
 	"causeway/routing/translate"
@@ -28,14 +29,17 @@ type ConnectionConfig struct {
 
 // connection is the forwarding state of one connection. Workers read it; the
 // fields below the line belong to Tunnel.mu.
+//
+// What every packet reads comes first, together.
 type connection struct {
-	name     string
-	home     int // the worker that its SPIs are steered to
 	config   atomic.Pointer[ConnectionConfig]
 	outbound atomic.Pointer[outboundList] // never nil
+	up, down *meter.Class                 // what it has of the lines
 	path     pathMTU
+	ahead    prefetch.Lines // what sealing for it reads and writes
+	name     string
+	home     int // the worker that its SPIs are steered to
 	counters counters
-	up, down *meter.Class // what it has of the lines
 	lastIn   atomic.Int64 // Tunnel.now of the last authentic ESP packet, 0: none yet
 	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
 	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
@@ -50,8 +54,34 @@ func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {
 	c := &connection{name: name, home: t.emptiest()}
 	c.up, c.down = t.up.NewClass(cfg.Share, c), t.down.NewClass(cfg.Share, c)
 	c.config.Store(&cfg)
-	c.outbound.Store(&outboundList{})
+	c.outbound.Store(newOutboundList())
 	return c
+}
+
+// show replaces the list of SAs to send on and returns the one before. Tunnel.mu
+// is held.
+func (c *connection) show(next *outboundList) (before *outboundList) {
+	before = c.outbound.Swap(next)
+	c.lookAhead()
+	return before
+}
+
+// lookAhead notes what sealing for the connection takes now. Tunnel.mu is held.
+func (c *connection) lookAhead() {
+	c.ahead.Clear()
+	list := c.outbound.Load()
+	if len(list.children) == 0 {
+		return
+	}
+	sa := list.children[0]
+	prefetch.Add(&c.ahead, list)
+	prefetch.Add(&c.ahead, sa)
+	prefetch.Add(&c.ahead, sa.policy)
+	prefetch.Add(&c.ahead, c.config.Load())
+	sa.out.Prefetch(&c.ahead)
+	prefetch.Add(&c.ahead, c.up)
+	prefetch.Add(&c.ahead, sa.turns)
+	prefetch.Add(&c.ahead, &c.counters.sent)
 }
 
 // outboundSA is one Child SA to send on. Immutable; hard and turns are
@@ -61,15 +91,24 @@ type outboundSA struct {
 	out           *esp.Outbound
 	policy        *selector.Policy
 	spiIn         uint32 // names the pair
-	local, remote netip.AddrPort
-	mtu           int          // of inner packets, before the path lowered it
-	hard          *atomic.Bool // the hard limit has been reported
+	mtu           int    // of inner packets, before the path lowered it
 	turns         *turns
+	local, remote netip.AddrPort
+	hard          *atomic.Bool // the hard limit has been reported
 }
 
 // outboundList is the Child SAs of a connection, newest first: after a rekey
 // both the old and the new match, and the new must carry.
-type outboundList struct{ children []*outboundSA }
+type outboundList struct {
+	children []*outboundSA
+	few      [2]*outboundSA // where children lies if it fits: one step less to an SA
+}
+
+func newOutboundList(children ...*outboundSA) *outboundList {
+	l := &outboundList{}
+	l.children = append(l.few[:0], children...)
+	return l
+}
 
 // carrier finds the SA for the flow, or nil. Selectors are about addresses as
 // the peer knows them.

@@ -34,6 +34,7 @@ func (t *Tunnel) AddConnection(name string, cfg ConnectionConfig) {
 		if before := c.config.Swap(&cfg); before.Transit != cfg.Transit || before.Translate != cfg.Translate {
 			t.renew()
 		}
+		c.lookAhead()
 		return
 	}
 	next := old.change()
@@ -134,10 +135,7 @@ func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.P
 	if t.children[spi] != nil {
 		return fmt.Errorf("tunnel: connection %q: SPI %08x has an SA already", name, spi)
 	}
-	sa := &inboundSA{
-		spi: spi, in: in, policy: policy, conn: c,
-		local: local, remote: remote, hard: new(atomic.Bool),
-	}
+	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool)}).at(local, remote)
 	t.children[spi] = &childPair{conn: c, in: sa}
 	t.sad.install(sa)
 	t.takeEarly(spi)
@@ -165,7 +163,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 	}
 	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
 		func(c *outboundSA) bool { return c.spiIn == spiIn })
-	t.publish(pair.conn, &outboundList{children: append([]*outboundSA{pair.out}, others...)})
+	t.publish(pair.conn, newOutboundList(append([]*outboundSA{pair.out}, others...)...))
 	return nil
 }
 
@@ -186,7 +184,7 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 	if pair.out != nil {
 		next := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
 			func(c *outboundSA) bool { return c.spiIn == spiIn })
-		t.setOutbound(pair.conn, &outboundList{children: next})
+		t.setOutbound(pair.conn, newOutboundList(next...))
 	}
 	t.sad.release(spiIn)
 	// A worker may be in the middle of a batch with these SAs, and what it
@@ -208,24 +206,23 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	if c == nil {
 		return
 	}
-	next := &outboundList{}
+	var next []*outboundSA
 	for _, old := range c.outbound.Load().children {
 		moved := *old
 		moved.local, moved.remote = keepBare(old.remote, local, remote)
 		moved.mtu = t.childMTU(moved.out, moved.remote)
 		t.children[moved.spiIn].out = &moved
-		next.children = append(next.children, &moved)
+		next = append(next, &moved)
 	}
 	for spi, pair := range t.children {
 		if pair.conn == c {
-			moved := *pair.in
-			moved.local, moved.remote = keepBare(pair.in.remote, local, remote)
-			t.children[spi].in = &moved
-			t.sad.install(&moved)
+			moved := pair.in.at(keepBare(pair.in.remote, local, remote))
+			t.children[spi].in = moved
+			t.sad.install(moved)
 		}
 	}
 	c.path.reset()
-	c.outbound.Store(next)
+	c.show(newOutboundList(next...))
 	if c.keepalive.on() {
 		c.keepalive.local, c.keepalive.remote = local, remote
 	}

@@ -76,19 +76,27 @@ func (c *Counters) add(o *Counters) {
 // counters are live Counters. Workers add once per run of packets; the two
 // directions keep to separate cache lines.
 type counters struct {
-	packetsIn, bytesIn   atomic.Uint64
-	_                    [48]byte
-	packetsOut, bytesOut atomic.Uint64
-	_                    [48]byte
-	drops                [2][dropReasons]atomic.Uint64 // in, out
+	received carried
+	_        [48]byte
+	sent     carried
+	_        [48]byte
+	drops    [2][dropReasons]atomic.Uint64 // in, out
+}
+
+// carried is what went one way.
+type carried struct{ packets, bytes atomic.Uint64 }
+
+func (c *carried) add(packets, bytes int) {
+	c.packets.Add(uint64(packets))
+	c.bytes.Add(uint64(bytes))
 }
 
 func (c *counters) dropIn(why Drop, n int)  { c.drops[0][why].Add(uint64(n)) }
 func (c *counters) dropOut(why Drop, n int) { c.drops[1][why].Add(uint64(n)) }
 
 func (c *counters) snapshot() (s Counters) {
-	s.PacketsIn, s.BytesIn = c.packetsIn.Load(), c.bytesIn.Load()
-	s.PacketsOut, s.BytesOut = c.packetsOut.Load(), c.bytesOut.Load()
+	s.PacketsIn, s.BytesIn = c.received.packets.Load(), c.received.bytes.Load()
+	s.PacketsOut, s.BytesOut = c.sent.packets.Load(), c.sent.bytes.Load()
 	for i := range s.Drops {
 		in, out := c.drops[0][i].Load(), c.drops[1][i].Load()
 		s.Drops[i] = in + out

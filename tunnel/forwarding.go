@@ -16,14 +16,21 @@ type forwarding struct {
 	// groups are the choices of each group of routes; nil for a connection
 	// that is not known.
 	groups [][]*connection
+	// only is, by group, the connection that is the one choice, nil where there
+	// are several or it is not known. Most groups are so, and this is what a
+	// look-up among a thousand of them costs: one line of the cache.
+	only []*connection
 }
 
 func newForwarding(routes *routing.Table, connections map[string]*connection) *forwarding {
-	f := &forwarding{routes: routes, connections: connections, groups: make([][]*connection, len(routes.Groups()))}
+	f := &forwarding{routes: routes, connections: connections, groups: make([][]*connection, len(routes.Groups())), only: make([]*connection, len(routes.Groups()))}
 	for i, g := range routes.Groups() {
 		f.groups[i] = make([]*connection, len(g.Choices()))
 		for k, c := range g.Choices() {
 			f.groups[i][k] = connections[c.Connection]
+		}
+		if len(f.groups[i]) == 1 {
+			f.only[i] = f.groups[i][0]
 		}
 	}
 	return f
@@ -32,24 +39,28 @@ func newForwarding(routes *routing.Table, connections map[string]*connection) *f
 // toward is the connection that carries a flow to dst, or nil. Of several it is
 // the best that is usable now.
 func (f *forwarding) toward(dst netip.Addr, flow *flowKey) *connection {
-	g, ok := f.routes.Lookup(dst)
+	i, ok := f.routes.Index(dst)
 	if !ok {
 		return nil
 	}
-	choices := f.groups[g.Index()]
-	if len(choices) == 1 {
-		return choices[0]
+	if c := f.only[i]; c != nil {
+		return c
 	}
+	choices := f.groups[i]
+	g := f.routes.Groups()[i]
 	return choices[g.Select(flow.hash(), func(i int) bool { return choices[i] != nil && choices[i].usable() })]
 }
 
 // behind tells whether the address is at a site of the connection.
 func (f *forwarding) behind(a netip.Addr, c *connection) bool {
-	g, ok := f.routes.Lookup(a)
+	i, ok := f.routes.Index(a)
 	if !ok {
 		return false
 	}
-	for _, choice := range f.groups[g.Index()] {
+	if only := f.only[i]; only != nil {
+		return only == c
+	}
+	for _, choice := range f.groups[i] {
 		if choice == c {
 			return true
 		}
@@ -84,7 +95,7 @@ func (c *connection) usable() bool {
 // setOutbound replaces the connection's list of SAs to send on. Where it
 // becomes usable or stops to be, the workers choose anew. Tunnel.mu is held.
 func (t *Tunnel) setOutbound(c *connection, next *outboundList) {
-	before := len(c.outbound.Swap(next).children)
+	before := len(c.show(next).children)
 	if (before == 0) != (len(next.children) == 0) {
 		t.renew()
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"causeway/esp"
 	"causeway/routing"
 )
 
@@ -42,9 +43,9 @@ func (t *Tunnel) serve(name string, up bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.forwarding.Load().connections[name]
-	next := &outboundList{}
+	next := newOutboundList()
 	if up {
-		next.children = []*outboundSA{{conn: c}}
+		next = newOutboundList(&outboundSA{conn: c, out: new(esp.Outbound)})
 	}
 	t.setOutbound(c, next)
 }

@@ -32,7 +32,8 @@ type inboundWorker struct {
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      inboundCache
-	packet     packet // the one being looked at
+	warm       *inboundSA // of the packets before
+	packet     packet     // the one being looked at
 
 	// The packets of one SA, from one message, that wait to be opened.
 	sa            *inboundSA
@@ -153,12 +154,21 @@ func (w *inboundWorker) esp(b []byte) {
 			w.t.stray(spi, w.local, w.remote, w.now)
 			return
 		}
+		w.fetch(w.sa)
 	}
 	w.sealed = append(w.sealed, esp.Packet{Bytes: b})
 	if len(w.sealed) == cap(w.sealed) {
 		sa := w.sa
 		w.open()
 		w.sa = sa
+	}
+}
+
+// fetch has the memory of an SA come while its packets are gathered.
+func (w *inboundWorker) fetch(sa *inboundSA) {
+	if sa != w.warm {
+		w.warm = sa
+		sa.lines.Fetch()
 	}
 }
 
@@ -236,8 +246,7 @@ func (w *inboundWorker) deliver(sa *inboundSA, packets, outer int) {
 		bytes += w.packet.length
 		w.out.push(p, &w.packet)
 	}
-	conn.counters.packetsIn.Add(uint64(taken))
-	conn.counters.bytesIn.Add(uint64(bytes))
+	conn.counters.received.add(taken, bytes)
 }
 
 // wait lets an accepted packet wait for its turn on the line, or drops it; false

@@ -17,7 +17,7 @@ const (
 // Tunnel.mu.
 type keepalive struct {
 	local, remote netip.AddrPort
-	packets       uint64        // counters.packetsOut when last looked at
+	packets       uint64        // counters.sent.packets when last looked at
 	quiet         time.Duration // how long nothing has been sent
 }
 
@@ -43,7 +43,7 @@ func (t *Tunnel) SetKeepalive(name string, local, remote netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if c := t.forwarding.Load().connections[name]; c != nil {
-		c.keepalive = keepalive{local: local, remote: remote, packets: c.counters.packetsOut.Load()}
+		c.keepalive = keepalive{local: local, remote: remote, packets: c.counters.sent.packets.Load()}
 	}
 }
 
@@ -72,7 +72,7 @@ func (t *Tunnel) dueKeepalives(due []keepalive) []keepalive {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.forwarding.Load().connections {
-		if c.keepalive.on() && c.keepalive.due(c.counters.packetsOut.Load()) {
+		if c.keepalive.on() && c.keepalive.due(c.counters.sent.packets.Load()) {
 			due = append(due, c.keepalive)
 		}
 	}

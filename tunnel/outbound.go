@@ -28,7 +28,8 @@ type outboundWorker struct {
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      outboundCache
-	packet     packet // the one being looked at
+	warm       *connection // of the packet before
+	packet     packet      // the one being looked at
 	pending    []outboundPacket
 	send       sendQueue
 
@@ -179,11 +180,16 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundSA) {
 	entry := &w.cache[p.key.slot()]
 	if entry.key == p.key && entry.from == w.forwarding && entry.list == entry.sa.conn.outbound.Load() {
+		w.fetch(entry.sa.conn)
 		return entry.sa.conn, entry.list, entry.sa
 	}
 	_, dst := p.key.addresses()
 	conn := w.forwarding.toward(dst, &p.key)
-	if conn == nil || !w.mayEnter(conn, p) {
+	if conn == nil {
+		return nil, nil, nil
+	}
+	w.fetch(conn)
+	if !w.mayEnter(conn, p) {
 		return conn, nil, nil
 	}
 	list := conn.outbound.Load()
@@ -192,6 +198,14 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}
 	return conn, list, sa
+}
+
+// fetch has all come at once that the connection's packets take.
+func (w *outboundWorker) fetch(c *connection) {
+	if c != w.warm {
+		w.warm = c
+		c.ahead.Fetch()
+	}
 }
 
 func (w *outboundWorker) mayEnter(c *connection, p *packet) bool {

@@ -160,7 +160,7 @@ func (t *Tunnel) probePaths() {
 		if len(children) == 0 {
 			continue
 		}
-		if size, due := c.path.probe(now, leastMTU(children[0].remote), most, c.counters.packetsOut.Load()); due {
+		if size, due := c.path.probe(now, leastMTU(children[0].remote), most, c.counters.sent.packets.Load()); due {
 			t.cfg.OnProbe(name, size, most)
 		}
 	}

@@ -149,7 +149,6 @@ func (d *downRelease) one(c *connection, r *meter.Released) {
 	if r.Verdict == meter.Mark {
 		setECN(r.Data, p, ecnMarked)
 	}
-	c.counters.packetsIn.Add(1)
-	c.counters.bytesIn.Add(uint64(p.length))
+	c.counters.received.add(1, p.length)
 	d.out.push(&esp.Packet{Payload: r.Data}, p)
 }

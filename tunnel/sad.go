@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"causeway/esp"
+	"causeway/esp/prefetch"
 	"causeway/esp/selector"
 	"causeway/tunnel/udp"
 )
@@ -31,8 +32,22 @@ type inboundSA struct {
 	in            *esp.Inbound
 	policy        *selector.Policy
 	conn          *connection
+	lines         prefetch.Lines // what opening on it reads and writes
 	local, remote netip.AddrPort
 	hard          *atomic.Bool // the hard limit has been reported
+}
+
+// at is the SA with these outer addresses.
+func (sa *inboundSA) at(local, remote netip.AddrPort) *inboundSA {
+	sa = &inboundSA{spi: sa.spi, in: sa.in, policy: sa.policy, conn: sa.conn, hard: sa.hard, local: local, remote: remote}
+	sa.in.Prefetch(&sa.lines)
+	prefetch.Add(&sa.lines, sa)
+	prefetch.Add(&sa.lines, sa.policy)
+	prefetch.Add(&sa.lines, sa.conn.down)
+	prefetch.Add(&sa.lines, &sa.conn.config)
+	prefetch.Add(&sa.lines, &sa.conn.lastIn)
+	prefetch.Add(&sa.lines, &sa.conn.counters.received)
+	return sa
 }
 
 // sad finds an inbound SA by its SPI. An SPI is a random upper half and the

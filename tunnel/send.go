@@ -236,8 +236,7 @@ func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err e
 		conn.counters.dropOut(DropTooBig, note.packets)
 		q.lowerPath(now, run, note.sa)
 	default:
-		conn.counters.packetsOut.Add(uint64(note.packets))
-		conn.counters.bytesOut.Add(uint64(note.bytes))
+		conn.counters.sent.add(note.packets, note.bytes)
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"runtime"
 	"unsafe"
+
+	"causeway/esp/prefetch"
 )
 
 const (
@@ -86,6 +88,12 @@ func (k *Key) Erase() {
 		k.schedule.erase()
 	}
 	k.form, k.schedule, k.standard = erased, nil, nil
+}
+
+// Prefetch adds what sealing and opening read of the key.
+func (k *Key) Prefetch(l *prefetch.Lines) {
+	prefetch.Add(l, k)
+	prefetch.Add(l, k.schedule)
 }
 
 // Overhead is the length of a tag.
