@@ -76,7 +76,8 @@ func (d *decoder) load(data []byte) (*Config, Problems) {
 	if problems.Err() != nil {
 		return nil, problems
 	}
-	return &doc.Config, problems
+	c := doc.Config // a pointer into doc would keep the nodes of the whole file
+	return &c, problems
 }
 
 // reason is what the system said, without the path: a problem names its own.

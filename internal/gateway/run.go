@@ -53,6 +53,7 @@ func (c *carrier) while(ctx context.Context) context.Context {
 // and the device and the sockets last, which the peers' answers come by.
 func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	defer g.close()
+	boundGarbage()
 	carrier := g.carry()
 	server, err := g.serve()
 	if err == nil {
