@@ -55,7 +55,7 @@ func (m *Machine) localAddress(ev sa.LocalAddress) {
 		if s.local.Addr() == ev.Addr || !ev.Addr.IsValid() || !s.origin && slices.Contains(ev.Others, s.local.Addr()) {
 			continue
 		}
-		s.wantUpdate, s.wantAddresses = s.origin, !s.origin
+		s.wantUpdate, s.wantAddresses = s.origin, s.wantAddresses || !s.origin
 		s.relocate(netip.AddrPortFrom(ev.Addr, s.local.Port()), s.remote)
 	}
 }

@@ -2,6 +2,7 @@ package ikev2_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"causeway/ike/sa"
@@ -88,6 +89,29 @@ func TestAnswerByAStrangePath(t *testing.T) {
 	w.A.Receive(sa.Datagram{Raw: p.Bytes, Local: p.Destination, Remote: netip.MustParseAddrPort("203.0.113.66:4500")})
 	if got := w.A.Machine.Snapshot().IKE[0].Remote; got != atB {
 		t.Errorf("a sends to %v now", got)
+	}
+}
+
+// An end that moves since its address is gone says so of its further addresses,
+// too: the one that it moves to is none any more (RFC 4555 §3.6).
+func TestAddressesOfWhoMoves(t *testing.T) {
+	one, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.7")
+	a, b := transcript.Pair()
+	a.MOBIKE, b.MOBIKE, a.LocalAddresses = true, true, []netip.Addr{one, other}
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Up()
+	w.DeliverAll()
+	if got := w.B.Machine.PeerAddresses(); !slices.Equal(got, []netip.Addr{other}) {
+		t.Fatalf("b keeps %v", got)
+	}
+	w.A.Addr = other
+	w.A.Step(sa.LocalAddress{Addr: other})
+	w.DeliverAll()
+	if got := w.B.Machine.PeerAddresses(); len(got) != 0 {
+		t.Errorf("a moved to %v, and b keeps %v", other, got)
+	}
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
 	}
 }
 
