@@ -2,6 +2,7 @@ package ikev1
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"causeway/ike/ikev1/isakmp"
@@ -122,6 +123,9 @@ func (s *ikeSA) login(p *isakmp.Configuration) (out []isakmp.Attribute, ok bool)
 		return nil, false
 	}
 	for _, a := range p.Attributes {
+		if slices.ContainsFunc(out, func(o isakmp.Attribute) bool { return o.Type == a.Type }) {
+			continue // who asks again and again does not choose how long the answer is
+		}
 		switch a.Type {
 		case isakmp.XAUTHType:
 			out = append(out, isakmp.Short(isakmp.XAUTHType, 0)) // generic
@@ -136,7 +140,8 @@ func (s *ikeSA) login(p *isakmp.Configuration) (out []isakmp.Attribute, ok bool)
 
 // loggedIn takes the peer's word of what became of our login.
 func (s *ikeSA) loggedIn(status isakmp.Attribute) (done func(), ok bool) {
-	if s.waits != waitsForLogin || s.m.settings.XAUTH.Server() {
+	x := s.m.settings.XAUTH
+	if s.waits != waitsForLogin || x == nil || x.Server() { // nil: the settings changed meanwhile
 		return nil, false
 	}
 	if v, _ := status.Number(); v == statusOK {
@@ -145,7 +150,7 @@ func (s *ikeSA) loggedIn(status isakmp.Attribute) (done func(), ok bool) {
 	return func() {
 		s.sayDeleted()
 		s.drop(causeFinished, ending{failure: &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
-			Message: "the peer refuses our user or password (XAUTH)", Local: "user " + s.m.settings.XAUTH.User,
+			Message: "the peer refuses our user or password (XAUTH)", Local: "user " + x.User,
 			Hint: "compare auth.xauth with what the peer knows"}})
 	}, true
 }

@@ -146,6 +146,51 @@ func TestXAUTHSurvivesLoss(t *testing.T) {
 	}
 }
 
+// TestXAUTHIsTakenAway: the settings change while the peer looks at a login that it
+// refuses then.
+func TestXAUTHIsTakenAway(t *testing.T) {
+	d := newDuo(t, login, func(a, _ *sa.Settings) { a.XAUTH.Password = auth.NewSecret([]byte("another")) })
+	d.a.up()
+	for len(d.a.m.sas) == 0 || d.a.m.sas[0].served == nil {
+		p := d.wire[0]
+		d.wire = d.wire[1:]
+		p.to.receive(p)
+	}
+	without := *d.a.settings
+	without.XAUTH = nil
+	d.a.m.Reconfigure(&without)
+	d.advance(3 * time.Minute)
+	if d.a.m.current() != nil {
+		t.Error("a has an ISAKMP SA that b refused")
+	}
+}
+
+// TestTransactionsAreAnsweredOnce: an attribute that is asked for many times has
+// one answer.
+func TestTransactionsAreAnsweredOnce(t *testing.T) {
+	d := newDuo(t, login, address(false))
+	many := func(types ...uint16) *isakmp.Configuration {
+		p := &isakmp.Configuration{ConfigType: isakmp.ConfigRequest}
+		for range 1000 {
+			for _, typ := range types {
+				p.Attributes = append(p.Attributes, isakmp.Attribute{Type: typ})
+			}
+		}
+		return p
+	}
+	for _, c := range []struct {
+		of    *end
+		types []uint16
+	}{
+		{d.a, []uint16{isakmp.XAUTHUser, isakmp.XAUTHPassword}},
+		{d.b, []uint16{isakmp.ConfigIPv4Address, isakmp.UnitySplitInclude}},
+	} {
+		if out, ok := (&ikeSA{m: c.of.m}).answerRequest(many(c.types...)); !ok || len(out) != len(c.types) {
+			t.Errorf("%s answers with %d attributes, %v", c.of.name, len(out), ok)
+		}
+	}
+}
+
 // TestLoginsAreBounded: five wrong passwords in a row close the door for a
 // minute, for the right one as well.
 func TestLoginsAreBounded(t *testing.T) {
