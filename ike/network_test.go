@@ -98,9 +98,10 @@ func (h *host) SendProbe(b []byte, local, remote netip.AddrPort) error {
 	return h.SendIKE(b, local, remote)
 }
 
-// LocalAddr implements Transport.
+// HasAddr implements Transport.
 func (h *host) HasAddr(a netip.Addr) bool { return a == h.address }
 
+// LocalAddr implements Transport.
 func (h *host) LocalAddr(netip.Addr) (netip.Addr, error) { return h.address, nil }
 
 // last returns the newest report of type R.

@@ -14,36 +14,36 @@ func (o *owner) redirect(to string) {
 	o.engine.jobs.Go(func() {
 		ctx, cancel := context.WithTimeout(o.ctx, resolveTimeout)
 		defer cancel()
-		addr, err := o.lookUp(ctx, to)
-		o.inbox.post(func() { o.step(o.redirected(to, addr, err)) })
+		found, err := o.lookUp(ctx, to)
+		o.inbox.post(func() { o.step(o.redirected(to, found, err)) })
 	})
 }
 
-// lookUp is the first address of a name, or the address that it is.
-func (o *owner) lookUp(ctx context.Context, name string) (netip.Addr, error) {
+// lookUp is the addresses of a name, or the address that it is.
+func (o *owner) lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(name); err == nil {
-		return a.Unmap(), nil
+		return []netip.Addr{a.Unmap()}, nil
 	}
 	found, err := o.engine.cfg.Resolve(ctx, name)
-	if err != nil {
-		return netip.Addr{}, err
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%s has no address", name)
 	}
-	if len(found) == 0 {
-		return netip.Addr{}, fmt.Errorf("%s has no address", name)
-	}
-	return found[0].Unmap(), nil
+	return found, err
 }
 
-func (o *owner) redirected(to string, remote netip.Addr, err error) sa.Redirected {
+// redirected takes the first of the addresses that there is a way to.
+func (o *owner) redirected(to string, found []netip.Addr, err error) sa.Redirected {
 	if err != nil {
 		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonAddressUnresolved,
 			Message: fmt.Sprintf("the peer sends us to %s: %v", to, err), Hint: "check what the peer's gateway is told to redirect to, and the name servers of this host"}}
 	}
-	local, err := o.localAddress(remote)
-	if err != nil {
-		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonSendFailed,
-			Message: fmt.Sprintf("the peer sends us to %s, which cannot be reached: %v", to, err), Hint: "check the routes of this host and gateway.listen.addresses"}}
-	}
 	ours, theirs := o.ports()
-	return sa.Redirected{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs)}
+	for _, remote := range found {
+		var local netip.Addr
+		if local, err = o.localAddress(remote.Unmap()); err == nil {
+			return sa.Redirected{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote.Unmap(), theirs)}
+		}
+	}
+	return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonSendFailed,
+		Message: fmt.Sprintf("the peer sends us to %s, which cannot be reached: %v", to, err), Hint: "check the routes of this host and gateway.listen.addresses"}}
 }
