@@ -274,7 +274,10 @@ func transfer(t *testing.T, from, to *host, address string) {
 }
 
 // echoes sends bursts of datagrams and wants every one of them back: in order,
-// unless the kernel may move the flow from one queue to another meanwhile.
+// unless the kernel may move the flow from one queue of the device to another
+// meanwhile, as it does when an answer was written to that. What waits in the
+// first is then sealed, and numbered, after what comes from the second, so that
+// sending in the order of sequence numbers does not help.
 func echoes(t *testing.T, from, to *host, address string, ordered bool) {
 	t.Helper()
 	var server net.PacketConn
