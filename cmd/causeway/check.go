@@ -21,7 +21,7 @@ func newCheck() *cobra.Command {
 Warnings say so. Nothing is started or changed. The exit code is 2 if there are
 errors, 0 if there are none.`,
 		Example: `  causeway check -c /etc/causeway.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, problems := config.Load(path, gateway.Checks())
 			for _, p := range problems {

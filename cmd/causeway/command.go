@@ -59,7 +59,7 @@ func newCommand(socket *string, verb string, what func() []string) *cobra.Comman
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:               verb + " NAME",
-		Args:              cobra.ExactArgs(1),
+		Args:              atMost(1, true),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client := control.NewClient(*socket)
@@ -107,7 +107,7 @@ func newReload(socket *string) *cobra.Command {
 SIGHUP does. Connections that did not change are not touched. A file with errors
 changes nothing, and the errors are shown.`,
 		Example: `  causeway check -c /etc/causeway.yaml && causeway reload`,
-		Args:    cobra.NoArgs,
+		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := control.NewClient(*socket).Reload(cmd.Context()); err != nil {
 				return commandFailed("reload", err)

@@ -22,7 +22,7 @@ lasts until the next reload or start, unless --persist writes it to the gateway'
 configuration file.`,
 		Example: `  causeway set branch -f branch.yaml
   echo '{remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}, auth: {psk_file: /etc/branch.psk}}' | causeway set branch -f -`,
-		Args:              cobra.ExactArgs(1),
+		Args:              atMost(1, true),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keys, err := readFile(cmd.InOrStdin(), file)
@@ -51,7 +51,7 @@ func newRemove(socket *string) *cobra.Command {
 reload or start, unless --persist takes it out of the gateway's configuration
 file.`,
 		Example:           `  causeway remove branch --persist`,
-		Args:              cobra.ExactArgs(1),
+		Args:              atMost(1, true),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := control.NewClient(*socket).RemoveConnection(cmd.Context(), args[0], persist); err != nil {

@@ -21,7 +21,7 @@ do if FILE were the gateway's own. Nothing is changed. A connection that is
 changed live keeps its SAs; another has them deleted and made anew. The exit code
 is 2 if FILE has errors.`,
 		Example: `  causeway diff -c /etc/causeway.yaml && causeway reload`,
-		Args:    cobra.NoArgs,
+		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			text, err := os.ReadFile(path)
 			if err != nil {

@@ -24,7 +24,7 @@ it. With --messages, also each IKE message and its payloads, without secrets.`,
 		Example: `  causeway events
   causeway events azure-west --messages
   causeway events -o json | jq -r 'select(.level == "warn") | .message'`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1, false),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf(output, "text", "json"); err != nil {

@@ -32,6 +32,26 @@ func configFlag(cmd *cobra.Command, path *string) {
 	must(cmd.MarkFlagFilename("config", "yaml", "yml"))
 }
 
+// atMost lets a command have so many names of connections, and no less if they are
+// needed, and wants its required flags: what is missing or too much is said with
+// the form of the command.
+func atMost(names int, needed bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		what := ""
+		switch {
+		case len(args) > names:
+			what = fmt.Sprintf("%q is one too many", args[names])
+		case needed && len(args) < names:
+			what = "the NAME of a connection is missing"
+		case cmd.ValidateRequiredFlags() != nil:
+			what = "a FILE is missing"
+		default:
+			return nil
+		}
+		return fmt.Errorf("%s: %s %s; see `%s --help`", what, cmd.Parent().CommandPath(), cmd.Use, cmd.CommandPath())
+	}
+}
+
 // must is for errors that mean a flag which was just defined does not exist.
 func must(err error) {
 	if err != nil {

@@ -61,8 +61,13 @@ func newRoot() *cobra.Command {
 		Short: "a userspace IPsec gateway",
 		Long: `Causeway is a userspace IPsec gateway. ` + "`causeway run`" + ` is the gateway; the other
 commands talk to the one that runs here, through its control socket.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args: known,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		DisableFlagsInUseLine:      true,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 	}
 	socket := os.Getenv("CAUSEWAY_SOCKET")
 	if socket == "" {
@@ -77,5 +82,26 @@ commands talk to the one that runs here, through its control socket.`,
 		newRun(root), newCheck(), newStatus(&socket), newUp(&socket), newDown(&socket),
 		newRekey(&socket), newReload(&socket), newDiff(&socket), newSet(&socket), newRemove(&socket), newEvents(&socket), newUsage(&socket), newVersion(),
 	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for name, short := range map[string]string{
+		"help": "show the help of a command", "completion": "print a script that lets the shell complete commands and names",
+	} {
+		cmd, _, err := root.Find([]string{name})
+		must(err)
+		cmd.Short = short
+	}
 	return root
+}
+
+// known refuses what is none of the commands.
+func known(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return fmt.Errorf("unknown command %q%s; see `%s --help`", args[0], meant, root.Name())
 }

@@ -29,7 +29,7 @@ given. --keylog writes the keys of every SA of IKEv2 and ESP to a directory, as
 tables that Wireshark reads: for debugging, since whoever has them can read the
 traffic. The exit code is 2 if the configuration has errors.`,
 		Example: `  causeway run -c /etc/causeway.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()

@@ -25,7 +25,7 @@ The exit code is 3 if a wanted connection, of those shown, is down.`,
   causeway status -o wide
   causeway status azure-west
   causeway status -o json | jq '.connections[] | select(.state != "up") | .name'`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1, false),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf(output, "table", "wide", "json"); err != nil {

@@ -31,7 +31,7 @@ days. With a NAME, also of a connection that is gone, only that one.`,
 		Example: `  causeway usage
   causeway usage azure-west --from 2026-11-01T08 --to 2026-11-01T18
   causeway usage --by day --from 2026-11-01 --to 2026-12-01 -o csv > november.csv`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMost(1, false),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf(output, "table", "csv", "json"); err != nil {

@@ -30,7 +30,7 @@ func newVersion() *cobra.Command {
 		Short: "show the version and what this machine offers",
 		Long: `Show the version, the Go that built it, and what of this kernel and processor the
 gateway can use.`,
-		Args: cobra.NoArgs,
+		Args: atMost(0, false),
 		Run: func(cmd *cobra.Command, _ []string) {
 			w := cmd.OutOrStdout()
 			fmt.Fprintf(w, "causeway %s, %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
