@@ -121,7 +121,7 @@ func (g *Gateway) listening() []string {
 	var out []string
 	for _, r := range g.conns.Receivers() {
 		if r.Bare() {
-			out = append(out, "ESP to "+r.Local().Addr().String())
+			out = append(out, r.Local().Addr().String()+"/esp") // without UDP
 			continue
 		}
 		out = append(out, r.Local().String())
