@@ -112,6 +112,7 @@ func (h *half) accept(offer *isakmp.SecurityAssociation, among []*sa.Settings) (
 	}
 	failure := &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer does not offer to authenticate as the connection does",
 		Hint: "let both ends authenticate in one way: with a pre-shared key, or with certificates of one kind of key"}
+	failure.Local, failure.Remote = methodNames(among, all)
 	var tried []*sa.Settings
 	for _, c := range among {
 		if slices.ContainsFunc(tried, func(r *sa.Settings) bool { return sameOffer(r, c) }) {

@@ -23,10 +23,9 @@ func (m *Machine) supersede(s *ikeSA) {
 	}
 	for _, o := range slices.Clone(m.sas) {
 		switch {
-		case o == s || o.state != established:
+		case o == s || o.state != established || s.state != established:
 		case !o.establishedAt.Before(s.createdAt) && lesserOf(o, s) == s:
 			s.replacedBy(o) // made at once, and the other is the one to stay
-			return
 		default:
 			o.replacedBy(s)
 		}

@@ -37,6 +37,9 @@ func refusedFailure(what string, n *isakmp.Notification, ours []transform.Propos
 			f.Hint += "; and see whether it has a connection of IKEv1 in Main Mode for us at all"
 		}
 		return f
+	case isakmp.UnsupportedExchangeType:
+		return &sa.Failure{Reason: sa.ReasonPeerError, Message: "the peer does not speak the mode of phase 1 with us that ike.aggressive chooses",
+			Remote: "not told; its log has it", Hint: "leave ike.aggressive out if it is true here, and else see whether the peer wants Aggressive Mode"}
 	case isakmp.InvalidMajorVersion:
 		return &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv1 with us",
 			Local: "IKEv1", Hint: "set ike.version: 2 here, or IKEv1 at the peer"}

@@ -45,6 +45,7 @@ type ikeSA struct {
 	suites  []transform.Suite
 	private transform.PrivateKey
 	checks  int          // of the peer's proof that were begun
+	doubted []byte       // the vector behind an answer whose proof does not hold
 	hint    *sa.Failure  // what an unauthenticated message said, for when it ends
 	asked   *transaction // ours, which waits for its answer
 	served  *transaction // the peer's last

@@ -221,7 +221,7 @@ func (s *ikeSA) peerRefused(n *isakmp.Notification) {
 // about to make is not told of, and strangers cannot have more said than a few.
 func (m *Machine) unknownSPI(spi uint32) {
 	s := m.current()
-	made := slices.ContainsFunc(m.quicks, func(q *quick) bool { return q.spiIn == spi })
+	made := slices.ContainsFunc(m.quicks, func(q *quick) bool { return q.spiIn == spi && q.stage != quickDone })
 	if s == nil || made || m.childByIn(spi) != nil || !m.strangers.Allow(m.now) {
 		return
 	}

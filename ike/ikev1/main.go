@@ -205,7 +205,7 @@ func (s *ikeSA) identified(o *opened, d sa.Datagram, r proven, shown auth.Identi
 	failure := s.wrong(r, shown)
 	if !r.authentic {
 		if s.hint == nil {
-			s.hint = failure
+			s.hint, s.doubted = failure, slices.Clone(o.next)
 			s.hurry()
 		}
 		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "a proof of identity that does not hold")

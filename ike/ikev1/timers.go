@@ -182,6 +182,10 @@ func (s *ikeSA) expire() {
 func (s *ikeSA) exhausted() {
 	m := s.m
 	f := s.silence()
+	if s.doubted != nil { // whoever answered thinks that all is well
+		s.iv = s.doubted
+		s.sayDeleted()
+	}
 	s.drop(causeFailed, ending{failure: f})
 	if m.current() == nil && !m.negotiating() && len(m.children) > 0 {
 		m.loseChildren(f)

@@ -3,6 +3,7 @@ package ikev1
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"causeway/ike/ikev1/isakmp"
@@ -52,6 +53,35 @@ func offeredMethod(s *sa.Settings) uint16 {
 		return methodOf(s)
 	}
 	return xauthMethod(methodOf(s))
+}
+
+// names of the methods that an offer can have, for people.
+var methodWords = map[uint16]string{
+	isakmp.AuthPSK: "pre-shared key", isakmp.AuthRSA: "RSA signatures", isakmp.AuthDSS: "DSS signatures",
+	isakmp.AuthECDSA256: "ECDSA with P-256", isakmp.AuthECDSA384: "ECDSA with P-384", isakmp.AuthECDSA521: "ECDSA with P-521",
+	isakmp.AuthXAUTHInitPSK: "pre-shared key, then a login (XAUTH)", isakmp.AuthXAUTHInitRSA: "RSA signatures, then a login (XAUTH)",
+}
+
+// methodNames are how connections want to authenticate, and what an offer has.
+func methodNames(among []*sa.Settings, offered []phaseOne) (ours, theirs string) {
+	var here, there []string
+	add := func(list []string, method uint16) []string {
+		name, ok := methodWords[method]
+		if !ok {
+			name = fmt.Sprintf("method %d", method)
+		}
+		if slices.Contains(list, name) || len(list) == len(methodWords) {
+			return list
+		}
+		return append(list, name)
+	}
+	for _, c := range among {
+		here = add(here, offeredMethod(c))
+	}
+	for _, x := range offered {
+		there = add(there, x.method)
+	}
+	return strings.Join(here, "; "), strings.Join(there, "; ")
 }
 
 // baseMethod is the method without XAUTH.

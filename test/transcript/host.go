@@ -350,6 +350,8 @@ func describe(r sa.Report) string {
 			text += " without TFC padding"
 		}
 		return text
+	case sa.AddressAssigned:
+		return fmt.Sprintf("address %v assigned to the peer=%v", r.Address, r.ToPeer)
 	case sa.PathProbed:
 		return fmt.Sprintf("probe of %d octets answered=%v", r.Size, r.Answered)
 	case sa.ChildClosed:

@@ -179,7 +179,7 @@ func (p *play) reload(words []string) error {
 	changed := *h.Settings
 	*of, h.Settings = &changed, &changed
 	err := p.set(words)
-	h.Machine.Reconfigure(&changed)
+	h.machine.Reconfigure(&changed)
 	h.Step(sa.TimerDue{})
 	return err
 }
@@ -358,6 +358,8 @@ func (p *play) set(words []string) error {
 	case "version": // set b version 2, in a script of IKEv1
 		one, _ := Pair()
 		s.Version, s.IKEProposals, s.ESPProposals = 2, one.IKEProposals, one.ESPProposals
+	case "aggressive", "login", "users", "address":
+		return setV1(s, words[1], words[2:])
 	case "dpd":
 		return parse(&s.DPD, value)
 	case "ikelife":
@@ -418,6 +420,27 @@ func (p *play) set(words []string) error {
 		return setChild(s, words[2:])
 	default:
 		return fmt.Errorf("no such setting")
+	}
+	return nil
+}
+
+// setV1 changes what only IKEv1 has: set a aggressive yes, set a login USER PASSWORD,
+// set b users USER PASSWORD, set a address request, set b address assign|push PREFIX.
+func setV1(s *sa.Settings, what string, words []string) error {
+	value, last := words[0], words[len(words)-1]
+	switch what {
+	case "aggressive":
+		s.Aggressive = value == "yes"
+	case "login":
+		s.XAUTH = &sa.XAUTH{User: value, Password: auth.NewSecret([]byte(last))}
+	case "users":
+		s.XAUTH = &sa.XAUTH{Users: map[string]auth.Secret{value: auth.NewSecret([]byte(last))}}
+	case "address":
+		s.ModeConfig.Request, s.ModeConfig.Push = value == "request", value == "push"
+		if !s.ModeConfig.Request {
+			s.ModeConfig.Assign = netip.MustParsePrefix(last)
+			s.Children[0].Remote = Networks(last)
+		}
 	}
 	return nil
 }

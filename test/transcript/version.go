@@ -16,6 +16,7 @@ import (
 type speaker interface {
 	listener
 	Snapshot() sa.Snapshot
+	Reconfigure(s *sa.Settings)
 }
 
 type listener interface {
