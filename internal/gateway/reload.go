@@ -76,7 +76,7 @@ func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, p
 		return "configuration reloaded: nothing has changed", nil
 	}
 	var routes *routesError
-	err = g.apply(ctx, next)
+	err = g.apply(ctx, g.config.Load(), next)
 	if err == nil || errors.As(err, &routes) { // which leaves everything else in force
 		g.text = text
 	}
@@ -151,8 +151,9 @@ func (e *routesError) As(target any) bool {
 	return ok
 }
 
-// apply makes the data path, the engine and the routes equal to cfg.
-func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
+// apply makes the data path, the engine and the routes equal to cfg, where it
+// differs from before; nil: nothing runs yet.
+func (g *Gateway) apply(ctx context.Context, before, cfg *config.Config) error {
 	wanted, err := connections(cfg, g.fetcher)
 	if err != nil {
 		return err
@@ -164,13 +165,8 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	if err := setLevel(g.level, cfg.Log.Level); err != nil {
 		return err
 	}
-	before := g.config.Swap(cfg)
-	g.tunnel.SetBandwidth(cfg.Gateway.Bandwidth.Up, cfg.Gateway.Bandwidth.Down)
-	for _, c := range cfg.Connections {
-		g.tunnel.AddConnection(c.Name, connectionConfig(c))
-		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
-	}
-	g.tunnel.SetRoutes(table)
+	g.config.Store(cfg)
+	g.carryAs(before, cfg, table)
 	g.paths.set(cfg)
 	for _, c := range cfg.Connections {
 		g.tunnel.SetAvoided(c.Name, !g.paths.tunnelUp(c.Name))
@@ -180,6 +176,26 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config) error {
 	g.engine.Set(deleting, wanted)
 	g.forget(before, cfg)
 	return g.reconcile()
+}
+
+// carryAs gives the data path what is new or other in cfg, whose routes are in
+// table. What cfg has no more goes later, once the engine has let go of it.
+func (g *Gateway) carryAs(before, cfg *config.Config, table *routing.Table) {
+	if before == nil || before.Gateway.Bandwidth != cfg.Gateway.Bandwidth {
+		g.tunnel.SetBandwidth(cfg.Gateway.Bandwidth.Up, cfg.Gateway.Bandwidth.Down)
+	}
+	difference := config.Diff(before, cfg)
+	fresh := difference.Added
+	for _, c := range difference.Changed {
+		fresh = append(fresh, c.New)
+	}
+	for _, c := range fresh {
+		g.tunnel.AddConnection(c.Name, connectionConfig(c))
+		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
+	}
+	if before == nil || !slices.Equal(sites(before), sites(cfg)) || !slices.Equal(localNetworks(before), localNetworks(cfg)) {
+		g.tunnel.SetRoutes(table)
+	}
 }
 
 // connectionConfig is what the data path needs to know of a connection.
@@ -194,6 +210,9 @@ func connectionConfig(c config.Connection) tunnel.ConnectionConfig {
 
 // forget removes from the data path the connections that cfg has no more.
 func (g *Gateway) forget(before, cfg *config.Config) {
+	if before == nil {
+		return
+	}
 	kept := map[string]bool{}
 	for _, c := range cfg.Connections {
 		kept[c.Name] = true

@@ -102,7 +102,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	cfg := g.config.Load()
-	err := g.apply(ctx, cfg)
+	err := g.apply(ctx, nil, cfg)
 	var refused *routesError
 	if errors.As(err, &refused) {
 		g.routes.news(err)

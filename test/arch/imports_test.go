@@ -61,7 +61,7 @@ var arrowsOf = map[string]arrows{
 // testArrows are what the tests of a package may import besides.
 var testArrows = map[string]arrows{
 	"ike/ikev2":        {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
-	"internal/gateway": {[]string{"test/pki"}, "certificates made for the test"},
+	"internal/gateway": {[]string{"test/pki", "tunnel/tun/tuntest"}, "certificates made for the test, and a device without a kernel"},
 	"ike/auth":         {[]string{"test/pki"}, "certificates made for the test"},
 	"ike/ikev1":        {[]string{"test/pki"}, "certificates made for the test"},
 	"tunnel":           {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
