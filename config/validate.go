@@ -285,10 +285,16 @@ func (d *decoder) initiation(c *Connection) {
 	c.Start = StartOnDemand
 }
 
-// idle refuses what would go down only to come up again.
+// idle refuses what would go down only to come up again, and tells of what never
+// would.
 func (d *decoder) idle(c *Connection) {
 	switch {
-	case c.Idle == 0 || c.Start != StartAlways:
+	case c.Idle == 0:
+	case c.Start != StartAlways && c.ESP.TFCDummies > 0:
+		d.warn(c, "idle", "never passes: the packets of esp.tfc_dummies keep the connection busy")
+	case c.Start != StartAlways && c.Probe.Target.IsValid():
+		d.warn(c, "idle", "never passes: the probes of probe.target keep the connection busy")
+	case c.Start != StartAlways:
 	case !d.given(c, "idle"): // a profile's
 		c.Idle = 0
 	default:
