@@ -149,6 +149,11 @@ func (s *ikeSA) receiveSync(outer *wire.Message, d sa.Datagram) bool {
 // ours that it will never answer is sent anew under the next ID.
 func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
 	s.witness(msg)
+	if s.window.working {
+		// The answer that is being made has the ID of its request. The peer asks again.
+		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs while a request is being answered")
+		return
+	}
 	ours := syncs{s.window.nextID, s.window.expectID}
 	if theirs.receive > ours.send && theirs.receive-ours.send > maxSyncLeap || theirs.send > ours.receive && theirs.send-ours.receive > maxSyncLeap ||
 		theirs.send < s.syncSeen {
@@ -158,7 +163,7 @@ func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
 	s.syncSeen = theirs.send
 	now := syncs{max(ours.send, theirs.receive), max(ours.receive, theirs.send)}
 	if now.receive > ours.receive {
-		s.window.expectID, s.window.working, s.window.answer, s.window.asked = now.receive, false, nil, nil
+		s.window.expectID, s.window.answer, s.window.asked = now.receive, nil, nil
 	}
 	h := s.header(wire.ExchangeInformational, true, 0)
 	datagrams, ps, err := s.sealSync(h, syncNotify(nonce, now))

@@ -1,10 +1,12 @@
 package ikev2_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/wire"
 	"causeway/test/transcript"
 )
 
@@ -38,5 +40,41 @@ func TestOldSynchronization(t *testing.T) {
 		w.A.Receive(sa.Datagram{Raw: append([]byte(nil), old.Raw...), Local: old.Local, Remote: old.Remote})
 		w.DeliverAll()
 		rekey()
+	}
+}
+
+// A peer that takes over while a request is being answered hears of it once the
+// answer is out: that has the ID of its request.
+func TestSynchronizationDuringARequest(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MessageIDSync, b.MessageIDSync = true, true
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.DeliverAll()
+	spi := w.B.Machine.Snapshot().IKE[0].SPIr
+	answers := func(of wire.ExchangeType) (ids []uint32) {
+		for _, p := range w.Network {
+			if h, err := wire.ParseHeader(p.Bytes); err == nil && h.Exchange == of && h.Flags.Response() {
+				ids = append(ids, h.MessageID)
+			}
+		}
+		return ids
+	}
+	w.HoldWork = true
+	w.B.Step(sa.Rekey{IKE: true})
+	w.Work()
+	w.Deliver(0) // a computes its key share
+	w.B.Step(sa.Synchronize{SPI: spi, Send: 1, Receive: 2})
+	w.Deliver(0)
+	w.Work()
+	if ids := answers(wire.ExchangeCreateChildSA); !slices.Equal(ids, []uint32{0}) {
+		t.Errorf("a's answers to request 0 have the IDs %d", ids)
+	}
+	w.Advance(2*time.Second, false) // b asks again
+	for i := len(w.Network) - 1; i >= 0; i-- {
+		w.Deliver(i)
+	}
+	if ids := answers(wire.ExchangeInformational); len(ids) == 0 {
+		t.Error("a does not answer the synchronization")
 	}
 }
