@@ -103,18 +103,40 @@ func (s *ikeSA) reprobe(x *probeExchange) [][]byte {
 		return x.whole
 	}
 	if x.bare == nil {
-		m, err := draftOf(s.header(wire.ExchangeInformational, false, s.window.nextID), nil)
-		if err != nil {
+		if x.bare = s.bareRequest(); x.bare == nil {
 			return x.whole
 		}
-		raw, err := s.sealWhole(m, s.m.random.Source)
-		if err != nil {
-			return x.whole
-		}
-		x.bare = [][]byte{raw}
 	}
 	s.requestSummary = wire.Summary(nil)
 	return x.bare
+}
+
+// bareRequest is an empty request with the next message ID; nil if none can be
+// made.
+func (s *ikeSA) bareRequest() [][]byte {
+	m, err := draftOf(s.header(wire.ExchangeInformational, false, s.window.nextID), nil)
+	if err != nil {
+		return nil
+	}
+	raw, err := s.sealWhole(m, s.m.random.Source)
+	if err != nil {
+		return nil
+	}
+	return [][]byte{raw}
+}
+
+// renumber gives a probe up whose message ID is passed over, but for an empty
+// request under the next: it is no probe any more.
+func (x *probeExchange) renumber(s *ikeSA) {
+	again := s.bareRequest()
+	if again == nil {
+		return
+	}
+	x.lost, x.whole, x.bare, x.summary = true, again, again, wire.Summary(nil)
+	s.requestSummary = x.summary
+	s.window.open(s.m.now, again, s.m.random.Fraction())
+	s.window.tries = checkTries
+	s.transmit(s.header(wire.ExchangeInformational, false, s.window.nextID), again, x.summary, 0, s.path())
 }
 
 // hasten ends the wait for the answer to a probe where something else has to be

@@ -193,6 +193,10 @@ func (s *ikeSA) synchronized(msg *message, nonce []byte, theirs syncs) {
 // sealed anew.
 func (s *ikeSA) reopen(id uint32) {
 	s.window.nextID = id
+	if x, ok := s.current.(*probeExchange); ok {
+		x.renumber(s)
+		return
+	}
 	if s.window.request == nil || s.asking.plain == nil {
 		return
 	}

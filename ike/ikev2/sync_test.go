@@ -78,3 +78,25 @@ func TestSynchronizationDuringARequest(t *testing.T) {
 		t.Error("a does not answer the synchronization")
 	}
 }
+
+// A probe of the path that is on its way when the IDs are synchronized does not
+// cost the IKE SA its life: nobody answers its old ID any more.
+func TestSynchronizationDuringAProbe(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MessageIDSync, b.MessageIDSync = true, true
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Up()
+	w.DeliverAll()
+	before := w.B.Machine.Snapshot().IKE[0]
+	w.A.Step(sa.ProbePath{Size: 1400, Most: 1500})
+	w.Advance(3*time.Second, false) // the probe is lost, and its first repetition
+	w.Network = nil
+	w.B.Step(sa.Synchronize{SPI: before.SPIr, Send: 0, Receive: 7})
+	w.Advance(10*time.Minute, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+	if got := w.A.Machine.Snapshot().IKE; len(got) != 1 || got[0].SPIi != before.SPIi {
+		t.Errorf("the IKE SA did not live on: %+v", got)
+	}
+}
