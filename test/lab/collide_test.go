@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
+	"causeway/test/lab/world"
 )
 
 // rekeyRound is how often both ends rekey their Child SAs on purpose at once;
@@ -70,7 +72,7 @@ func (s *scene) collide(g *gateway.Gateway, child, ike func(context.Context) err
 				s.atOnce(own("--ike"), ike)
 			}
 			rounds++
-			if c := s.status(g, link.Name); c.IKE != nil && len(c.Children) > 0 {
+			if c := s.renewed(g, seen); c.IKE != nil && len(c.Children) > 0 {
 				seen[c.Children[0].SPIIn], ikes[c.IKE.SPIi] = true, true
 			}
 			select {
@@ -84,6 +86,22 @@ func (s *scene) collide(g *gateway.Gateway, child, ike func(context.Context) err
 	if len(seen) < rounds*3/4 || len(ikes) < rounds/4 {
 		s.t.Errorf("%d Child SAs and %d IKE SAs in %d rounds: too few were rekeyed", len(seen), len(ikes), rounds)
 	}
+}
+
+// renewed gives the connection once its newest Child SA is none of those seen
+// before: on a busy machine a rekey ends later than the command that began it. If
+// the collision left it without a new one, it gives it as it is when the round is
+// over.
+func (s *scene) renewed(g *gateway.Gateway, seen map[string]bool) (c *gateway.Connection) {
+	ctx, cancel := context.WithTimeout(s.ctx, rekeyRound)
+	defer cancel()
+	_ = world.Eventually(ctx, "a new Child SA", func() error {
+		if c = s.status(g, link.Name); len(c.Children) == 0 || seen[c.Children[0].SPIIn] {
+			return errors.New("none yet")
+		}
+		return nil
+	})
+	return c
 }
 
 // atOnce starts commands at the same moment and waits for all, but not for ever.

@@ -47,6 +47,10 @@ func (s *scene) ping(from *world.Namespace, to netip.Addr, count int, options ..
 	s.t.Fatalf("%s: not all of %d echo requests to %s were answered, three times: %s", from.Role, count, to, output)
 }
 
+// bothPings is how many packets pingBoth sends each way at least, for each pair of
+// networks.
+const bothPings = 10
+
 // pingBoth pings from client to client, both ways, for each pair of networks.
 // All requests leave at once: ping then has two seconds for the last answer.
 func (s *scene) pingBoth(end link.End) {
@@ -54,8 +58,8 @@ func (s *scene) pingBoth(end link.End) {
 	own, other := s.clients(end)
 	for i := range end.LocalNetworks {
 		here, there := world.ClientIn(end.LocalNetworks[i]), world.ClientIn(end.RemoteNetworks[i])
-		s.ping(own, there, 5, "-l", "5", "-i", "2", "-I", here.String())
-		s.ping(other, here, 5, "-l", "5", "-i", "2", "-I", there.String())
+		s.ping(own, there, bothPings/2, "-l", "5", "-i", "2", "-I", here.String())
+		s.ping(other, here, bothPings/2, "-l", "5", "-i", "2", "-I", there.String())
 	}
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -129,18 +130,25 @@ func TestUnknownPeer(t *testing.T) {
 	}
 }
 
-// down checks that no Child SA is there, and an IKE SA only if established.
+// down waits until no Child SA is there, and an IKE SA only if established: the
+// next attempt may be under way.
 func (s *scene) down(g *gateway.Gateway, d *strongswan.Daemon, established bool) {
 	s.t.Helper()
-	c := s.status(g, link.Name)
-	list, err := d.SAs(s.ctx)
-	s.must(err)
-	if len(c.Children) != 0 || len(strongswan.Up(list)) != 0 || (c.IKE != nil) != established {
-		s.t.Errorf("ours: %s with the IKE SA %+v and Child SAs %v; strongSwan's: %+v", c.State, c.IKE, c.Children, list)
-	}
-	if c.State == "up" || c.State == "rekeying" {
-		s.t.Errorf("without a Child SA the connection is %s", c.State)
-	}
+	s.eventually("a connection that is down", func() error {
+		c := s.status(g, link.Name)
+		list, err := d.SAs(s.ctx)
+		if err != nil {
+			return err
+		}
+		if len(c.Children) != 0 || c.State == "up" || c.State == "rekeying" {
+			s.t.Errorf("the connection is %s with Child SAs %v", c.State, c.Children)
+			return nil
+		}
+		if (c.IKE != nil) != established || len(strongswan.Up(list)) != 0 {
+			return fmt.Errorf("ours is %s with the IKE SA %+v; strongSwan's: %+v", c.State, c.IKE, list)
+		}
+		return nil
+	})
 }
 
 func refused(t *testing.T, r refusal) (s *scene, a, b link.End) {

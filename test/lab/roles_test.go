@@ -91,8 +91,8 @@ func TestChildren(t *testing.T) {
 						s.agreeChild(o, c)
 					}
 				}
-				if c.PacketsIn != 10 || c.PacketsOut != 10 {
-					t.Errorf("a Child SA of strongSwan carried %d packets in and %d out, want 10 and 10: %+v", c.PacketsIn, c.PacketsOut, c)
+				if c.PacketsIn < bothPings || c.PacketsOut < bothPings { // more where a ping was repeated
+					t.Errorf("a Child SA of strongSwan carried %d packets in and %d out, want %d at least: %+v", c.PacketsIn, c.PacketsOut, bothPings, c)
 				}
 			}
 		})

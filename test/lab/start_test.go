@@ -47,7 +47,7 @@ func TestAnyAddress(t *testing.T) {
 	for _, end := range []link.End{first, second} {
 		s.pingBoth(end)
 		c := s.upNamed(g, end.Name)
-		if c.IKE.RemoteIdentity != end.RemoteIdentity || len(c.Children) != 1 || c.Children[0].PacketsIn != 10 {
+		if c.IKE.RemoteIdentity != end.RemoteIdentity || len(c.Children) != 1 || c.Children[0].PacketsIn < bothPings {
 			t.Errorf("%s: %+v, Child SAs %+v", end.Name, c.IKE, c.Children)
 		}
 	}
