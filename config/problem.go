@@ -28,15 +28,22 @@ type Problem struct {
 // String gives `file:line:column: path: what`; a warning has `warning: ` before
 // the path.
 func (p Problem) String() string {
+	if p.Severity == Warning {
+		return p.text("warning: ")
+	}
+	return p.text("")
+}
+
+// Unmarked is String for those who are told otherwise that it is a warning.
+func (p Problem) Unmarked() string { return p.text("") }
+
+func (p Problem) text(mark string) string {
 	var b strings.Builder
 	b.WriteString(p.File)
 	if p.Line > 0 {
 		b.WriteString(":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column))
 	}
-	b.WriteString(": ")
-	if p.Severity == Warning {
-		b.WriteString("warning: ")
-	}
+	b.WriteString(": " + mark)
 	if p.Path != "" {
 		b.WriteString(p.Path + ": ")
 	}

@@ -163,7 +163,7 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.
 		d, err := time.ParseDuration(text)
 		if err != nil || d < time.Millisecond || d > maxWait {
 			writeJSON(w, http.StatusBadRequest, &Problem{
-				Reason: ReasonRefused, Message: fmt.Sprintf("timeout %q is no duration from 1ms to %v", text, maxWait),
+				Reason: ReasonRefused, Message: fmt.Sprintf("timeout %q is no duration from 1ms to %.0fm", text, maxWait.Minutes()),
 			})
 			return
 		}

@@ -82,7 +82,7 @@ func Run(ctx context.Context, opt Options) (err error) {
 	}
 	defer log.Sync()
 	for _, w := range problems.Warnings() {
-		log.Warn(w.String())
+		log.Warn(w.Unmarked())
 	}
 	g := &Gateway{
 		options: opt, started: time.Now(), log: log, level: level,

@@ -69,7 +69,7 @@ func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, p
 		}
 	}
 	for _, w := range problems.Warnings() {
-		g.log.Warn(w.String())
+		g.log.Warn(w.Unmarked())
 	}
 	if difference.IsZero() {
 		g.text = text
