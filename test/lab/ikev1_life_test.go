@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"causeway/test/lab/link"
+	"causeway/test/lab/world"
 )
 
 // TestIKEv1StrongSwanDies: strongSwan is killed, and DPD notices (RFC 3706).
@@ -103,4 +104,47 @@ func TestIKEv1PeerTerminates(t *testing.T) {
 	s.replaced(g, before)
 	s.pingBoth(a)
 	s.agree(g, d, a, b)
+}
+
+// TestIKEv1Idle: a connection that carried nothing for a while is taken down, as
+// Azure's policy-based gateways do it, whoever began; DPD goes on until then and
+// does not count. Traffic brings it up again.
+func TestIKEv1Idle(t *testing.T) {
+	for _, begins := range []string{"we begin", "it begins"} {
+		t.Run(begins, func(t *testing.T) {
+			s := newScene(t)
+			a := pairv1()
+			b := a.Peer()
+			a.DPD, b.DPD = 2*time.Second, 2*time.Second
+			a.Start, a.OnTraffic = false, begins == "we begin"
+			b.Start = false
+			a.Keys = "idle: 10s"
+			g := s.causeway(s.GatewayA, a)
+			d := s.strongswan(s.GatewayB, b)
+			begin := func() {
+				if a.OnTraffic {
+					s.eventually("an answer through the tunnel", func() error { return s.reaches(s.ClientA, world.ClientIn(a.RemoteNetworks[0])) })
+				} else {
+					s.must(s.bounded(d.Initiate))
+				}
+			}
+			begin()
+			before := s.up(g)
+			s.pingBoth(a)
+			s.eventually("no SA at either end", func() error {
+				c := s.status(g, link.Name)
+				list, err := d.SAs(s.ctx)
+				if err == nil && (c.IKE != nil || len(c.Children) > 0 || len(list) > 0) {
+					err = fmt.Errorf("%s, and strongSwan has %+v", describe(c), list)
+				}
+				return err
+			})
+			if e := s.status(g, link.Name).LastError; e != nil {
+				t.Errorf("that it is idle counts as an error: %+v", e)
+			}
+			begin()
+			s.replaced(g, before)
+			s.pingBoth(a)
+		})
+	}
 }

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/libreswan"
@@ -77,7 +79,8 @@ func beginners(s *scene, test func(s *scene, a link.End)) {
 }
 
 // TestIKEv1Libreswan is TestLibreswan with IKEv1: Main Mode begun by either end, both
-// kinds of SA replaced by us, and the Child SA by libreswan.
+// kinds of SA replaced by us, and then by libreswan by their lifetimes: it has no
+// command to replace those of IKEv1.
 func TestIKEv1Libreswan(t *testing.T) {
 	requireRoot(t, roots.Libreswan)
 	s, guest := newMachineScene(t)
@@ -85,13 +88,29 @@ func TestIKEv1Libreswan(t *testing.T) {
 		begins := a.Start
 		a = pairv1()
 		a.Start = begins
-		var d *libreswan.Daemon
-		g := s.joinForeign(a, func(peer link.End) (f foreign, err error) {
-			d, err = libreswan.At(guest.In(roots.Libreswan), peer)
-			return d, err
-		})
+		g := s.joinForeign(a, func(peer link.End) (foreign, error) { return libreswan.At(guest.In(roots.Libreswan), peer) })
 		s.ourRekeys(g)
-		s.rekeyUnder(g, false, true, d.QuickMode)
+	})
+	s.sub("by time", func(s *scene) {
+		a := pairv1()
+		a.Start = false
+		g := s.joinForeign(a, func(peer link.End) (foreign, error) {
+			peer.ESPLifetime, peer.IKELifetime = 25*time.Second, 40*time.Second
+			return libreswan.At(guest.In(roots.Libreswan), peer)
+		})
+		var children, ikes []string
+		s.under(func() {
+			s.eventually("three Child SAs and two ISAKMP SAs", func() error {
+				children, ikes = s.seen(g, children, ikes)
+				if len(children) < 3 || len(ikes) < 2 {
+					return fmt.Errorf("seen until now: %v and %v", children, ikes)
+				}
+				return nil
+			})
+		})
+		if e := s.status(g, link.Name).LastError; e != nil {
+			t.Errorf("while all went well, the last error became %+v", e)
+		}
 	})
 }
 

@@ -55,6 +55,8 @@ conn {{.Connection}}
 {{- end}}
 {{- with .ESPLifetime}}
 	salifetime={{seconds .}}s
+	rekeymargin=10s
+	rekeyfuzz=0%
 {{- end}}
 	encapsulation=yes
 	leftupdown=%disabled
@@ -159,13 +161,6 @@ func (d *Daemon) Log() string { return d.process.LogFile() }
 
 // Stop ends it as an administrator does.
 func (d *Daemon) Stop(ctx context.Context) error { return d.process.Terminate(ctx) }
-
-// QuickMode makes another Child SA of IKEv1 in place of the one that is there:
-// pluto's command to rekey one knows only IKEv2's.
-func (d *Daemon) QuickMode(ctx context.Context) error {
-	_, err := d.whack(ctx, "--name", d.name, "--initiate", "--asynchronous")
-	return err
-}
 
 // RekeyChild replaces the Child SA.
 func (d *Daemon) RekeyChild(ctx context.Context) error {
