@@ -12,4 +12,8 @@
 // then returns an error, and what was carried meanwhile is added once the file
 // can be written again. A Store reads no clock, and its methods may be called
 // from any goroutine.
+//
+// The name of the file's bucket says which form its rows have. Rows of another
+// form are neither read nor removed: no release wrote any, so nobody is owed their
+// translation; whoever gives released rows another form brings it along.
 package usage

@@ -28,9 +28,17 @@ nft add rule inet cut in iifname line drop`, "nft delete table inet cut")
 	})
 }
 
-// Of 50 echoes a second the cut may cost lostByCut; where others take the
-// processors, those of the second in which a line has to be left.
-const lostByCut, lostBySlowCut = 6, 50
+const (
+	// Of 50 echoes a second a cut may cost lostByCut; where others take the
+	// processors, those of the second in which a line has to be left.
+	lostByCut, lostBySlowCut = 6, 50
+	// cutsAtMost is how often the line is cut until a cut costs no more. Three
+	// probes fail within 60 ms: who is kept from the processor for as long sees a
+	// silence that there was not. One cut of a quiet machine may cost more, two
+	// are no accident.
+	cutsAtMost      = 5
+	accidentsAtMost = 1
+)
 
 // privateLine cuts the line at B and mends it, under pings that may lose few by
 // the cut, and none by the repair.
@@ -54,6 +62,31 @@ func privateLine(s *scene, cut, mend string) {
 	s.paths(left, "up", "line")
 	s.paths(right, "up", "line")
 
+	accidents := 0
+	for range cutsAtMost {
+		lost, others := cutLine(s, left, right, cut, mend)
+		t.Logf("the cut cost %d echoes; others used %.0f %% of a processor", lost, 100*others)
+		if lost <= lostByCut {
+			return
+		}
+		if others < quietPart {
+			accidents++
+		}
+		if accidents > accidentsAtMost {
+			t.Fatalf("%d cuts cost more than %d echoes, though nobody else wanted the processors", accidents, lostByCut)
+		}
+	}
+	if accidents > 0 {
+		t.Errorf("no cut of %d cost as little as %d echoes, and in %d nobody else wanted the processors", cutsAtMost, lostByCut, accidents)
+	} else {
+		t.Logf("not judged: others wanted the processors during each of %d cuts", cutsAtMost)
+	}
+}
+
+// cutLine cuts the line and mends it. It tells how many echoes the cut cost and
+// what others took of the processors meanwhile.
+func cutLine(s *scene, left, right *gateway.Gateway, cut, mend string) (lost int, others float64) {
+	t := s.t
 	there := world.ClientIn(world.SiteB.Networks[0])
 	s.ping(s.ClientA, there, 25)
 	carried := s.status(left, link.Name).BytesOut
@@ -62,16 +95,13 @@ func privateLine(s *scene, cut, mend string) {
 	if n := s.status(left, link.Name).BytesOut; n != carried {
 		t.Errorf("the tunnel carried %d bytes although the line works", n-carried)
 	}
-	most, before := lostByCut, usedProcessors(t)
+	before := usedProcessors(t)
 	s.must(s.GatewayB.Shell(s.ctx, cut))
 	s.paths(left, "down", "cw0")
 	s.paths(right, "down", "cw0")
-	if others := usedProcessors(t).others(before); others > quietPart {
-		t.Logf("others used %.0f %% of a processor", 100*others)
-		most = lostBySlowCut
-	}
+	others = usedProcessors(t).others(before)
 	s.ping(s.ClientA, there, 50)
-	failing.finishMissing(most)
+	lost = failing.finishMissing(lostBySlowCut)
 	if n := s.status(left, link.Name).BytesOut; n == carried {
 		t.Error("the tunnel carried nothing although the line is cut")
 	}
@@ -83,6 +113,7 @@ func privateLine(s *scene, cut, mend string) {
 	s.paths(right, "up", "line")
 	s.ping(s.ClientA, there, 50)
 	back.finish()
+	return lost, others
 }
 
 // paths waits until the gateway's private line has that state and the route to

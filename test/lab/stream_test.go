@@ -41,8 +41,9 @@ func (p *stream) finish() {
 	p.finishMissing(0)
 }
 
-// finishMissing is finish for a stream that may have lost so many.
-func (p *stream) finishMissing(most int) {
+// finishMissing is finish for a stream that may have lost so many. It tells how
+// many it lost.
+func (p *stream) finishMissing(most int) int {
 	t := p.scene.t
 	t.Helper()
 	_ = p.process.Interrupt(p.scene.ctx) // ping's exit status tells of losses, as its output does
@@ -70,6 +71,7 @@ func (p *stream) finishMissing(most int) {
 	if strings.Contains(string(text), "DUP!") {
 		t.Errorf("echo replies came twice: %s", p.process.Log)
 	}
+	return len(missing)
 }
 
 // under runs body while both clients ping each other, and then lets the pings
