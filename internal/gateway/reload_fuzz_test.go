@@ -146,7 +146,7 @@ type recordedRoutes struct {
 func (r *recordedRoutes) Set(d kernel.Desired) error { r.sets, r.last = r.sets+1, d; return nil }
 func (r *recordedRoutes) Clear() error               { return nil }
 
-// fuzzed is a gateway that runs runningFile, with a Child SA in the data path for
+// fuzzed is a gateway that runs a file, with a Child SA in the data path for
 // each connection.
 type fuzzed struct {
 	*Gateway
@@ -155,7 +155,7 @@ type fuzzed struct {
 	spis   map[string]uint32
 }
 
-func newFuzzed(t *testing.T) *fuzzed {
+func newFuzzed(t *testing.T, file string) *fuzzed {
 	t.Helper()
 	log, level, err := newLogger(config.Log{Level: config.LogInfo, Format: config.LogConsole}, discard{})
 	if err != nil {
@@ -176,7 +176,7 @@ func newFuzzed(t *testing.T) *fuzzed {
 		t.Fatal(err)
 	}
 	g.routes, g.paths = newRouteKeeper(f.routes), newPaths(silent{}.line, func(pathID, bool, error) {})
-	f.write(t, []byte(runningFile))
+	f.write(t, []byte(file))
 	cfg, text, problems := load(g.options)
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func reloadDamaged(t *testing.T, program []byte) (taken bool) {
 	if bytes.Contains(text, []byte("_file")) || bytes.Contains(text, []byte("_env")) {
 		return false // nothing that the fuzzer names is opened
 	}
-	f := newFuzzed(t)
+	f := newFuzzed(t, runningFile)
 	defer f.end()
 	before := f.state()
 	f.write(t, text)
