@@ -116,7 +116,7 @@ func (k scaled) measure(ctx context.Context, directory string, count int) (row s
 		return "", err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	ours, theirs := link.Many(count)
+	ours, theirs := quiet(link.Many(count))
 	responder, _, err := k.start(ctx, w.GatewayB, directory, theirs)
 	if err != nil {
 		return "", err
@@ -176,6 +176,12 @@ func allUp(ctx context.Context, count int, up func() (int, error)) error {
 	}
 }
 
+// quiet has no messages logged: what users run is measured.
+func quiet(ours, theirs []link.End) (a, b []link.End) {
+	ours[0].Quiet, theirs[0].Quiet = true, true
+	return ours, theirs
+}
+
 // memoryWithout is what the initiator takes with one connection.
 func (k scaled) memoryWithout(ctx context.Context, directory string) (mib float64, err error) {
 	w, err := scaleWorld(ctx, directory)
@@ -183,7 +189,7 @@ func (k scaled) memoryWithout(ctx context.Context, directory string) (mib float6
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	_, theirs := link.Many(1)
+	_, theirs := quiet(link.Many(1))
 	pid, _, err := k.start(ctx, w.GatewayB, directory, theirs)
 	if err != nil {
 		return 0, err

@@ -35,7 +35,7 @@ gateway:
 {{- end}}
 control:
   socket: {{.Socket}}
-log: {level: debug, format: json}
+log: {level: {{if .First.Quiet}}info{{else}}debug{{end}}, format: json}
 connections:
 {{- range .Ends}}
   {{.Connection}}:

@@ -54,6 +54,9 @@ type End struct {
 	// DataPath and DisableOffloads are our gateway's, whose first End counts.
 	DataPath        string
 	DisableOffloads []string
+	// Quiet has our gateway log what users have it log, and not the messages; the
+	// first End counts.
+	Quiet bool
 	// FragmentSize is the longest IP datagram of an IKE message that is not cut; 0
 	// leaves the default.
 	FragmentSize int
