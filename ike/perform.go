@@ -54,7 +54,11 @@ func (p *performer) startWork(w sa.StartWork) {
 		workers = p.engine.waiting
 	}
 	p.engine.jobs.Go(func() {
-		workers <- struct{}{}
+		select {
+		case workers <- struct{}{}:
+		case <-p.engine.ctx.Done(): // nobody waits for it any more
+			return
+		}
 		result := p.run(w.Job)
 		<-workers
 		p.inbox.post(func() { p.step(sa.WorkDone{Ticket: w.Ticket, Result: result}) })

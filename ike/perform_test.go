@@ -2,6 +2,7 @@ package ike
 
 import (
 	"testing"
+	"time"
 
 	"causeway/ike/sa"
 )
@@ -30,5 +31,26 @@ func TestAPanicOfWork(t *testing.T) {
 	}
 	if len(p.workers) != 0 {
 		t.Error("the work still has its slot")
+	}
+}
+
+// Work that still waits for its turn when the engine ends is not begun: servers
+// that do not answer do not keep the program from ending.
+func TestNoWorkBeginsAfterTheEnd(t *testing.T) {
+	h := newNetwork().host(t, left)
+	for range maxWaiting {
+		h.engine.waiting <- struct{}{}
+	}
+	p := performer{engine: h.engine, inbox: newInbox(), workers: make(chan struct{}, 1)}
+	p.startWork(sa.StartWork{Ticket: 7, Job: defective{}, Waits: true})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.engine.Close(t.Context())
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the engine waits for work that has not begun")
 	}
 }

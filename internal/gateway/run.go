@@ -78,6 +78,7 @@ func (g *Gateway) run(ctx context.Context, reload <-chan struct{}) error {
 	notifySupervisor("STOPPING=1")
 	ending, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
+	g.fetcher.Close()
 	g.engine.Close(carrier.while(ending))
 	server.Close(ending)
 	g.paths.close()

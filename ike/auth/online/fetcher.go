@@ -36,6 +36,8 @@ const (
 type Fetcher struct {
 	client *http.Client
 	now    func() time.Time
+	ctx    context.Context // ends what is being asked
+	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	kept  map[question]*answer
@@ -63,7 +65,9 @@ type answer struct {
 
 // New makes a Fetcher. It uses no proxy.
 func New() *Fetcher {
+	ctx, cancel := context.WithCancel(context.Background())
 	return &Fetcher{
+		ctx: ctx, cancel: cancel,
 		now:    time.Now,
 		kept:   map[question]*answer{},
 		silent: map[string]silence{},
@@ -83,6 +87,9 @@ func New() *Fetcher {
 		},
 	}
 }
+
+// Close ends what is being asked, and lets nothing else be.
+func (f *Fetcher) Close() { f.cancel() }
 
 // dial connects to a host that a certificate or a server names.
 func dial(ctx context.Context, network, to string) (net.Conn, error) {
@@ -216,7 +223,7 @@ func (f *Fetcher) makeRoom() {
 
 // get posts a request to a server, or gets what is there.
 func (f *Fetcher) get(server, request string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithTimeout(f.ctx, maxTime)
 	defer cancel()
 	method, limit := http.MethodGet, int64(maxList)
 	if request != "" {

@@ -2,6 +2,8 @@ package online
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -153,6 +155,29 @@ func TestHostile(t *testing.T) {
 	}
 	if n := asked.Load(); n != maxRedirects+1 {
 		t.Errorf("a loop was followed %d times", n)
+	}
+}
+
+// TestClose: who waits for a server is let go.
+func TestClose(t *testing.T) {
+	came := make(chan struct{})
+	url, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(came)
+		<-r.Context().Done()
+	})
+	f := New()
+	failed := make(chan error)
+	go func() {
+		_, err := f.Fetch(url, nil, never)
+		failed <- err
+	}()
+	<-came
+	f.Close()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if _, err := f.Fetch("http://192.0.2.1/", nil, never); !errors.Is(err, context.Canceled) {
+		t.Errorf("asked after the end: %v", err)
 	}
 }
 
