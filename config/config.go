@@ -279,6 +279,8 @@ type IKE struct {
 	Lifetime   time.Duration
 	Reauth     time.Duration // 0: never
 	DPD        time.Duration // 0: off
+	// SessionResumption: an IKE SA that was lost is made anew with a ticket.
+	SessionResumption bool
 	// MOBIKE: the SAs go on when an address changes.
 	MOBIKE bool
 	// Childless says whether the IKE SA may begin without a Child SA.

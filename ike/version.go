@@ -6,6 +6,7 @@ import (
 	"causeway/ike/ikev1"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
+	"causeway/ike/ticket"
 )
 
 // machine is one peer of one connection in some version of IKE. The owner's
@@ -66,6 +67,7 @@ func (e *Engine) newIKEv1() *version {
 
 func (e *Engine) newIKEv2() *version {
 	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}}
+	tickets := ticket.NewMint(e.cfg.Random)
 	v.machine = func(s *sa.Settings) machine {
 		return ikev2.New(ikev2.Config{
 			Settings:    s,
@@ -76,12 +78,13 @@ func (e *Engine) newIKEv2() *version {
 			NATPort:     e.cfg.NATPort,
 			KeyLog:      e.cfg.KeyLog,
 			CrashSecret: e.cfg.CrashSecret,
+			Tickets:     tickets,
 		})
 	}
 	v.stranger = func() stranger {
 		return ikev2.NewAcceptor(ikev2.AcceptorConfig{
 			Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate, KeyLog: e.cfg.KeyLog,
-			CrashSecret: e.cfg.CrashSecret, Registered: func(spi uint64) bool { return v.spis.lookup(spi) != nil }})
+			CrashSecret: e.cfg.CrashSecret, Tickets: tickets, Registered: func(spi uint64) bool { return v.spis.lookup(spi) != nil }})
 	}
 	v.acceptor = newAcceptor(e, v)
 	return v

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -165,4 +166,16 @@ func Doubt(c *x509.Certificate, now time.Time, soon time.Duration) error {
 		return fmt.Errorf("the certificate of %s expires at %s", subjectOf(c), day(c.NotAfter))
 	}
 	return nil
+}
+
+// Fingerprint is a digest of what is shown and how it is signed. It stays the same
+// when the same files are read again.
+func (c *Credentials) Fingerprint() []byte {
+	h := sha256.New()
+	part(h, c.public)
+	for _, cert := range c.chain {
+		part(h, cert.Raw)
+	}
+	part(h, []byte(keywords(c.schemes)))
+	return h.Sum(nil)
 }

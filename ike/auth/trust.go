@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +60,34 @@ func NewTrust(authorities []*x509.Certificate, keys []crypto.PublicKey, schemes 
 
 // Authorities are those that a certificate may come from.
 func (t *Trust) Authorities() []*x509.Certificate { return t.authorities }
+
+// Fingerprint is a digest of all that decides whom this trusts, but for what servers
+// answer. It stays the same when the same files are read again.
+func (t *Trust) Fingerprint() []byte {
+	h := sha256.New()
+	for _, a := range t.authorities {
+		part(h, a.Raw)
+	}
+	for _, k := range t.keys {
+		der, err := x509.MarshalPKIXPublicKey(k)
+		if err != nil {
+			der = fmt.Append(nil, err) // NewTrust knew its kind
+		}
+		part(h, der)
+	}
+	for _, l := range t.revocation.Lists {
+		part(h, l.Raw)
+	}
+	part(h, []byte(keywords(t.schemes)))
+	part(h, []byte{byte(t.revocation.Policy)})
+	return h.Sum(nil)
+}
+
+// part adds one part to a fingerprint, behind its length.
+func part(h hash.Hash, b []byte) {
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
+	h.Write(b)
+}
 
 // Hashes are the hash algorithms to announce (RFC 7427 §4).
 func (t *Trust) Hashes() []HashAlgorithm { return Hashes(t.schemes) }

@@ -11,6 +11,7 @@ import (
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
+	"causeway/ike/ticket"
 	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
@@ -29,6 +30,8 @@ type AcceptorConfig struct {
 	KeyLog func(sa.IKEKeys)
 	// CrashSecret is that of the machines (Config).
 	CrashSecret []byte
+	// Tickets is that of the machines (Config).
+	Tickets *ticket.Mint
 	// Registered reports whether a local IKE SPI has an owner; nil: only those of
 	// the acceptor do.
 	Registered func(spi uint64) bool
@@ -236,7 +239,7 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case a.presentToken(outer, d) || a.invalidSPI(outer, d):
 		return
 	case outer.Flags.Response() || !outer.Flags.Initiator():
-	case outer.Exchange == wire.ExchangeIKESAInit && outer.MessageID == 0 && outer.ResponderSPI == 0:
+	case (outer.Exchange == wire.ExchangeIKESAInit || outer.Exchange == wire.ExchangeIKESessionResume) && outer.MessageID == 0 && outer.ResponderSPI == 0:
 		a.initRequest(outer, d)
 		return
 	case outer.Exchange == wire.ExchangeIKEAuth || outer.Exchange == wire.ExchangeIKEIntermediate:

@@ -164,6 +164,9 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 // whose machine does the work that it does for a wrong key: the time that the
 // refusal takes does not tell which identities there are.
 func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *refusal) {
+	if h.resumed != nil {
+		return a.chooseResumed(h, d)
+	}
 	var able []*sa.Settings
 	for _, c := range a.candidates(d) {
 		if _, _, err := transform.Match(transform.IKE, []transform.Proposal{h.suite.Proposal()}, c.IKEProposals); err == nil {

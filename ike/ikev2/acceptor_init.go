@@ -46,6 +46,8 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 		a.reply(msg.Header, d, notify(wire.NotifyCookie, fresh))
 	case verdict != cookie.Accept:
 		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open IKE SAs")
+	case msg.Exchange == wire.ExchangeIKESessionResume:
+		a.resumeRequest(msg, d, nonce.Data)
 	default:
 		a.admit(msg, d, nonce.Data)
 	}
@@ -80,15 +82,31 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 		return
 	}
 	ke, _ := payload[*wire.KeyExchange](msg)
-	h := &half{since: a.now, peerKE: ke.Data, association: association{
+	h := a.halfOpen(msg, d, ni)
+	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
+		return
+	}
+	h.peerKE, h.left = ke.Data, suite.Rest()
+	a.keep(h)
+	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
+	a.do(a.desk.Start(h, &sansio.KeyExchange{Group: ke.Group, Seed: a.random.Seed(), Offer: ke.Data}, func(r any) {
+		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, sansio.Exchanged(r))
+	}))
+}
+
+// halfOpen is a half-open IKE SA of a first request, without keys.
+func (a *Acceptor) halfOpen(msg *message, d sa.Datagram, ni []byte) *half {
+	h := &half{since: a.now, association: association{
 		spiI: msg.InitiatorSPI, spiR: a.random.SPI(), local: d.Local, remote: d.Remote,
 		redirects: followsRedirects(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
-	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil {
-		return
-	}
-	h.left, h.window.expectID = suite.Rest(), 1
+	h.window.expectID = 1
+	return h
+}
+
+// keep puts a half-open IKE SA into the table.
+func (a *Acceptor) keep(h *half) {
 	// A few sources that open and never finish must not shut out the others,
 	// who finish long before theirs is the oldest.
 	if len(a.halves) >= a.cfg.Limit {
@@ -97,12 +115,8 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	a.halves = append(a.halves, h)
 	a.byPeer[peerKey{h.remote, h.spiI}] = h
 	a.bySPI[h.spiR] = h
-	a.cfg.Gate.Opened(a.now, d.Remote)
+	a.cfg.Gate.Opened(a.now, h.remote)
 	a.do(sa.RegisterSPI{SPI: h.spiR})
-	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
-	a.do(a.desk.Start(h, &sansio.KeyExchange{Group: ke.Group, Seed: a.random.Seed(), Offer: ke.Data}, func(r any) {
-		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, sansio.Exchanged(r))
-	}))
 }
 
 // claims reports whether a connection wants UDP encapsulation forced. The
@@ -209,17 +223,21 @@ func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more 
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.private = r.Private
+	h.private, h.stage = r.Private, stageAnswered
 	ps := []wire.Payload{proposal, &wire.KeyExchange{Group: h.suite.Group.ID, Data: r.Public}, &wire.Nonce{Data: h.nonceR}}
-	ps = append(ps, more...)
-	header := h.header(wire.ExchangeIKESAInit, true, 0)
+	a.sendInit(h, wire.ExchangeIKESAInit, append(ps, more...))
+}
+
+// sendInit sends the answer to the first request and keeps it for repeats.
+func (a *Acceptor) sendInit(h *half, ex wire.ExchangeType, ps []wire.Payload) {
+	header := h.header(ex, true, 0)
 	raw, err := (&wire.Message{Header: header, Payloads: ps}).Append(nil)
 	if err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.initResponse, h.stage = raw, stageAnswered
+	h.initResponse = raw
 	a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: raw})
 	a.emit(trace("", true, header, wire.Summary(ps), len(raw), h.local, h.remote, 0))
 }

@@ -52,6 +52,8 @@ type association struct {
 
 	// synced says that both ends can synchronize message IDs (RFC 6311).
 	synced bool
+	// resumed is what the IKE SA takes over with a ticket; nil: it has none (resume.go).
+	resumed *resumption
 	// redirects says that the initiator can be sent elsewhere, and expected is the
 	// gateway that was asked first, where another one sent us here (redirect.go).
 	redirects bool

@@ -34,6 +34,10 @@ func (a *association) authOctets(byInitiator bool, idBody []byte, ppk *sa.PPK) [
 // authenticate makes our proof and then sends IKE_AUTH. Where a post-quantum key
 // is offered and not required, there is a proof without it as well.
 func (s *ikeSA) authenticate() {
+	if s.resumed != nil {
+		s.proveResumed()
+		return
+	}
 	id := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity = id.String()
 	ppk, f := s.proposedPPK()
@@ -68,23 +72,24 @@ func (s *ikeSA) proveOrDrop(id auth.Identity, ppk *sa.PPK, then func([]wire.Payl
 // sendAuth sends IKE_AUTH, its payloads in the order of RFC 7296 appendix C.2.
 func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Authentication, more []wire.Payload) {
 	settings := s.m.settings
+	s.idI = id.Body()
 	ps := append([]wire.Payload{id.Payload(true)}, shown...)
 	if s.m.current() == nil {
 		ps = append(ps, notify(wire.NotifyInitialContact, nil))
 	}
-	if settings.Trust != nil {
+	if settings.Trust != nil && s.resumed == nil {
 		for _, r := range auth.Requests(settings.Trust) {
 			ps = append(ps, r)
 		}
 	}
 	// IDr is for peers with several identities; a peer with another one than a
 	// defaulted address should show it, so that the failure can name it.
-	if !settings.RemoteIdentity.IsZero() {
+	if !settings.RemoteIdentity.IsZero() && s.resumed == nil {
 		ps = append(ps, settings.RemoteIdentity.Payload(false))
 	}
 	ps = append(append(ps, proof), s.mobile()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
-	ps = append(ps, s.m.syncSupported()...)
+	ps = append(append(ps, s.m.syncSupported()...), s.ticketRequest()...)
 	childless, f := s.beginsChildless()
 	switch {
 	case f != nil:
@@ -107,12 +112,26 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	id := msg.identity(false)
 	if n := msg.errorNotify(); n != nil && id == nil {
 		x.child.release(s.m)
+		if s.resumed != nil {
+			s.withoutTicket("it answers " + n.NotifyType.String() + " to IKE_AUTH")
+			return
+		}
 		s.drop(causeFailed, ending{failure: s.authRefused(n)})
 		return
 	}
 	if id == nil {
 		x.child.release(s.m)
 		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"})
+		return
+	}
+	if s.resumed != nil {
+		s.m.forgetTicket() // a ticket is shown once
+		if f := s.checkResumed(msg, id); f != nil {
+			x.child.release(s.m)
+			s.distrust(f)
+			return
+		}
+		x.trusted(s, msg)
 		return
 	}
 	refused := s.confirmPPK(msg)
@@ -137,9 +156,14 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
 	s.heed(msg)
+	if s.resumed != nil {
+		s.inheritProof()
+	}
+	s.idR, _ = msg.identity(false).AppendBody(nil)
 	s.agreeMobile(msg)
 	s.agreeSync(msg)
 	s.takeCrashToken(msg)
+	s.takeTicket(msg)
 	if s.wantDelete { // Down came meanwhile
 		x.child.release(s.m)
 		return
@@ -212,6 +236,9 @@ func askedFor(mine auth.Identity, asked *wire.Identification) *sa.Failure {
 // wrong with identity or key, the peer hears AUTHENTICATION_FAILED; it sees our
 // proof after its own held.
 func (s *ikeSA) serveAuth(msg *message) error {
+	if s.resumed != nil {
+		return s.serveResumed(msg)
+	}
 	settings := s.m.settings
 	id := msg.identity(true)
 	refused := s.takePPK(msg)
@@ -257,7 +284,12 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	s.m.makeRoom()
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(settings.Reauthentication)
-	ps = append(ps, s.m.authLifetime()...)
+	if s.resumed != nil {
+		s.inheritProof()
+		s.succeedTicket()
+	}
+	s.noteIdentities(msg, ps)
+	ps = append(ps, s.authLifetime()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
 	s.takeCrashToken(msg)
 	if s.agreeSync(msg); s.synced {
@@ -266,6 +298,7 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	if s.agreeMobile(msg); s.mobike {
 		ps = append(ps, s.mobile()...)
 	}
+	ps = append(ps, s.ticketFor(msg)...)
 	s.m.supersede(s, msg.notify(wire.NotifyInitialContact) != nil, since)
 	if n := s.sendsElsewhere(); n != nil {
 		s.answer(wire.ExchangeIKEAuth, append(ps, n))

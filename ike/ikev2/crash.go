@@ -94,6 +94,7 @@ func (s *ikeSA) bury() {
 		s.drop(causeFinished, ending{replaced: s.replaced})
 		return
 	}
+	s.m.forgetTicket() // and the key of its tickets
 	s.drop(causeFailed, ending{remote: true, failure: &sa.Failure{
 		Reason:  sa.ReasonPeerRestarted,
 		Message: "the peer at " + s.remote.String() + " lost its state, and proves it",

@@ -106,3 +106,11 @@ func (m *Machine) Secrets() [][]byte {
 
 // PeerAddresses are the further addresses that the peer told.
 func (m *Machine) PeerAddresses() []netip.Addr { return m.current().peerAddresses }
+
+// TicketKey is the SK_d that the machine keeps with its ticket, or nil.
+func (m *Machine) TicketKey() []byte {
+	if m.ticket == nil {
+		return nil
+	}
+	return m.ticket.skd
+}

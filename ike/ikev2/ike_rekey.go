@@ -200,7 +200,7 @@ func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte
 	if err := a.deriveKeys(seed); err != nil {
 		return nil, err
 	}
-	n := s.m.add(&ikeSA{association: a, localIdentity: s.localIdentity, remoteIdentity: s.remoteIdentity})
+	n := s.m.add(&ikeSA{association: a, localIdentity: s.localIdentity, remoteIdentity: s.remoteIdentity, idI: s.idI, idR: s.idR})
 	n.establish(causeInherited, s.localSPI())
 	return n, nil
 }
@@ -211,6 +211,9 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantDelete = n.wantDelete || s.wantDelete
 	n.wantUpdate = n.wantUpdate || s.wantUpdate
 	n.wantAddresses = n.wantAddresses || s.wantAddresses
+	if s.wantTicket || !s.ticketAt.IsZero() { // SK_d is another one
+		n.wantTicket, s.wantTicket, s.ticketAt = true, false, time.Time{}
+	}
 	if s.lesser {
 		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
 	}

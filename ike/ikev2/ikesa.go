@@ -92,6 +92,12 @@ type ikeSA struct {
 	wantAddresses bool
 	tried         []path
 
+	// idI and idR are the bodies of the identities shown in IKE_AUTH, wantTicket says
+	// that the peer is to be asked for a ticket, and ticketAt when (tickets.go).
+	idI, idR   []byte
+	wantTicket bool
+	ticketAt   time.Time
+
 	// wantRedirect says that the peer is to be sent elsewhere, and redirectedFrom
 	// is the gateway that sent us here (redirect.go).
 	wantRedirect   bool
@@ -316,6 +322,7 @@ func (s *ikeSA) establish(c cause, rekeys uint64) {
 // report describes the IKE SA.
 func (s *ikeSA) report() sa.IKEInfo {
 	i := s.info()
+	i.Resumed = s.resumed != nil
 	i.LocalIdentity, i.RemoteIdentity = s.localIdentity, s.remoteIdentity
 	i.EstablishedAt, i.RekeyAt = s.establishedAt, s.rekeyAt
 	return i

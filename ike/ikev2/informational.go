@@ -94,6 +94,7 @@ func (s *ikeSA) deleteChildren() bool {
 func (s *ikeSA) serveInformational(msg *message) error {
 	if n := msg.notify(wire.NotifyAuthenticationFailed); n != nil {
 		// RFC 7296 §2.21.2: the initiator did not believe our IKE_AUTH.
+		s.m.forgetTicket()
 		s.answer(wire.ExchangeInformational, nil)
 		s.drop(causePeerDeleted, ending{remote: true, failure: &sa.Failure{
 			Reason:  sa.ReasonAuthenticationFailed,
@@ -110,6 +111,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 	if err != nil {
 		return err
 	}
+	answer = append(answer, s.ticketFor(msg)...)
 	gone := &wire.Delete{Protocol: wire.ProtocolESP}
 	for _, p := range msg.Payloads {
 		d, ok := p.(*wire.Delete)
@@ -117,6 +119,9 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
 			s.answer(wire.ExchangeInformational, nil)
+			if s == s.m.current() {
+				s.m.forgetTicket() // the session was ended, and not lost
+			}
 			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
 			return nil
 		case d.Protocol == wire.ProtocolESP:

@@ -53,6 +53,10 @@ func (m *Machine) up(ev sa.Up) {
 	if m.busy() {
 		return
 	}
+	if t := m.usableTicket(); t != nil {
+		m.resume(t, ev.Local, ev.Remote)
+		return
+	}
 	m.connect(ev.Local, ev.Remote)
 }
 
@@ -97,7 +101,12 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	ps = append(ps, toWire(offer, nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
 	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
 	ps = append(append(ps, extensions(s.m.settings)...), s.redirectable()...)
-	h := s.header(wire.ExchangeIKESAInit, false, 0)
+	s.sendClear(ps)
+}
+
+// sendClear sends our first request, which nothing protects.
+func (s *ikeSA) sendClear(ps []wire.Payload) {
+	h := s.header(s.current.kind(), false, 0)
 	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -116,13 +125,19 @@ func (s *ikeSA) sendInit(x *initExchange) {
 // the answer (RFC 7296 §2.21.1). Other errors are kept as the reason to report
 // if no answer comes.
 func (s *ikeSA) receiveInit(outer *wire.Message, d sa.Datagram) {
-	x, ok := s.current.(*initExchange)
-	if !ok || outer.Exchange != wire.ExchangeIKESAInit || !outer.Flags.Response() || outer.MessageID != 0 {
+	if s.current == nil || outer.Exchange != s.current.kind() || !outer.Flags.Response() || outer.MessageID != 0 {
 		return
 	}
 	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, size: len(d.Raw), local: d.Local, remote: d.Remote}
 	s.m.emit(traceReceived(s.m.settings.Name, msg))
-	if err := s.takeInit(x, msg); err != nil {
+	var err error
+	switch x := s.current.(type) {
+	case *initExchange:
+		err = s.takeInit(x, msg)
+	case *resumeExchange:
+		err = s.takeResumed(x, msg)
+	}
+	if err != nil {
 		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, err.Error())
 	}
 }

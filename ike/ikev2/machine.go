@@ -8,6 +8,7 @@ import (
 
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
+	"causeway/ike/ticket"
 	"causeway/ike/wire"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	// CrashSecret makes the tokens by which this end proves that it lost its state
 	// (RFC 6290); it must outlive the crash. nil makes none.
 	CrashSecret []byte
+	// Tickets makes and reads tickets (RFC 5723), for this machine and the acceptor;
+	// nil: no session is resumed.
+	Tickets *ticket.Mint
 	// Strict makes an illegal state transition panic, for tests. Otherwise it
 	// closes the IKE SA with sa.ReasonInternal.
 	Strict bool
@@ -68,6 +72,8 @@ type Machine struct {
 	// one while its address is not known (redirect.go).
 	redirects   []time.Time
 	redirection *redirection
+
+	ticket *heldTicket // that the peer gave us, or nil (tickets.go)
 
 	addresses []netip.Addr // those of the settings that this host has (mobike_paths.go)
 
@@ -194,6 +200,7 @@ func (s *ikeSA) named(h wire.Header) bool {
 // down deletes every IKE SA at the peer.
 func (m *Machine) down() {
 	m.wanted, m.redirection = false, nil
+	m.forgetTicket()
 	clear(m.retries)
 	for _, s := range slices.Clone(m.sas) {
 		switch s.state {

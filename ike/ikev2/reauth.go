@@ -48,10 +48,13 @@ func (s *ikeSA) heed(msg *message) {
 const minAuthLifetime = 10 * time.Second
 
 // authLifetime is what a peer is told that is to start, or nil.
-func (m *Machine) authLifetime() []wire.Payload {
-	life := m.settings.Reauthentication
-	if life <= 0 || !m.settings.RespondOnly {
+func (s *ikeSA) authLifetime() []wire.Payload {
+	life := s.m.settings.Reauthentication
+	if life <= 0 || !s.m.settings.RespondOnly {
 		return nil
+	}
+	if s.resumed != nil { // the peer was authenticated before
+		life = max(0, min(life, s.unprovenAt.Sub(s.m.now)*10/11))
 	}
 	seconds := uint32(min(life/time.Second, 1<<32-1))
 	return []wire.Payload{notify(wire.NotifyAuthLifetime, binary.BigEndian.AppendUint32(nil, seconds))}

@@ -16,7 +16,7 @@ func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
 	case s.receiveSync(outer, d):
 	case s.state == initSent:
 		s.receiveInit(outer, d)
-	case s.state == nascent || s.state == initAnswered || outer.Exchange == wire.ExchangeIKESAInit:
+	case s.state == nascent || s.state == initAnswered || outer.Exchange == wire.ExchangeIKESAInit || outer.Exchange == wire.ExchangeIKESessionResume:
 		// Late copies of answers that were taken already.
 	case outer.Flags.Response():
 		s.receiveResponse(outer, d)

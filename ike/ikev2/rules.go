@@ -25,7 +25,7 @@ const maxNotifies = 30
 const maxCertificates, maxRequests = 16, 20
 
 // rules says which payloads a message needs and how many of each it may have
-// (RFC 7296 §1.2 to §1.4, appendix C; RFC 9370 §2.2). Payloads that a rule does not name are
+// (RFC 7296 §1.2 to §1.4, appendix C; RFC 9370 §2.2; RFC 5723 §4.3). Payloads that a rule does not name are
 // ignored. The needs of a response do not hold for one that reports an error. SA,
 // TSi and TSr of an IKE_AUTH request come together or not at all (checkChild).
 var rules = map[kind][]occurrence{
@@ -36,10 +36,12 @@ var rules = map[kind][]occurrence{
 		{wire.PayloadSA, 1, 1}, {wire.PayloadKE, 1, 1}, {wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies},
 		{wire.PayloadCERTREQ, 0, maxRequests},
 	},
-	{wire.ExchangeIKEIntermediate, false}: {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
-	{wire.ExchangeIKEIntermediate, true}:  {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
-	{wire.ExchangeIKEFollowupKE, false}:   {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 1, maxNotifies}},
-	{wire.ExchangeIKEFollowupKE, true}:    {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
+	{wire.ExchangeIKESessionResume, false}: {{wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 1, maxNotifies}},
+	{wire.ExchangeIKESessionResume, true}:  {{wire.PayloadNonce, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
+	{wire.ExchangeIKEIntermediate, false}:  {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
+	{wire.ExchangeIKEIntermediate, true}:   {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
+	{wire.ExchangeIKEFollowupKE, false}:    {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 1, maxNotifies}},
+	{wire.ExchangeIKEFollowupKE, true}:     {{wire.PayloadKE, 1, 1}, {wire.PayloadNotify, 0, maxNotifies}},
 	{wire.ExchangeIKEAuth, false}: {
 		{wire.PayloadIDi, 1, 1}, {wire.PayloadIDr, 0, 1}, {wire.PayloadAUTH, 0, 1}, {wire.PayloadSA, 0, 1},
 		{wire.PayloadTSi, 0, 1}, {wire.PayloadTSr, 0, 1}, {wire.PayloadNotify, 0, maxNotifies},

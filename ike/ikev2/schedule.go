@@ -62,6 +62,9 @@ func (s *ikeSA) proceed() {
 		s.redirect()
 	case s.wantReauth:
 		s.reauthenticate()
+		s.proceed() // that was no exchange of this IKE SA
+	case s.wantTicket:
+		s.askForTicket()
 	case s.wantCheck:
 		s.check()
 	case s.wantProbe.Size > 0:

@@ -59,6 +59,7 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 		d.By(s.rekeyAt)
 	}
 	d.By(s.reauthAt)
+	d.By(s.ticketAt)
 	for _, c := range s.children {
 		c.deadlines(d)
 	}
@@ -161,6 +162,9 @@ func (s *ikeSA) runTimers() {
 	if s.m.due(s.reauthAt) && s.state == established {
 		s.wantReauth, s.reauthAt = true, time.Time{}
 	}
+	if s.m.due(s.ticketAt) && s.state == established {
+		s.wantTicket, s.ticketAt = true, time.Time{}
+	}
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
 		if s.m.due(c.auditAt) {
@@ -212,7 +216,12 @@ func (s *ikeSA) expire() {
 // exhausted ends an IKE SA whose peer answers no more (RFC 7296 §2.4).
 func (s *ikeSA) exhausted() {
 	f := s.silence()
+	if s.state == authSent && s.resumed != nil {
+		s.m.forgetTicket() // somebody may have made the answer up
+	}
 	switch {
+	case s.state == initSent && s.resumed != nil:
+		s.startAnew()
 	case s.state == deleting:
 		s.drop(causeFinished, ending{})
 	case s.state == authSent && s.wantDelete:

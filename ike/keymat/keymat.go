@@ -42,6 +42,12 @@ func SKEYSEEDRekey(prf *transform.PRF, skd, shared, ni, nr []byte, more ...[]byt
 	return prf.Sum(nil, skd, append([][]byte{shared, ni, nr}, more...)...)
 }
 
+// SKEYSEEDResumed is the seed of an IKE SA that was resumed; skd is SK_d of the one
+// that its ticket is of (RFC 5723 §5.1).
+func SKEYSEEDResumed(prf *transform.PRF, skd, ni, nr []byte) []byte {
+	return prf.Sum(nil, skd, []byte("Resumption"), ni, nr)
+}
+
 // Intermediate is what one message of IKE_INTERMEDIATE adds to what AUTH covers:
 // a chain over the messages of its sender, under the SK_p that the sender had
 // (RFC 9242 §3.3.1). header is the message up to its encryption, with lengths as

@@ -3,6 +3,8 @@ package keymat
 import (
 	"bufio"
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"os"
@@ -219,5 +221,20 @@ func TestErase(t *testing.T) {
 	}
 	if k.D != nil || c.EncryptionI != nil {
 		t.Error("erased keys are still there")
+	}
+}
+
+// The seed of a resumed IKE SA is of SK_d and both nonces, behind ten ASCII characters
+// without an end (RFC 5723 §5.1).
+func TestSKEYSEEDResumed(t *testing.T) {
+	prf, err := transform.NewPRF(transform.PRFHMACSHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	skd, ni, nr := bytes.Repeat([]byte{1}, 32), []byte("nonce of the initiator"), []byte("nonce of the responder")
+	mac := hmac.New(sha256.New, skd)
+	mac.Write([]byte("Resumption" + string(ni) + string(nr)))
+	if got := SKEYSEEDResumed(prf, skd, ni, nr); !bytes.Equal(got, mac.Sum(nil)) {
+		t.Errorf("got %x, want %x", got, mac.Sum(nil))
 	}
 }

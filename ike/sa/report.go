@@ -20,6 +20,7 @@ type IKEInfo struct {
 	RemoteIdentity string
 	NAT            string // none, local, remote, both
 	Suite          string // keywords
+	Resumed        bool   // with a ticket (RFC 5723)
 	EstablishedAt  time.Time
 	RekeyAt        time.Time // zero: never
 }
@@ -91,6 +92,14 @@ type RedirectedTo struct {
 	To         string // an address or a name
 }
 
+// TicketRefused: the peer does not resume the session whose ticket we showed; a
+// whole exchange follows (RFC 5723).
+type TicketRefused struct {
+	Connection string
+	Remote     netip.AddrPort
+	Why        string
+}
+
 // MessageTrace is one message sent or received, for level debug.
 type MessageTrace struct {
 	Connection    string
@@ -146,5 +155,6 @@ func (ChildClosed) isReport()      {}
 func (Failed) isReport()           {}
 func (EndpointChanged) isReport()  {}
 func (RedirectedTo) isReport()     {}
+func (TicketRefused) isReport()    {}
 func (MessageTrace) isReport()     {}
 func (MessageDropped) isReport()   {}

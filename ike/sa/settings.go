@@ -78,6 +78,9 @@ type Settings struct {
 	RedirectTo      string
 	// MessageIDSync lets an end that takes over find out the message IDs (RFC 6311).
 	MessageIDSync bool
+	// SessionResumption gives and takes tickets, by which an IKE SA that was lost is
+	// made anew without a key exchange (RFC 5723).
+	SessionResumption bool
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message

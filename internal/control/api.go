@@ -107,6 +107,7 @@ type IKE struct {
 	RemoteIdentity string     `json:"remote_identity"`
 	NAT            string     `json:"nat"`
 	Suite          string     `json:"suite"`
+	Resumed        bool       `json:"resumed"` // with a ticket (RFC 5723)
 	EstablishedAt  *time.Time `json:"established_at,omitempty"`
 	RekeyAt        *time.Time `json:"rekey_at,omitempty"`
 }

@@ -27,6 +27,7 @@ const (
 	kindFailed           = "failed"
 	kindEndpointChanged  = "endpoint_changed"
 	kindRedirected       = "redirected"
+	kindTicketRefused    = "ticket_refused"
 	kindPathUp           = "path_up"
 	kindPathDown         = "path_down"
 	kindPathProbed       = "path_probed"
@@ -62,6 +63,8 @@ func describe(r sa.Report) control.Event {
 		return endpointChanged(r)
 	case sa.RedirectedTo:
 		return redirected(r)
+	case sa.TicketRefused:
+		return event(kindTicketRefused, levelInfo, r.Connection, fmt.Sprintf("the peer does not resume the session: %s; a whole exchange follows", r.Why), "remote", r.Remote.String())
 	case sa.PathProbed:
 		return pathProbed(r)
 	case sa.AddressAssigned:
@@ -103,6 +106,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindEndpointChanged, r.Connection, nil
 	case sa.RedirectedTo:
 		return kindRedirected, r.Connection, nil
+	case sa.TicketRefused:
+		return kindTicketRefused, r.Connection, nil
 	case sa.PathProbed:
 		return kindPathProbed, r.Connection, nil
 	case sa.AddressAssigned:
@@ -148,12 +153,19 @@ func ikeEstablished(r sa.IKEEstablished) control.Event {
 	if r.Rekeys != 0 {
 		verb = "rekeyed"
 	}
-	return event(kindIKEEstablished, levelInfo, r.Connection,
+	if r.IKE.Resumed {
+		verb = "resumed"
+	}
+	ev := event(kindIKEEstablished, levelInfo, r.Connection,
 		fmt.Sprintf("IKE SA %s with %s (%s)", verb, r.IKE.RemoteIdentity, r.IKE.Suite),
 		"role", role(r.IKE.Initiator), "spi_i", spi64(r.IKE.SPIi), "spi_r", spi64(r.IKE.SPIr),
 		"local", r.IKE.Local.String(), "remote", r.IKE.Remote.String(),
 		"local_identity", r.IKE.LocalIdentity, "remote_identity", r.IKE.RemoteIdentity,
 		"nat", r.IKE.NAT, "suite", r.IKE.Suite)
+	if r.IKE.Resumed {
+		ev.Fields["resumed"] = "true"
+	}
+	return ev
 }
 
 func ikeClosed(r sa.IKEClosed) control.Event {

@@ -81,7 +81,7 @@ func ikeStatus(i sa.IKEInfo) *control.IKE {
 	return &control.IKE{
 		Version: i.Version, Role: role(i.Initiator), SPIi: spi64(i.SPIi), SPIr: spi64(i.SPIr),
 		Local: i.Local.String(), Remote: i.Remote.String(),
-		LocalIdentity: i.LocalIdentity, RemoteIdentity: i.RemoteIdentity, NAT: i.NAT, Suite: i.Suite,
+		LocalIdentity: i.LocalIdentity, RemoteIdentity: i.RemoteIdentity, NAT: i.NAT, Suite: i.Suite, Resumed: i.Resumed,
 		EstablishedAt: moment(i.EstablishedAt), RekeyAt: moment(i.RekeyAt),
 	}
 }

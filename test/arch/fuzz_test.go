@@ -35,6 +35,7 @@ var fuzzedBy = map[string]string{
 	"ike/auth.ParseCertificate":        "FuzzParseCertificate",
 	"ike/auth.ParseCertificates":       "FuzzParseCertificate",
 	"ike/wire.ParseGateway":            "FuzzGateway",
+	"ike/ticket.Open":                  "FuzzOpen",
 	"ike/auth.ParseHashAlgorithms":     "FuzzParseHashAlgorithms",
 	"ike/auth.ParsePublicKey":          "FuzzParsePublicKey",
 	"ike/auth.ParseRevocationLists":    "FuzzParseRevocationLists",

@@ -20,6 +20,7 @@ var arrowsOf = map[string]arrows{
 	"ike/sansio":       {[]string{"ike/sa", "ike/keymat", "ike/transform"}, "what both machines stand on; knows no message"},
 	"ike/ikev1/isakmp": {nil, "runs on strangers' bytes, as ike/wire does, and shares nothing with it: no payload of one version is read as the other's"},
 	"ike/cookie":       {[]string{"ike/wire", "ike/keymat"}, "with wire, the only code before authentication"},
+	"ike/ticket":       {nil, "seals bytes; what they mean is the machine's"},
 	"esp/selector":     {nil, "the vocabulary of both halves"},
 	"routing":          {nil, "knows prefixes, not tunnels"},
 
@@ -30,9 +31,9 @@ var arrowsOf = map[string]arrows{
 	"ike/sa":          {[]string{"ike/auth", "ike/transform", "ike/wire", "esp/selector"}, "values that machine, engine and gateway share"},
 	"ike/ikev1": {[]string{"ike/ikev1/isakmp", "ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes; of ike/wire only the identities' types"},
-	"ike/ikev2": {[]string{"ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "esp/selector"},
+	"ike/ikev2": {[]string{"ike/sansio", "ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/ticket", "ike/sa", "esp/selector"},
 		"sans I/O: the same events give the same bytes"},
-	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev1", "ike/ikev2", "esp/selector"},
+	"ike": {[]string{"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/ticket", "ike/sa", "ike/ikev1", "ike/ikev2", "esp/selector"},
 		"the control plane reaches the data path only through the interface it declares"},
 
 	"esp/ccm":              {nil, "a cipher: bytes in, bytes out"},

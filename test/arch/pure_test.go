@@ -11,7 +11,7 @@ import (
 // nothing but their arguments: their tests need no waiting and their failures
 // can be replayed.
 var pure = []string{
-	"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/sa", "ike/ikev2", "ike/ikev1", "ike/ikev1/isakmp", "ike/sansio",
+	"ike/wire", "ike/transform", "ike/keymat", "ike/auth", "ike/cookie", "ike/ticket", "ike/sa", "ike/ikev2", "ike/ikev1", "ike/ikev1/isakmp", "ike/sansio",
 	"esp", "esp/selector", "routing", "routing/meter", "routing/translate",
 }
 

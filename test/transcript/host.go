@@ -10,6 +10,7 @@ import (
 	"causeway/ike/cookie"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
+	"causeway/ike/ticket"
 	"causeway/ike/wire"
 )
 
@@ -59,6 +60,7 @@ type Host struct {
 	spis     map[uint64]bool      // true: the acceptor's
 	jobs     []job
 	reserved map[uint32]bool
+	tickets  *ticket.Mint // its key does not outlive a crash
 }
 
 type job struct {
@@ -336,8 +338,12 @@ func describe(r sa.Report) string {
 	case sa.Connecting:
 		return fmt.Sprintf("connecting initiator=%v", r.Initiator)
 	case sa.IKEEstablished:
-		return fmt.Sprintf("IKE SA established initiator=%v nat=%s suite=%s identities=%s,%s rekeys=%v",
+		text := fmt.Sprintf("IKE SA established initiator=%v nat=%s suite=%s identities=%s,%s rekeys=%v",
 			r.IKE.Initiator, r.IKE.NAT, r.IKE.Suite, r.IKE.LocalIdentity, r.IKE.RemoteIdentity, r.Rekeys != 0)
+		if r.IKE.Resumed {
+			text += " resumed=true"
+		}
+		return text
 	case sa.IKEClosed:
 		return fmt.Sprintf("IKE SA closed replaced=%v remote=%v%s", r.Replaced, r.Remote, describeFailure(r.Failure))
 	case sa.ChildEstablished:
@@ -360,6 +366,8 @@ func describe(r sa.Report) string {
 		return "failed" + describeFailure(r.Failure)
 	case sa.RedirectedTo:
 		return "is sent to " + r.To
+	case sa.TicketRefused:
+		return "does without its ticket: " + r.Why
 	case sa.EndpointChanged:
 		if r.Old == r.New && r.NAT == "" {
 			return fmt.Sprintf("is at %v now", r.Local)
@@ -401,7 +409,7 @@ func describeFailure(f *sa.Failure) string {
 
 // Crash restarts the host, with a gate of default limits.
 func (h *Host) Crash() {
-	h.world.disrupted = true
+	h.world.disrupted, h.tickets = true, nil
 	h.Restart(cookie.Config{})
 }
 

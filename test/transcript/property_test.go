@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,33 @@ func TestRandomEverything(t *testing.T) {
 		}, false)
 		converge(t, w)
 	})
+}
+
+// TestRandomResumption loses the path again and again, and restarts the gateway,
+// with tickets and without: the tunnel comes back. Some of many runs resume a session,
+// or this would show nothing.
+func TestRandomResumption(t *testing.T) {
+	runs, resumed := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomPair(t, 1)
+		defer explain(t, lines)
+		w.A.Settings.SessionResumption, w.B.Settings.SessionResumption = true, rapid.IntRange(0, 3).Draw(t, "b too") > 0
+		hold := w.HoldWork
+		w.HoldWork = false
+		w.A.Up()
+		w.DeliverAll()
+		w.HoldWork = hold
+		misfortune(t, w, []string{"up a", "up b", "outage", "short outage", "restart b", "restart a", "down a", "rekey ike a", "rekey ike b", "reauth a"}, false)
+		converge(t, w)
+		runs++
+		if slices.ContainsFunc(w.A.Reports, func(r sa.Report) bool { e, ok := r.(sa.IKEEstablished); return ok && e.IKE.Resumed }) {
+			resumed++
+		}
+	})
+	if runs >= 50 && resumed == 0 {
+		t.Errorf("none of %d runs resumed a session", runs)
+	}
+	t.Logf("%d of %d runs resumed a session", resumed, runs)
 }
 
 // randomWorld is two hosts that agree on one or two Child SAs.
@@ -128,6 +156,15 @@ func disturb(w *World, what string, i int) {
 		w.Duplicate(i)
 	case what == "advance":
 		w.Advance(1300*time.Millisecond, false)
+	case what == "outage" || what == "short outage": // after which all is well, or not
+		w.disrupted = true
+		w.Advance(3*time.Minute, false)
+		for len(w.Network) > 0 {
+			w.Drop(0)
+		}
+		if w.A.Up(); what == "short outage" {
+			w.DeliverAll()
+		}
 	case what == "work":
 		w.Work()
 	case what == "up a":

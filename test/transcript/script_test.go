@@ -384,6 +384,8 @@ func (p *play) set(words []string) error {
 		s.CrashDetection = value == "yes"
 	case "childless": // set a childless allow|prefer|force|never
 		s.Childless = sa.Childless(value)
+	case "tickets": // set a tickets yes: session resumption
+		s.SessionResumption = value == "yes"
 	case "mobike":
 		s.MOBIKE = value == "yes"
 	case "fragment": // set a fragment OCTETS

@@ -9,6 +9,7 @@ import (
 	"causeway/ike/ikev1"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
+	"causeway/ike/ticket"
 	"causeway/ike/transform"
 )
 
@@ -33,8 +34,12 @@ func (h *Host) speak(g *cookie.Gate) {
 	none := func(_, _ netip.Addr) []*sa.Settings { return nil }
 	own := func(_, _ netip.Addr) []*sa.Settings { return append([]*sa.Settings{h.Settings}, h.Besides...) }
 	v1 := ikev1.AcceptorConfig{Gate: g, Random: h.random, Candidates: none, Others: own}
+	if h.tickets == nil {
+		h.tickets = ticket.NewMint(h.random)
+	}
 	v2 := ikev2.AcceptorConfig{
-		Gate: g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
+		Tickets: h.tickets,
+		Gate:    g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
 		Registered: func(spi uint64) bool { _, known := h.spis[spi]; return known },
 		Candidates: none, Others: own,
 	}
@@ -49,7 +54,7 @@ func (h *Host) speak(g *cookie.Gate) {
 	v2.Candidates, v2.Others = own, nil
 	h.Machine = ikev2.New(ikev2.Config{
 		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
-		CrashSecret: v2.CrashSecret,
+		CrashSecret: v2.CrashSecret, Tickets: h.tickets,
 		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		AllocateSPI: h.allocate,
 	})
