@@ -123,5 +123,5 @@ func (o *owner) sendFailed(s sa.Send, err error) {
 		Hint: "check the routes and the firewall of this host; it is tried again",
 	}}
 	o.engine.cfg.Report(report)
-	o.failure, o.failedAt = report.Failure, time.Now()
+	o.failure, o.failedAt, o.failed = report.Failure, time.Now(), true
 }

@@ -23,9 +23,11 @@ type owner struct {
 	waiters []*waiter
 	// state is the machine's after the last step.
 	state sa.State
-	// failure is the newest one, until the connection is up again.
+	// failure is the newest one, until the connection is up again, and failed says
+	// that one of them was ours: what strangers try is shown, and changes nothing.
 	failure   *sa.Failure
 	failedAt  time.Time
+	failed    bool
 	resolving bool
 	// carrying: a Child SA was there after the last step.
 	carrying bool
@@ -232,10 +234,11 @@ func (o *owner) dataPathRefused(c *sa.Child, err error) {
 // observe takes from the machine's reports what commands and status wait for.
 func (o *owner) observe(r sa.Report, now time.Time) {
 	var f *sa.Failure
+	stranger := false
 	switch r := r.(type) {
 	case sa.Failed:
 		// Whoever fails while it is up is not its peer, nor is who is nobody's.
-		if r.Connection != "" && (!r.Stranger || !o.carrying) {
+		if stranger = r.Stranger; r.Connection != "" && (!stranger || !o.carrying) {
 			f = r.Failure
 		}
 	case sa.IKEClosed:
@@ -244,7 +247,7 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 		f = r.Failure
 	}
 	if f != nil {
-		o.failure, o.failedAt = f, now
+		o.failure, o.failedAt, o.failed = f, now, o.failed || !stranger
 	}
 	for _, w := range o.waiters {
 		w.observe(r)
@@ -268,7 +271,7 @@ func (o *owner) settle(now time.Time) {
 	carried := o.carrying
 	o.state, o.carrying = is, o.carries(snap)
 	if o.carrying && !carried { // an IKE SA alone ends no failure
-		o.failure, o.refused = nil, nil
+		o.failure, o.failed, o.refused = nil, false, nil
 	}
 	switch {
 	case is == was:
@@ -323,14 +326,14 @@ func (o *owner) stateFor(snap sa.Snapshot) State {
 		return StateConnecting
 	case sa.StateUp, sa.StateRekeying:
 		if !o.carries(snap) {
-			if o.failure != nil {
+			if o.failed {
 				return StateFailed
 			}
 			return StateConnecting
 		}
 		return State(snap.State)
 	}
-	if o.failure != nil && o.keep.wanted {
+	if o.failed && o.keep.wanted {
 		return StateFailed
 	}
 	return StateDown

@@ -42,7 +42,7 @@ func (m *Machine) Snapshot() sa.Snapshot {
 // an ISAKMP SA.
 func (m *Machine) state() sa.State {
 	if m.current() == nil && len(m.children) == 0 {
-		if slices.ContainsFunc(m.sas, func(s *ikeSA) bool { return s.unready() }) {
+		if slices.ContainsFunc(m.sas, func(s *ikeSA) bool { return s.unready() && s.state != adopted }) {
 			return sa.StateConnecting
 		}
 		return sa.StateDown

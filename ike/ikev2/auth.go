@@ -113,6 +113,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	if n := msg.errorNotify(); n != nil && id == nil {
 		x.child.release(s.m)
 		if s.resumed != nil {
+			s.m.padsAuth = !s.m.padsAuth
 			s.withoutTicket("it answers " + n.NotifyType.String() + " to IKE_AUTH")
 			return
 		}

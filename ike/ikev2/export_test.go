@@ -114,3 +114,6 @@ func (m *Machine) TicketKey() []byte {
 	}
 	return m.ticket.skd
 }
+
+// Busy reports whether Up would begin nothing.
+func (m *Machine) Busy() bool { return m.busy() }

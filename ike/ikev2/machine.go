@@ -73,6 +73,8 @@ type Machine struct {
 	redirects   []time.Time
 	redirection *redirection
 
+	padsAuth bool // how AUTH is made in the next resumption (resume.go)
+
 	ticket *heldTicket // that the peer gave us, or nil (tickets.go)
 
 	addresses []netip.Addr // those of the settings that this host has (mobike_paths.go)
@@ -252,10 +254,11 @@ func (m *Machine) current() *ikeSA {
 	return last
 }
 
-// busy reports whether an IKE SA is there or being made.
+// busy reports whether an IKE SA is there or being made. One of a peer that did not
+// prove who it is does not count: anybody could keep us from starting.
 func (m *Machine) busy() bool {
 	return m.redirection != nil || slices.ContainsFunc(m.sas, func(s *ikeSA) bool {
-		return s.state <= rekeying && !s.wantDelete
+		return s.state <= rekeying && s.state != adopted && !s.wantDelete
 	})
 }
 

@@ -38,6 +38,8 @@ type resumption struct {
 	// than a ticket.
 	reauthAt, unprovenAt time.Time
 
+	padded bool // how the peer made its AUTH
+
 	from path // of the initiator: where it was tried
 
 	// Of the responder: the ticket, its connection, and the SPIs of the IKE SA.
@@ -172,13 +174,20 @@ func (s *ikeSA) startAnew() {
 	}
 }
 
-// resumedAuth is the AUTH data of one end (RFC 5723 §4.3.3).
-func (s *ikeSA) resumedAuth(byInitiator bool) []byte {
+// resumedAuth is the AUTH data of one end (RFC 5723 §4.3.3): prf(SK_p, octets).
+// libreswan has SK_p in the place of a pre-shared key, with its pad, which proves the
+// same. Both are taken; a responder answers as it was asked, and an initiator that
+// was refused does it the other way the next time.
+func (s *ikeSA) resumedAuth(byInitiator, padded bool) []byte {
 	id, key := s.resumed.idR, s.keys.PR
 	if byInitiator {
 		id, key = s.resumed.idI, s.keys.PI
 	}
-	return s.prf.Sum(nil, key, s.authOctets(byInitiator, id, nil))
+	octets := s.authOctets(byInitiator, id, nil)
+	if padded {
+		return auth.PSK(s.prf, auth.NewSecret(key), octets)
+	}
+	return s.prf.Sum(nil, key, octets)
 }
 
 // proveResumed sends the IKE_AUTH of a resumption: without certificates, and for
@@ -190,7 +199,7 @@ func (s *ikeSA) proveResumed() {
 		return
 	}
 	s.localIdentity = id.String()
-	s.sendAuth(id, nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(true)}, nil)
+	s.sendAuth(id, nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(true, s.m.padsAuth)}, nil)
 }
 
 // identification reads the body of an ID payload that was taken before.
@@ -214,9 +223,10 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()}
 	}
 	s.remoteIdentity = shown.String()
-	want := s.resumedAuth(!s.initiator)
 	proof, ok := s.proofOf(msg)
-	valid := ok && hmac.Equal(proof.Data, want)
+	valid := ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, false))
+	s.resumed.padded = ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, true))
+	valid = valid || s.resumed.padded
 	body, _ := id.AppendBody(nil)
 	switch {
 	case !slices.Equal(body, theirs):

@@ -44,6 +44,7 @@ func (m *Machine) state() sa.State {
 	}
 	for _, s := range m.sas {
 		switch {
+		case s.state == adopted: // whoever it is: it is nothing of the connection yet
 		case s.state < established && !s.wantDelete:
 			return sa.StateConnecting
 		case s.state < lingering && m.redirection == nil:

@@ -52,6 +52,7 @@ type IKE struct {
 	RemoteIdentity string `json:"remote_identity"`
 	NAT            string `json:"nat"`
 	Suite          string `json:"suite"`
+	Resumed        bool   `json:"resumed"`
 	EstablishedAt  string `json:"established_at"`
 }
 

@@ -58,6 +58,9 @@ conn {{.Connection}}
 	rekeymargin=10s
 	rekeyfuzz=0%
 {{- end}}
+{{- range .PlutoKeys}}
+	{{.}}
+{{- end}}
 	encapsulation=yes
 	leftupdown=%disabled
 	auto=add
@@ -148,8 +151,7 @@ exec /usr/libexec/ipsec/pluto --nofork --stderrlog --config %s --secretsfile %s`
 	if err != nil || !d.starts {
 		return err
 	}
-	_, err = d.whack(ctx, "--name", d.name, "--initiate", "--asynchronous")
-	return err
+	return d.Initiate(ctx)
 }
 
 func (d *Daemon) whack(ctx context.Context, arguments ...string) (string, error) {
@@ -161,6 +163,19 @@ func (d *Daemon) Log() string { return d.process.LogFile() }
 
 // Stop ends it as an administrator does.
 func (d *Daemon) Stop(ctx context.Context) error { return d.process.Terminate(ctx) }
+
+// Suspend ends the IKE SA without a word, and keeps the ticket that it gave (RFC
+// 5723).
+func (d *Daemon) Suspend(ctx context.Context) error {
+	_, err := d.whack(ctx, "--name", d.name, "--suspend")
+	return err
+}
+
+// Initiate begins the connection.
+func (d *Daemon) Initiate(ctx context.Context) error {
+	_, err := d.whack(ctx, "--name", d.name, "--initiate", "--asynchronous")
+	return err
+}
 
 // RekeyChild replaces the Child SA.
 func (d *Daemon) RekeyChild(ctx context.Context) error {

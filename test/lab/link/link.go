@@ -66,8 +66,9 @@ type End struct {
 	Proof *Proof
 
 	// IKEKeys are further lines of YAML for the connection's ike, which only this
-	// project's gateway reads; SwanKeys are those of strongSwan's connection.
-	IKEKeys, SwanKeys []string
+	// project's gateway reads; SwanKeys are those of strongSwan's connection, and
+	// PlutoKeys of libreswan's.
+	IKEKeys, SwanKeys, PlutoKeys []string
 	// SwanTop are lines of swanctl.conf beside the connections, such as pools.
 	SwanTop []string
 	// Keys are further lines of YAML for the connection, and the others for the
@@ -131,7 +132,7 @@ func (e End) Peer() End {
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
 	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
-	p.IKEKeys, p.SwanKeys, p.SwanTop, p.Also = nil, nil, nil, nil
+	p.IKEKeys, p.SwanKeys, p.PlutoKeys, p.SwanTop, p.Also = nil, nil, nil, nil, nil
 	return p
 }
 

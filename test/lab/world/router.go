@@ -25,13 +25,17 @@ func (w *World) Lose(ctx context.Context, percent int) error {
 	if percent == 0 {
 		return w.Router.Shell(ctx, "nft delete table inet loss")
 	}
+	some := fmt.Sprintf("numgen random mod 100 < %d", percent)
+	if percent >= 100 {
+		some = ""
+	}
 	return w.nft(ctx, fmt.Sprintf(`
 table inet loss {
   chain through {
     type filter hook forward priority filter
-    meta l4proto udp numgen random mod 100 < %d counter drop
+    meta l4proto udp %s counter drop
   }
-}`, percent))
+}`, some))
 }
 
 func (w *World) nft(ctx context.Context, rules string) error {

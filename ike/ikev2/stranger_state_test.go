@@ -1,0 +1,36 @@
+package ikev2_test
+
+import (
+	"testing"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/test/transcript"
+)
+
+// While the signature of a peer is being checked the connection is as it was, since
+// the peer may be anybody: nobody is being connected, and Up would begin.
+func TestPeerThatIsCheckedIsNobody(t *testing.T) {
+	root := transcript.Trust(nil, transcript.Authorities().Root)
+	for name, how := range map[string][]string{"a.example": nil, "stranger.example": {"other"}} {
+		a, b := transcript.Pair()
+		a.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", name, how...), nil)
+		b.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "b.example"), nil)
+		a.Trust, b.Trust = root, root
+		w := transcript.New(a, b, nil)
+		checked := 0
+		w.B.OnEvent = func(_ time.Time, acceptor bool, ev sa.Event) {
+			if _, done := ev.(sa.WorkDone); done && !acceptor && checked == 0 {
+				checked++
+				if s := w.B.Snapshot(); s.State != sa.StateDown || len(s.IKE) != 1 || w.B.Machine.Busy() {
+					t.Errorf("%s: b is %s, busy %v, with %d IKE SAs while it checks who came", name, s.State, w.B.Machine.Busy(), len(s.IKE))
+				}
+			}
+		}
+		w.A.Up()
+		w.DeliverAll()
+		if checked == 0 {
+			t.Errorf("%s: nothing was checked", name)
+		}
+	}
+}
