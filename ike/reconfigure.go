@@ -28,14 +28,18 @@ func (o *owner) takes(c *Connection) bool {
 	return reflect.DeepEqual(before, after) && o.stillThere(c)
 }
 
-// stillThere tells whether the peer of every IKE SA is at an address that c
-// names, if it names any.
+// stillThere tells whether the peer of every IKE SA was found at an address that c
+// names, if it names any. Where it is by now is its own affair.
 func (o *owner) stillThere(c *Connection) bool {
 	if len(c.Settings.RemoteAddresses) == 0 {
 		return true
 	}
 	for _, i := range o.statusNow().IKE {
-		if !slices.Contains(c.Settings.RemoteAddresses, i.Remote.Addr().Unmap()) {
+		at := i.Configured
+		if !at.IsValid() {
+			at = i.Remote.Addr()
+		}
+		if !slices.Contains(c.Settings.RemoteAddresses, at.Unmap()) {
 			return false
 		}
 	}

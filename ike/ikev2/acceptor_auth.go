@@ -226,7 +226,7 @@ func (m *Machine) adopt(h *HalfOpen) {
 	m.stopLingering()
 	s := m.add(&ikeSA{association: h.association, state: adopted})
 	s.createdAt = h.since
-	s.local, s.remote = h.auth.local, h.auth.remote
+	s.local, s.remote, s.configured = h.auth.local, h.auth.remote, h.auth.remote.Addr()
 	if s.fragmentSize > 0 && m.settings.FragmentSize > 0 {
 		s.fragmentSize = m.settings.FragmentSize
 	}

@@ -58,6 +58,8 @@ type association struct {
 	// gateway that was asked first, where another one sent us here (redirect.go).
 	redirects bool
 	expected  netip.Addr
+	// configured is where the peer was when all began (sa.IKEInfo).
+	configured netip.Addr
 
 	// keyLog is told of new keys; nil but for debugging.
 	keyLog func(sa.IKEKeys)

@@ -190,7 +190,7 @@ func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte
 	a.local, a.remote, a.nat = s.local, s.remote, s.nat
 	a.mobike, a.origin, a.peerAddresses = s.mobike, s.origin, s.peerAddresses
 	a.synced = s.synced
-	a.redirects, a.expected = s.redirects, s.expected
+	a.redirects, a.expected, a.configured = s.redirects, s.expected, s.configured
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {
 		return nil, err

@@ -322,6 +322,7 @@ func (s *ikeSA) establish(c cause, rekeys uint64) {
 // report describes the IKE SA.
 func (s *ikeSA) report() sa.IKEInfo {
 	i := s.info()
+	i.Configured = s.configured
 	i.Resumed = s.resumed != nil
 	i.LocalIdentity, i.RemoteIdentity = s.localIdentity, s.remoteIdentity
 	i.EstablishedAt, i.RekeyAt = s.establishedAt, s.rekeyAt

@@ -214,6 +214,10 @@ func (m *Machine) down() {
 			// The peer may have the IKE SA already: it is deleted once the answer
 			// comes, which may not take long.
 			s.wantDelete, s.window.tries = true, deleteTries
+		case adopted:
+			// The peer waits for our answer, and would until it gives up.
+			s.refuse(wire.ExchangeIKEAuth, *notify(wire.NotifyTemporaryFailure, nil))
+			s.drop(causeRefused, ending{})
 		default:
 			s.drop(causeFailed, ending{})
 		}

@@ -71,7 +71,7 @@ func (s *ikeSA) reauthenticate() {
 		s.reauthAt = s.m.later(rekeyWait, waitJitter)
 		return
 	}
-	n.reauthenticates, n.expected = s, s.expected
+	n.reauthenticates, n.expected, n.configured = s, s.expected, s.configured
 }
 
 // moveTo is a reauthentication with another address of the peer. That it fails is

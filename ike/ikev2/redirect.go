@@ -26,7 +26,7 @@ const (
 
 // redirection is one that the owner looks the address up for.
 type redirection struct {
-	from, expected netip.Addr
+	from, expected, configured netip.Addr
 	// replaces is the IKE SA that goes once the new one is up; nil: none.
 	replaces *ikeSA
 }
@@ -154,7 +154,7 @@ func (m *Machine) follow(to wire.Gateway, s *ikeSA) {
 		return
 	}
 	m.redirects = append(m.redirects, m.now)
-	m.redirection = &redirection{from: s.remote.Addr(), expected: s.peerAddress(), replaces: s.reauthenticates}
+	m.redirection = &redirection{from: s.remote.Addr(), expected: s.peerAddress(), configured: s.configured, replaces: s.reauthenticates}
 	if s.reauthenticates == nil && s.proven {
 		m.redirection.replaces = s
 	}
@@ -190,7 +190,7 @@ func (m *Machine) goTo(ev sa.Redirected, r *redirection) {
 	if n == nil {
 		return
 	}
-	n.redirectedFrom, n.expected = r.from, r.expected
+	n.redirectedFrom, n.expected, n.configured = r.from, r.expected, r.configured
 	if old != nil {
 		n.reauthenticates, n.quiet = old, true
 	}

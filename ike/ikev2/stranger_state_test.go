@@ -34,3 +34,30 @@ func TestPeerThatIsCheckedIsNobody(t *testing.T) {
 		}
 	}
 }
+
+// A connection that is taken down while the signature of its peer is being checked
+// tells the peer, which would otherwise ask on until it gives up.
+func TestDownWhileThePeerIsChecked(t *testing.T) {
+	root := transcript.Trust(nil, transcript.Authorities().Root)
+	a, b := transcript.Pair()
+	a.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "a.example"), nil)
+	b.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "b.example"), nil)
+	a.Trust, b.Trust = root, root
+	w := transcript.New(a, b, nil)
+	var said []sa.Action
+	w.B.OnEvent = func(now time.Time, acceptor bool, ev sa.Event) {
+		if _, done := ev.(sa.WorkDone); done && !acceptor && said == nil {
+			said = w.B.Machine.Step(nil, now, sa.Down{})
+		}
+	}
+	w.A.Up()
+	w.DeliverAll()
+	for _, act := range said {
+		if send, ok := act.(sa.Send); ok {
+			w.A.Receive(sa.Datagram{Raw: send.Bytes, Local: send.Remote, Remote: send.Local})
+		}
+	}
+	if f := w.A.Snapshot().LastFailure; f == nil || f.Reason != sa.ReasonPeerError || len(w.A.Snapshot().IKE) != 0 {
+		t.Errorf("a knows of %v, and has %d IKE SAs", f, len(w.A.Snapshot().IKE))
+	}
+}

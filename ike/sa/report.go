@@ -12,10 +12,14 @@ type Report interface{ isReport() }
 
 // IKEInfo describes an IKE SA.
 type IKEInfo struct {
-	Version        int
-	Initiator      bool
-	SPIi, SPIr     uint64
-	Local, Remote  netip.AddrPort
+	Version       int
+	Initiator     bool
+	SPIi, SPIr    uint64
+	Local, Remote netip.AddrPort
+	// Configured is where the peer was when the first of the IKE SAs that replaced one
+	// another began: a redirect, MOBIKE or a NAT may have led elsewhere. Not valid:
+	// it is there still.
+	Configured     netip.Addr
 	LocalIdentity  string
 	RemoteIdentity string
 	NAT            string // none, local, remote, both
