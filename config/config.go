@@ -281,6 +281,8 @@ type IKE struct {
 	DPD        time.Duration // 0: off
 	// SessionResumption: an IKE SA that was lost is made anew with a ticket.
 	SessionResumption bool
+	// ForbidNAT: neither the peer nor this gateway may be behind a NAT.
+	ForbidNAT bool
 	// MOBIKE: the SAs go on when an address changes.
 	MOBIKE bool
 	// Childless says whether the IKE SA may begin without a Child SA.

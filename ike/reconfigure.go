@@ -57,7 +57,7 @@ func lasting(c *Connection) Connection {
 	s.PSK, s.Credentials, s.Trust, s.PPK, s.XAUTH = auth.Secret{}, nil, nil, nil, nil
 	s.IKEProposals, s.ESPProposals, s.Children = nil, nil, nil
 	s.IKELifetime, s.Reauthentication, s.DPD, s.ChildLifetime = 0, 0, 0, sa.Lifetime{}
-	s.MessageIDSync, s.SessionResumption = false, false
+	s.MessageIDSync, s.SessionResumption, s.ForbidNAT = false, false, false
 	s.Childless, s.CrashDetection, s.FollowRedirects, s.RedirectTo = "", false, false, ""
 	s.Aggressive, s.FragmentSize, s.RespondOnly, s.InitiateOnly = false, 0, false, false
 	return out

@@ -126,7 +126,7 @@ func (s *ikeSA) serveResumed(msg *message) error {
 		return refuse(wire.NotifyAuthenticationFailed, f)
 	}
 	s.localIdentity = mine.String()
-	proof := &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(false, s.resumed.padded)}
+	proof := &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(false, s.resumed.alone)}
 	s.grant(msg, []wire.Payload{mine.Payload(false), proof})
 	return nil
 }

@@ -113,7 +113,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	if n := msg.errorNotify(); n != nil && id == nil {
 		x.child.release(s.m)
 		if s.resumed != nil {
-			s.m.padsAuth = !s.m.padsAuth
+			s.m.authAlone = !s.m.authAlone
 			s.withoutTicket("it answers " + n.NotifyType.String() + " to IKE_AUTH")
 			return
 		}
@@ -153,6 +153,11 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 
 // trusted goes on with a responder that is who it should be.
 func (x *authExchange) trusted(s *ikeSA, msg *message) {
+	if refused := s.natRefused(msg); refused != nil {
+		x.child.release(s.m)
+		s.distrust(refused.failure)
+		return
+	}
 	s.mixPPK()
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(s.m.settings.Reauthentication)
@@ -193,6 +198,9 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 
 // authRefused explains an error in answer to our IKE_AUTH.
 func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
+	if n.NotifyType == wire.NotifyUnexpectedNATDetected {
+		return s.natReported()
+	}
 	if n.NotifyType != wire.NotifyAuthenticationFailed {
 		return peerError("IKE_AUTH", n)
 	}
@@ -280,6 +288,10 @@ func (s *ikeSA) serveAuth(msg *message) error {
 // identity and its proof.
 func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	settings := s.m.settings
+	if refused := s.natRefused(msg); refused != nil {
+		s.object(wire.ExchangeIKEAuth, refused)
+		return
+	}
 	since := s.createdAt
 	s.lingerUntil = time.Time{}
 	s.m.makeRoom()

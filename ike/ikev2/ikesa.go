@@ -86,6 +86,8 @@ type ikeSA struct {
 	// where the peer sees us (mobike.go).
 	wantUpdate, wantCookie bool
 	seenAt                 []byte
+	// natTries is how often the peer found a NAT on our request in a row (no_nats.go).
+	natTries int
 	// wantAddresses says that the peer is to be told of our further addresses, and
 	// tried are the paths on which the request on its way was sent, too
 	// (mobike_paths.go).

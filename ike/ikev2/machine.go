@@ -73,7 +73,7 @@ type Machine struct {
 	redirects   []time.Time
 	redirection *redirection
 
-	padsAuth bool // how AUTH is made in the next resumption (resume.go)
+	authAlone bool // how AUTH is made in the next resumption (resume.go)
 
 	ticket *heldTicket // that the peer gave us, or nil (tickets.go)
 

@@ -25,7 +25,11 @@ func (s *ikeSA) mobile() []wire.Payload {
 	if !s.m.settings.MOBIKE {
 		return nil
 	}
-	return append([]wire.Payload{notify(wire.NotifyMOBIKESupported, nil)}, s.otherAddresses()...)
+	ps := append([]wire.Payload{notify(wire.NotifyMOBIKESupported, nil)}, s.otherAddresses()...)
+	if s.initiator {
+		ps = append(ps, s.noNATs()...)
+	}
+	return ps
 }
 
 // agreeMobile notes from the peer's IKE_AUTH whether both ends can.
@@ -78,6 +82,7 @@ func (s *ikeSA) update() {
 	if s.wantAddresses {
 		ps, s.wantAddresses = append(ps, s.otherAddresses()...), len(s.otherAddresses()) == 0
 	}
+	ps = append(ps, s.noNATs()...)
 	s.request(x, append(ps, notify(wire.NotifyCookie2, x.cookie)))
 }
 
@@ -89,7 +94,11 @@ func (s *ikeSA) whereabouts() []wire.Payload {
 // respond takes the peer's answer. If we moved again meanwhile, the peer is told
 // anew.
 func (x *updateExchange) respond(s *ikeSA, msg *message) {
-	if n := msg.errorNotify(); n != nil {
+	if s.natSeen(msg) {
+		s.wantUpdate = true
+		return
+	}
+	if n := msg.errorNotify(); n != nil && n.NotifyType != wire.NotifyUnexpectedNATDetected {
 		s.m.fail(s.remote, &sa.Failure{
 			Reason:  sa.ReasonPeerError,
 			Message: "the peer does not accept our new address: " + n.NotifyType.String(),
@@ -97,8 +106,7 @@ func (x *updateExchange) respond(s *ikeSA, msg *message) {
 			Hint: "the peer's policy may allow only some of our addresses",
 		})
 		return
-	}
-	if !s.proved(x.cookie, msg) {
+	} else if n != nil || !s.proved(x.cookie, msg) {
 		return
 	}
 	s.observeNAT(msg)
@@ -174,10 +182,10 @@ func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
 	if !s.mobike {
 		return nil, nil
 	}
+	if translated(msg) {
+		return nil, refuse(wire.NotifyUnexpectedNATDetected, nil)
+	}
 	if msg.notify(wire.NotifyUpdateSAAddresses) != nil && !s.origin {
-		if n := msg.notify(wire.NotifyNoNATsAllowed); n != nil && !bytes.Equal(n.Data, noNAT(msg.remote, msg.local)) {
-			return nil, refuse(wire.NotifyUnexpectedNATDetected, nil)
-		}
 		if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
 			s.nat = detectNAT(msg, s.spiI, s.spiR)
 		}
@@ -195,11 +203,4 @@ func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
 		ps = append(ps, notify(wire.NotifyCookie2, n.Data))
 	}
 	return ps, nil
-}
-
-// noNAT is the data of NO_NATS_ALLOWED (RFC 4555 §4.2.6): both addresses, then
-// both ports.
-func noNAT(source, destination netip.AddrPort) []byte {
-	b := append(source.Addr().Unmap().AsSlice(), destination.Addr().Unmap().AsSlice()...)
-	return append(b, byte(source.Port()>>8), byte(source.Port()), byte(destination.Port()>>8), byte(destination.Port()))
 }

@@ -78,7 +78,13 @@ func (s *ikeSA) tellAddresses() {
 	if len(ps) == 0 {
 		ps = []wire.Payload{notify(wire.NotifyNoAdditionalAddresses, nil)}
 	}
-	s.request(&addressesExchange{}, ps)
+	s.request(&addressesExchange{}, append(ps, s.noNATs()...))
+}
+
+// respond makes it anew where somebody changed addresses on the way.
+func (x *addressesExchange) respond(s *ikeSA, msg *message) {
+	s.wantAddresses = s.natSeen(msg)
+	x.checkExchange.respond(s, msg)
 }
 
 // hearAddresses takes an INFORMATIONAL about the peer's addresses. Where the one in

@@ -38,7 +38,7 @@ type resumption struct {
 	// than a ticket.
 	reauthAt, unprovenAt time.Time
 
-	padded bool // how the peer made its AUTH
+	alone bool // how the peer made its AUTH (resumedAuth)
 
 	from path // of the initiator: where it was tried
 
@@ -174,18 +174,22 @@ func (s *ikeSA) startAnew() {
 	}
 }
 
-// resumedAuth is the AUTH data of one end (RFC 5723 §4.3.3): prf(SK_p, octets).
-// libreswan has SK_p in the place of a pre-shared key, with its pad, which proves the
-// same. Both are taken; a responder answers as it was asked, and an initiator that
-// was refused does it the other way the next time.
-func (s *ikeSA) resumedAuth(byInitiator, padded bool) []byte {
+// resumedAuth is the AUTH data of one end (RFC 5723 §4.3.3): prf(SK_p, octets), the
+// octets being those of RFC 7296 §2.15. libreswan takes the message alone for them,
+// which proves the same: the nonces are in the key, and the identities in the ticket.
+// Both are taken; a responder answers as it was asked, and an initiator that was
+// refused does it the other way the next time.
+func (s *ikeSA) resumedAuth(byInitiator, alone bool) []byte {
 	id, key := s.resumed.idR, s.keys.PR
 	if byInitiator {
 		id, key = s.resumed.idI, s.keys.PI
 	}
-	octets := s.authOctets(byInitiator, id, nil)
-	if padded {
-		return auth.PSK(s.prf, auth.NewSecret(key), octets)
+	octets := s.initResponse
+	if byInitiator {
+		octets = s.initRequest
+	}
+	if !alone {
+		octets = s.authOctets(byInitiator, id, nil)
 	}
 	return s.prf.Sum(nil, key, octets)
 }
@@ -199,7 +203,7 @@ func (s *ikeSA) proveResumed() {
 		return
 	}
 	s.localIdentity = id.String()
-	s.sendAuth(id, nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(true, s.m.padsAuth)}, nil)
+	s.sendAuth(id, nil, &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(true, s.m.authAlone)}, nil)
 }
 
 // identification reads the body of an ID payload that was taken before.
@@ -225,8 +229,8 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 	s.remoteIdentity = shown.String()
 	proof, ok := s.proofOf(msg)
 	valid := ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, false))
-	s.resumed.padded = ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, true))
-	valid = valid || s.resumed.padded
+	s.resumed.alone = ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, true))
+	valid = valid || s.resumed.alone
 	body, _ := id.AppendBody(nil)
 	switch {
 	case !slices.Equal(body, theirs):

@@ -43,6 +43,7 @@ const (
 	ReasonCertificateRevoked     Reason = "certificate_revoked"       // it, or one above it
 	ReasonRevocationUnknown      Reason = "revocation_unknown"        // nothing current says that it is not revoked
 	ReasonPPKMismatch            Reason = "ppk_mismatch"              // the two ends have no post-quantum key in common
+	ReasonNATForbidden           Reason = "nat_forbidden"             // there is a NAT where none may be (RFC 4555 §3.9)
 	ReasonTicketRefused          Reason = "ticket_refused"            // a ticket of a session that is not resumed (RFC 5723)
 	ReasonInternal               Reason = "internal"                  // a defect of this program
 )

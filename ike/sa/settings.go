@@ -81,6 +81,9 @@ type Settings struct {
 	// SessionResumption gives and takes tickets, by which an IKE SA that was lost is
 	// made anew without a key exchange (RFC 5723).
 	SessionResumption bool
+	// ForbidNAT refuses peers that there is a NAT between, and with MOBIKE has
+	// addresses protected (RFC 4555 §3.9).
+	ForbidNAT bool
 	// MOBIKE offers to go on at other addresses (RFC 4555).
 	MOBIKE bool
 	// FragmentSize is how long an IP datagram with IKE may be before the message

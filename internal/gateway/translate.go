@@ -114,6 +114,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 		DPD:               c.IKE.DPD,
 		FragmentSize:      c.IKE.FragmentSize,
 		MOBIKE:            c.IKE.MOBIKE,
+		ForbidNAT:         c.IKE.ForbidNAT,
 		SessionResumption: c.IKE.SessionResumption,
 		CrashDetection:    c.IKE.CrashDetection,
 		Childless:         sa.Childless(c.IKE.Childless),

@@ -386,6 +386,8 @@ func (p *play) set(words []string) error {
 		s.Childless = sa.Childless(value)
 	case "tickets": // set a tickets yes: session resumption
 		s.SessionResumption = value == "yes"
+	case "nat": // set a nat no: none may be on the way
+		s.ForbidNAT = value == "no"
 	case "mobike":
 		s.MOBIKE = value == "yes"
 	case "fragment": // set a fragment OCTETS
