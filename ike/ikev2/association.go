@@ -52,6 +52,9 @@ type association struct {
 
 	// synced says that both ends can synchronize message IDs (RFC 6311).
 	synced bool
+	// natless says that the peer resumed the session without NAT traversal, as
+	// libreswan does: its ESP goes without UDP.
+	natless bool
 	// resumed is what the IKE SA takes over with a ticket; nil: it has none (resume.go).
 	resumed *resumption
 	// redirects says that the initiator can be sent elsewhere, and expected is the

@@ -187,7 +187,7 @@ func (s *ikeSA) yield() {
 // successor makes the IKE SA that replaces s (RFC 7296 §2.18) of the secrets of
 // all key exchanges, which it erases.
 func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
-	a.local, a.remote, a.nat = s.local, s.remote, s.nat
+	a.local, a.remote, a.nat, a.natless = s.local, s.remote, s.nat, s.natless
 	a.mobike, a.origin, a.peerAddresses = s.mobike, s.origin, s.peerAddresses
 	a.synced = s.synced
 	a.redirects, a.expected, a.configured = s.redirects, s.expected, s.configured

@@ -46,7 +46,11 @@ func claimed(hash []byte) []byte {
 
 // bare reports whether ESP is sent without UDP: only where it was asked for, and
 // where there is no NAT, which passes nothing else.
-func (s *ikeSA) bare() bool { return s.m.settings.BareESP && s.nat == natState{} }
+func (s *ikeSA) bare() bool { return s.natless || s.m.settings.BareESP && s.nat == natState{} }
+
+// detectsNAT reports whether the first message of a peer has NAT detection: without
+// it there is no NAT traversal, and its ESP does not go in UDP.
+func detectsNAT(msg *message) bool { return msg.notify(wire.NotifyNATDetectionSourceIP) != nil }
 
 // natHash is the data of a NAT_DETECTION notify.
 func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {

@@ -125,7 +125,7 @@ func (s *ikeSA) takeResumed(x *resumeExchange, msg *message) error {
 	s.window.close()
 	s.turn(causeInitAnswer)
 	s.spiR, s.nonceR, s.initResponse = msg.ResponderSPI, nonce.Data, msg.raw
-	s.nat = detectNAT(msg, s.spiI, s.spiR)
+	s.nat, s.natless = detectNAT(msg, s.spiI, s.spiR), !detectsNAT(msg)
 	s.childless = msg.notify(wire.NotifyChildlessIKEv2Supported) != nil
 	if msg.notify(wire.NotifyIKEv2FragmentationSupported) != nil {
 		s.fragmentSize = s.m.settings.FragmentSize

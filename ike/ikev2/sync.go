@@ -10,10 +10,11 @@ import (
 )
 
 // Message ID synchronization (RFC 6311): a machine that takes over from another
-// one may not know the newest message IDs. It sends what it knows with message ID 0,
-// outside of the window, and its peer answers with the higher of both sides' words;
-// then both go on from there. IDs only ever rise, so a repeat of an old request
-// changes nothing.
+// one may not know the newest message IDs. It sends IDs with message ID 0, outside of
+// the window: that of its next request, which must be beyond all that the peer has
+// seen, and what it knows of the peer's. The peer answers with the higher of both
+// sides' words, and both go on from there. A request that is not beyond is a repeat, and
+// dropped.
 
 const (
 	syncNonceLen = 4
@@ -65,10 +66,11 @@ func (m *Machine) synchronize(ev sa.Synchronize) {
 		if s.localSPI() != ev.SPI || !s.synced || s.state < established || s.state >= deleting {
 			continue
 		}
-		s.window.nextID, s.window.expectID = ev.Send, ev.Receive
+		// One request may be on its way of which nobody told (§5.1).
+		s.window.nextID, s.window.expectID = ev.Send+1, ev.Receive
 		s.sync = &synchronizing{nonce: m.random.Bytes(syncNonceLen)}
 		h := s.header(wire.ExchangeInformational, false, 0)
-		datagrams, ps, err := s.sealSync(h, syncNotify(s.sync.nonce, syncs{ev.Send, ev.Receive}))
+		datagrams, ps, err := s.sealSync(h, syncNotify(s.sync.nonce, syncs{s.window.nextID, ev.Receive}))
 		if err != nil {
 			s.drop(causeFailed, ending{failure: internal(err)})
 			return
@@ -144,22 +146,31 @@ func (s *ikeSA) receiveSync(outer *wire.Message, d sa.Datagram) bool {
 	return true
 }
 
-// serveSync answers a peer that took over (RFC 6311 §5.1). What it does not know
-// yet it hears; what we do not know is taken on, within bounds, and a request of
-// ours that it will never answer is sent anew under the next ID.
+// serveSync answers a peer that took over (RFC 6311 §5.1). Its next ID must be higher
+// than all that we have seen of it, those of former synchronizations too. What it does
+// not know of ours it hears; what we do not know is taken on, within bounds. A request of
+// ours that is on its way is not waited for: it is sent anew under the next ID.
 func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
-	s.witness(msg)
 	if s.window.working {
 		// The answer that is being made has the ID of its request. The peer asks again.
 		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs while a request is being answered")
 		return
 	}
 	ours := syncs{s.window.nextID, s.window.expectID}
-	if theirs.receive > ours.send && theirs.receive-ours.send > maxSyncLeap || theirs.send > ours.receive && theirs.send-ours.receive > maxSyncLeap ||
-		theirs.send < s.syncSeen {
-		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs that is a repeat or leads too far")
+	_, probing := s.current.(*probeExchange)
+	underWay := probing || s.window.request != nil
+	if underWay {
+		ours.send++
+	}
+	switch {
+	case theirs.send < ours.receive || s.syncAsked != nil && theirs.send <= s.syncSeen:
+		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs that are not beyond those which were used")
+		return
+	case theirs.receive > ours.send && theirs.receive-ours.send > maxSyncLeap || theirs.send-ours.receive > maxSyncLeap:
+		s.m.dropped(msg.remote, sa.ReasonInvalidSyntax, "a synchronization of message IDs that leads too far")
 		return
 	}
+	s.witness(msg)
 	s.syncSeen = theirs.send
 	now := syncs{max(ours.send, theirs.receive), max(ours.receive, theirs.send)}
 	if now.receive > ours.receive {
@@ -173,7 +184,7 @@ func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
 	}
 	s.syncAsked, s.syncAnswer = msg.raw, datagrams
 	s.transmit(h, datagrams, wire.Summary(ps), 0, path{msg.local, msg.remote})
-	if now.send > ours.send {
+	if underWay || now.send > ours.send {
 		s.reopen(now.send)
 	}
 }

@@ -30,7 +30,7 @@ func TestOldSynchronization(t *testing.T) {
 		}
 	}
 	rekey()
-	w.B.Step(sa.Synchronize{SPI: spi})
+	w.B.Step(sa.Synchronize{SPI: spi, Send: 2})
 	old := sa.Datagram{Raw: append([]byte(nil), w.Network[0].Bytes...), Local: atA, Remote: atB}
 	w.DeliverAll()
 	rekey()
@@ -98,5 +98,45 @@ func TestSynchronizationDuringAProbe(t *testing.T) {
 	}
 	if got := w.A.Machine.Snapshot().IKE; len(got) != 1 || got[0].SPIi != before.SPIi {
 		t.Errorf("the IKE SA did not live on: %+v", got)
+	}
+}
+
+// Each synchronization names a higher ID than the one before, or is dropped, though no
+// request came between them; and its answer is bound to it by the nonce (RFC 6311 §5.1).
+func TestSynchronizationsRise(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MessageIDSync, b.MessageIDSync = true, true
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.DeliverAll()
+	spi := w.B.Machine.Snapshot().IKE[0].SPIr
+	ask := func(send uint32) (answered bool) {
+		w.B.Step(sa.Synchronize{SPI: spi, Send: send, Receive: 2})
+		w.Deliver(0)
+		answered = len(w.Network) > 0
+		w.DeliverAll()
+		return answered
+	}
+	for _, c := range []struct {
+		send uint32
+		want bool
+	}{{3, true}, {3, false}, {2, false}, {4, true}, {3, false}, {9, true}} {
+		if got := ask(c.send); got != c.want {
+			t.Errorf("a synchronization to %d is answered: %v", c.send, got)
+		}
+	}
+	w.B.Step(sa.Synchronize{SPI: spi, Send: 20, Receive: 2})
+	w.Deliver(0)
+	late := w.Drop(0) // of the first, and a second is on its way
+	w.B.Step(sa.Synchronize{SPI: spi, Send: 30, Receive: 2})
+	w.B.Receive(sa.Datagram{Raw: late.Bytes, Local: late.Destination, Remote: late.Source})
+	w.B.Step(sa.Rekey{Children: true})
+	if n := len(w.Network); n != 1 {
+		t.Errorf("after the answer to another synchronization b sends %d messages, want its own only", n)
+	}
+	w.DeliverAll()
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
 	}
 }
