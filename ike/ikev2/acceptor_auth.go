@@ -192,19 +192,22 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 			best = c
 		}
 	}
-	if best != nil {
-		return best, nil
-	}
-	if len(able) > 0 {
-		best = able[0]
-	}
-	return best, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
+	// What to say of a peer that nobody knows is put into words for every peer: that
+	// takes time.
+	nobody := refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
 		Reason:  sa.ReasonUnknownPeer,
 		Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
 		Local:   strings.Join(expected[:min(len(expected), maxExpected)], "\n"),
 		Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
 		Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
 	})
+	switch {
+	case best != nil:
+		return best, nil
+	case len(able) > 0:
+		return able[0], nobody
+	}
+	return nil, nobody
 }
 
 // maxExpected bounds the connections that a failure shows.

@@ -117,3 +117,9 @@ func (m *Machine) TicketKey() []byte {
 
 // Busy reports whether Up would begin nothing.
 func (m *Machine) Busy() bool { return m.busy() }
+
+// Observe has the PRF of an IKE SA that is handed over tell what it takes in.
+func Observe(h sa.HalfOpen, see func(octets int)) {
+	half := h.(*HalfOpen)
+	half.association.prf = half.association.prf.Observed(see)
+}

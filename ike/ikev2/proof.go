@@ -119,13 +119,14 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
 	work := s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(checked)
+		mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, proof)
 		switch {
 		case !ok:
 			then(internal(fmt.Errorf("checking a signature ended without a result: %v", result)))
 		case !want.Matches(shown):
-			then(sa.IdentityMismatch(want, shown))
+			then(mismatch)
 		case proof.Method == wire.AuthSharedKey:
-			then(otherMethod(settings, proof))
+			then(other)
 		case r.problem != nil:
 			then(sa.FailureOf(r.problem))
 		default:
@@ -139,25 +140,33 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 // checkPSK holds the peer's identity and AUTH against the pre-shared key.
 func (s *ikeSA) checkPSK(settings *sa.Settings, proof *wire.Authentication, octets []byte, want, shown auth.Identity) *sa.Failure {
 	valid := auth.VerifyPSK(s.prf, settings.PSK, octets, proof.Data)
+	// All that may be said is put into words, whatever it is: that takes time.
+	mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, proof)
+	f := wrongKey(settings, s, shown)
 	switch {
 	case !want.Matches(shown):
-		return sa.IdentityMismatch(want, shown)
+		return mismatch
 	case proof.Method != wire.AuthSharedKey:
-		return otherMethod(settings, proof)
+		return other
 	case !valid:
-		f := &sa.Failure{
-			Reason:  sa.ReasonAuthenticationFailed,
-			Message: "the pre-shared key of the peer is another one",
-			Local:   "identity " + settings.LocalID(s.local.Addr()).String(),
-			Remote:  "identity " + shown.String(),
-			Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
-		}
-		if s.ppk != nil {
-			f.Message = "the pre-shared key of the peer, or its post-quantum key, is another one"
-		}
 		return f
 	}
 	return nil
+}
+
+// wrongKey explains a pre-shared key that differs.
+func wrongKey(settings *sa.Settings, s *ikeSA, shown auth.Identity) *sa.Failure {
+	f := &sa.Failure{
+		Reason:  sa.ReasonAuthenticationFailed,
+		Message: "the pre-shared key of the peer is another one",
+		Local:   "identity " + settings.LocalID(s.local.Addr()).String(),
+		Remote:  "identity " + shown.String(),
+		Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
+	}
+	if s.ppk != nil {
+		f.Message = "the pre-shared key of the peer, or its post-quantum key, is another one"
+	}
+	return f
 }
 
 // certificates are the CERT payloads of a message.

@@ -60,3 +60,22 @@ func (p *PRF) Hash(dst []byte, data ...[]byte) []byte {
 	}
 	return h.Sum(dst)
 }
+
+// Observed is the same function, which tells how many octets its digests take in:
+// for tests of how much work is done.
+func (p *PRF) Observed(see func(octets int)) *PRF {
+	out := *p
+	out.hash = func() hash.Hash { return observed{p.hash(), see} }
+	return &out
+}
+
+type observed struct {
+	hash.Hash
+	see func(octets int)
+}
+
+// Write implements hash.Hash.
+func (o observed) Write(b []byte) (int, error) {
+	o.see(len(b))
+	return o.Hash.Write(b)
+}

@@ -45,6 +45,7 @@ type Host struct {
 	// the payloads of an encrypted message.
 	Faulty func(wire.Header, []wire.Payload) []wire.Payload
 	// OnEvent, when set, sees every event before the machine does.
+	OnSend  func() // before it sends; nil: nobody asks
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
 
 	later    []sa.Event // what the owner says when the step is over
