@@ -51,7 +51,7 @@ func TestUpdateIsRetriedUnderNAT(t *testing.T) {
 		w.DeliverAll()
 		before := w.B.Snapshot().IKE[0].Remote
 		w.A.Addr = netip.MustParseAddr("192.0.2.9")
-		w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+		w.A.Step(sa.LocalAddress{Addr: w.A.Addr, Others: a.LocalAddresses[:1]})
 		n := translating(w, c.times)
 		f := w.A.Snapshot().LastFailure
 		if n != c.want || (f != nil && f.Reason == sa.ReasonNATForbidden) != c.failed {
