@@ -51,7 +51,7 @@ var gatewayKeys = section[Gateway]{
 		func(g *Gateway) *Bandwidth { return &g.Bandwidth }),
 	value(Key{Name: "state_directory", Doc: "Where what must outlive a crash is kept: the key by which this gateway proves to its peers that it lost its state (RFC 6290). It must not be copied to another gateway, which would prove it in this one's name.",
 		Otherwise: "`$STATE_DIRECTORY`, as systemd sets it; without that nothing is kept", Example: "/var/lib/causeway"},
-		filePath, func(g *Gateway) *string { return &g.StateDirectory }),
+		directoryPath, func(g *Gateway) *string { return &g.StateDirectory }),
 	value(Key{Name: "workers", Doc: "Threads that carry packets; `auto` is one for each processor.", Default: "auto", Example: "4"},
 		either("auto", whole[int](1, mostWorker, fmt.Sprintf("a number from 1 to %d", mostWorker))),
 		func(g *Gateway) *int { return &g.Workers }),

@@ -157,6 +157,7 @@ var (
 	identity      = word("an identity: an address, a DNS name, an e-mail address or a distinguished name", `^\S(.{0,510}\S)?$`)
 	proposal      = word("a proposal in strongSwan's keywords, such as aes256gcm16-prfsha384-ecp384", `^[A-Za-z0-9_-]{1,255}$`)
 	filePath      = word("the path of a file, absolute or relative to this file", `^.+$`)
+	directoryPath = word("the path of a directory, absolute or relative to this file", `^.+$`)
 	variable      = word("the name of an environment variable", `^[A-Za-z_][A-Za-z0-9_]{0,254}$`)
 	dnsName       = regexp.MustCompile(dnsNamePattern)
 	numericName   = regexp.MustCompile(`^[0-9.]+$`)
