@@ -45,7 +45,7 @@ days. With a NAME, also of a connection that is gone, only that one.`,
 			if err != nil {
 				return commandFailed("usage", err)
 			}
-			return showUsage(cmd.OutOrStdout(), u, output)
+			return showUsage(cmd.OutOrStdout(), u, name, output)
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the first hour or day, such as 2026-11-01 or 2026-11-01T15")
@@ -56,7 +56,7 @@ days. With a NAME, also of a connection that is gone, only that one.`,
 	return cmd
 }
 
-func showUsage(w io.Writer, u control.Usage, output string) error {
+func showUsage(w io.Writer, u control.Usage, name, output string) error {
 	switch output {
 	case "json":
 		enc := json.NewEncoder(w)
@@ -66,7 +66,7 @@ func showUsage(w io.Writer, u control.Usage, output string) error {
 		return usageCSV(w, u)
 	}
 	var p page
-	p.usage(u)
+	p.usage(u, name)
 	return p.writeTo(w)
 }
 
@@ -85,18 +85,21 @@ func usageCSV(w io.Writer, u control.Usage) error {
 	return out.WriteAll(records)
 }
 
-// usage is one line for each connection and period.
-func (p *page) usage(u control.Usage) {
+// usage is one line for each connection and period; of all, or of that name.
+func (p *page) usage(u control.Usage, of string) {
 	if len(u.Rows) == 0 {
+		if of != "" {
+			p.printf("%s: ", of)
+		}
 		p.printf("nothing was carried from %s to %s\n", u.From.UTC().Format(time.RFC3339), u.To.UTC().Format(time.RFC3339))
 		return
 	}
-	name, layout := "HOUR (UTC)", "2006-01-02 15:04"
+	period, layout := "HOUR (UTC)", "2006-01-02 15:04"
 	if u.By == "day" {
-		name, layout = "DAY (UTC)", time.DateOnly
+		period, layout = "DAY (UTC)", time.DateOnly
 	}
 	rows := tabwriter.NewWriter(&p.Builder, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(rows, strings.Join([]string{name, "NAME", "IN", "OUT", "PACKETS IN", "PACKETS OUT", "DROPS IN", "DROPS OUT", "LIMITED IN", "LIMITED OUT"}, "\t"))
+	fmt.Fprintln(rows, strings.Join([]string{period, "NAME", "IN", "OUT", "PACKETS IN", "PACKETS OUT", "DROPS IN", "DROPS OUT", "LIMITED IN", "LIMITED OUT"}, "\t"))
 	for _, r := range u.Rows {
 		fmt.Fprintf(rows, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Start.UTC().Format(layout), r.Connection, size(r.BytesIn), size(r.BytesOut),
 			r.PacketsIn, r.PacketsOut, r.DropsIn, r.DropsOut, limited(r.LimitedInS), limited(r.LimitedOutS))
