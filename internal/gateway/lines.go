@@ -70,7 +70,7 @@ func (w *watched) hint(h probe.Hint) bool {
 
 // watchLinks looks at the interfaces of the private lines that work, until ctx
 // ends: one without a carrier takes its lines down, and one that packets pass
-// has them probed more often.
+// has them probed more often. While no line works nothing wakes it.
 func (p *paths) watchLinks(ctx context.Context, look func(name string) kernel.Link) {
 	tick := time.NewTicker(linkPeriod)
 	defer tick.Stop()
@@ -80,8 +80,19 @@ func (p *paths) watchLinks(ctx context.Context, look func(name string) kernel.Li
 		case <-ctx.Done():
 			return
 		}
-		for name := range p.linesUp() {
+		lines := p.linesUp()
+		for name := range lines {
 			p.seen(name, look(name))
+		}
+		if len(lines) > 0 {
+			continue
+		}
+		tick.Stop()
+		select {
+		case <-p.lineUp:
+			tick.Reset(linkPeriod)
+		case <-ctx.Done():
+			return
 		}
 	}
 }

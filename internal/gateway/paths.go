@@ -47,13 +47,14 @@ type watched struct {
 type paths struct {
 	open    func(pathID, *watched) probe.Line
 	changed func(id pathID, up bool, why error)
+	lineUp  chan struct{} // holds one: a line works that did not
 
 	mu  sync.Mutex
 	all map[pathID]*watched
 }
 
 func newPaths(open func(pathID, *watched) probe.Line, changed func(pathID, bool, error)) *paths {
-	return &paths{open: open, changed: changed, all: map[pathID]*watched{}}
+	return &paths{open: open, changed: changed, lineUp: make(chan struct{}, 1), all: map[pathID]*watched{}}
 }
 
 // set makes the watched paths those of the configuration. One whose settings
@@ -131,6 +132,12 @@ func (p *paths) record(id pathID, w *watched, up bool) bool {
 	}
 	if w.up != up {
 		w.up, w.since = up, time.Now()
+	}
+	if up {
+		select {
+		case p.lineUp <- struct{}{}:
+		default:
+		}
 	}
 	return true
 }

@@ -97,6 +97,46 @@ func TestPaths(t *testing.T) {
 	})
 }
 
+// TestLinksAreWatchedWhileLinesWork: nothing looks at interfaces while no line
+// works, and the one of a line that begins to work is looked at.
+func TestLinksAreWatchedWhileLinesWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var up, cut atomic.Bool
+		looks := 0
+		p := newPaths(func(pathID, *watched) probe.Line { return &scriptedLine{&up, make(chan uint16, 8)} }, func(pathID, bool, error) {})
+		p.set(parse(t, lineAndTwoTunnels))
+		ctx, cancel := context.WithCancel(t.Context())
+		go p.watchLinks(ctx, func(string) kernel.Link { looks++; return kernel.Link{Carrier: !cut.Load()} })
+		wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		for range 2 {
+			up.Store(false)
+			wait(3 * time.Second)
+			if p.directUp("primary") {
+				t.Fatal("the line works although nobody answers")
+			}
+			before := looks
+			wait(3 * time.Second)
+			if looks != before {
+				t.Errorf("%d looks at an interface whose line does not work", looks-before)
+			}
+			up.Store(true)
+			wait(3 * time.Second)
+			if !p.directUp("primary") || looks == before {
+				t.Fatalf("the line works: %v, after %d looks", p.directUp("primary"), looks-before)
+			}
+			cut.Store(true)
+			up.Store(false)
+			wait(2 * linkPeriod)
+			if p.directUp("primary") {
+				t.Error("the line works without its link")
+			}
+			cut.Store(false)
+		}
+		cancel()
+		p.close()
+	})
+}
+
 // TestTraffic: a ping makes a line busy for a while, and the probes of both ends,
 // however many, do not.
 func TestTraffic(t *testing.T) {
