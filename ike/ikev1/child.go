@@ -67,6 +67,7 @@ type agreement struct {
 	local, remote selector.List
 	life          sa.Lifetime
 	bare          bool
+	transport     *sa.Transport
 	ours          bool
 	catchAll      bool
 	startedAt     time.Time
@@ -82,7 +83,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		EncryptionIn: auth.NewSecret(a.encryptionIn), EncryptionOut: auth.NewSecret(a.encryptionOut),
 		IntegrityIn: auth.NewSecret(a.integrityIn), IntegrityOut: auth.NewSecret(a.integrityOut),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
-		Local: s.local, Remote: s.remote, Bare: a.bare,
+		Local: s.local, Remote: s.remote, Bare: a.bare, Transport: a.transport,
 		Soft: soften(a.life), Hard: a.life, EstablishedAt: m.now,
 	}}
 	for _, k := range [][]byte{a.encryptionIn, a.integrityIn, a.encryptionOut, a.integrityOut} {
@@ -188,9 +189,10 @@ func rank(c *child) uint64 {
 }
 
 // move gives a Child SA other outer addresses. What the data path and others
-// hold of it stays as it is.
+// hold of it stays as it is. In transport mode the addresses are what it is for.
 func (c *child) move(local, remote netip.AddrPort) {
 	moved := *c.Child
+	c.wantDelete = c.wantDelete || c.Transport != nil && (local.Addr() != c.Local.Addr() || remote.Addr() != c.Remote.Addr())
 	moved.Local, moved.Remote = local, remote
 	c.Child = &moved
 }
@@ -299,9 +301,7 @@ func (m *Machine) wants(c *child) bool {
 		all, ok := m.catchAll()
 		return ok && all.Local.Equal(c.settings.Local) && all.Remote.Equal(c.settings.Remote)
 	}
-	return slices.ContainsFunc(m.wanting(), func(w sa.ChildSettings) bool {
-		return w.Name == c.settings.Name && w.Local.Equal(c.settings.Local) && w.Remote.Equal(c.settings.Remote)
-	})
+	return slices.ContainsFunc(m.wanting(), c.settings.Same)
 }
 
 // lifetimeHit is the data path's word that a Child SA carried as much as it may.

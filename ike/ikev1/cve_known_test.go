@@ -445,7 +445,7 @@ func TestChildrenAreBounded(t *testing.T) {
 	d := joined(t)
 	w, suites := d.a.settings.Children[0], withoutGroup(d)
 	for i := range uint32(3 * maxChildren) {
-		d.b.receive(d.a.forge(isakmp.ExchangeQuick, 1000+i, same, offerPhaseTwo(suites[:1], 0x70000000+i, sa.Lifetime{}, d.a.m.current().mode()),
+		d.b.receive(d.a.forge(isakmp.ExchangeQuick, 1000+i, same, offerPhaseTwo(suites[:1], 0x70000000+i, sa.Lifetime{}, []uint16{d.a.m.current().mode()}),
 			&isakmp.Nonce{Data: make([]byte, 32)}, idOf(w.Local[0]), idOf(w.Remote[0])))
 		d.wire = nil
 	}

@@ -115,7 +115,7 @@ func TestCVE_2023_38712_DeleteThenMore(t *testing.T) {
 func TestCVE_2023_38711_QuickModeWithName(t *testing.T) {
 	d := joined(t)
 	s := d.a.m.current()
-	offer := offerPhaseTwo(d.a.m.quickSuitesForTest(), 0x1234, sa.Lifetime{Time: time.Hour}, s.mode())
+	offer := offerPhaseTwo(d.a.m.quickSuitesForTest(), 0x1234, sa.Lifetime{Time: time.Hour}, []uint16{s.mode()})
 	for i, ids := range [][]isakmp.Payload{
 		{&isakmp.Identification{IDType: isakmp.IDFQDN, Data: []byte("x")}, &isakmp.Identification{IDType: isakmp.IDFQDN, Data: []byte("y")}},
 		{&isakmp.Identification{IDType: isakmp.IDIPv4Addr, Data: []byte{10, 1, 0, 1}}},

@@ -189,11 +189,22 @@ func seconds(v uint64) time.Duration {
 }
 
 // offerPhaseTwo is the SA payload of a Quick Mode. All suites have one group.
-func offerPhaseTwo(suites []transform.Suite, spi uint32, life sa.Lifetime, mode uint16) *isakmp.SecurityAssociation {
-	out := &isakmp.SecurityAssociation{}
+func offerPhaseTwo(suites []transform.Suite, spi uint32, life sa.Lifetime, modes []uint16) *isakmp.SecurityAssociation {
 	p := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtocolESP, SPI: binary.BigEndian.AppendUint32(nil, spi)}
+	for _, mode := range modes {
+		p.Transforms = appendPhaseTwo(p.Transforms, suites, life, mode)
+	}
+	return &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{p}}
+}
+
+// appendPhaseTwo appends the suites in one encapsulation mode, as far as there is
+// room.
+func appendPhaseTwo(ts []isakmp.Transform, suites []transform.Suite, life sa.Lifetime, mode uint16) []isakmp.Transform {
 	for _, s := range suites {
-		t := isakmp.Transform{Number: uint8(len(p.Transforms) + 1), ID: phaseTwoEncryption[s.Encryption.ID]}
+		if len(ts) == maxCombinations {
+			break
+		}
+		t := isakmp.Transform{Number: uint8(len(ts) + 1), ID: phaseTwoEncryption[s.Encryption.ID]}
 		t.Attributes = append(t.Attributes, lifeAttributes(life)...)
 		if s.Group.ID != 0 {
 			t.Attributes = append(t.Attributes, isakmp.Short(isakmp.AttrIPsecGroup, s.Group.ID))
@@ -208,10 +219,9 @@ func offerPhaseTwo(suites []transform.Suite, spi uint32, life sa.Lifetime, mode 
 		if s.ESN {
 			t.Attributes = append(t.Attributes, isakmp.Short(isakmp.AttrIPsecESN, 1))
 		}
-		p.Transforms = append(p.Transforms, t)
+		ts = append(ts, t)
 	}
-	out.Proposals = []isakmp.Proposal{p}
-	return out
+	return ts
 }
 
 // lifeAttributes are a lifetime as attributes of phase 2.

@@ -57,6 +57,8 @@ type quick struct {
 	suite          transform.Suite   // chosen
 	life           sa.Lifetime
 	bare           bool
+	mode           uint16        // that we chose of the peer's
+	transport      *sa.Transport // nil: tunnel mode
 	group          uint16
 	private        transform.PrivateKey
 	public         []byte
@@ -81,7 +83,14 @@ func (s *ikeSA) startQuick(w sa.ChildSettings, rekeys *child) {
 		return
 	}
 	q := &quick{s: s, ours: true, id: m.random.MessageID(), settings: w, spiIn: spi, rekeys: rekeys, startedAt: m.now,
-		local: w.Local[:1], remote: w.Remote[:1], nonceI: m.random.Nonce()}
+		nonceI: m.random.Nonce()}
+	q.local, q.remote = w.At(s.local.Addr(), s.remote.Addr())
+	if len(q.local) == 0 || len(q.remote) == 0 {
+		m.quicks = append(m.quicks, q)
+		q.fail(selectorFailure("the addresses of the two ends are not within the connection's selectors", w.Local, w.Remote, nil, nil))
+		return
+	}
+	q.local, q.remote = q.local[:1], q.remote[:1]
 	if rekeys != nil {
 		q.local, q.remote, q.catchAll = rekeys.LocalSelectors, rekeys.RemoteSelectors, rekeys.catchAll
 		rekeys.state = childRekeying
@@ -131,7 +140,7 @@ func (m *Machine) quickSuites(name string) ([]transform.Suite, uint16) {
 
 func (q *quick) sendOffer() {
 	s, m := q.s, q.s.m
-	ps := []isakmp.Payload{offerPhaseTwo(q.suites, q.spiIn, m.settings.ChildLifetime, s.mode()), &isakmp.Nonce{Data: q.nonceI}}
+	ps := []isakmp.Payload{offerPhaseTwo(q.suites, q.spiIn, m.settings.ChildLifetime, s.modes(q.settings)), &isakmp.Nonce{Data: q.nonceI}}
 	if q.public != nil {
 		ps = append(ps, &isakmp.KeyExchange{Data: q.public})
 	}
@@ -140,6 +149,7 @@ func (q *quick) sendOffer() {
 		local = anywhere
 	}
 	ps = append(ps, idOf(local[0]), idOf(q.remote[0]))
+	ps = append(ps, q.originals()...)
 	q.iv = keymat.IKEv1PhaseTwoIV(s.prf, s.iv, q.id)
 	q.stage = quickAsked
 	q.say(nil, ps, true)
@@ -263,12 +273,12 @@ func (q *quick) take(ps []isakmp.Payload) *sa.Failure {
 		got, _, err := transform.Match(transform.ESP, []transform.Proposal{p.proposal}, []transform.Proposal{x.Proposal()})
 		return err == nil && got == x
 	})
-	if i < 0 || !s.takesMode(p.mode) {
+	if i < 0 || !s.takes(q.settings, p.mode) {
 		return &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "the peer chose an ESP proposal that was not offered",
 			Local: sa.ProposalLines(s.m.settings.ESPProposals), Remote: p.proposal.String(), Hint: "the peer's implementation is broken"}
 	}
 	q.suite, q.nonceR = q.suites[i], nonce.Data
-	q.bare = p.mode == isakmp.ModeTunnel
+	q.bare = isBare(p.mode)
 	q.spiOut = binary.BigEndian.Uint32(answer.Proposals[0].SPI)
 	if q.spiOut == 0 || s.m.childByOut(q.spiOut) != nil {
 		return syntaxFailure("the peer's SPI is zero or in use")
@@ -279,13 +289,14 @@ func (q *quick) take(ps []isakmp.Payload) *sa.Failure {
 			q.life = lower(q.life, l)
 		}
 	}
-	return q.takeIDs(isakmp.All[*isakmp.Identification](ps))
+	return q.takeIDs(ps, isTransport(p.mode))
 }
 
 // takeIDs follows a responder that narrows, and refuses everything else. Without
 // IDs the Child SA is for the two gateways themselves (RFC 2409 §5.5), which is
 // not what was asked for.
-func (q *quick) takeIDs(ids []*isakmp.Identification) *sa.Failure {
+func (q *quick) takeIDs(ps []isakmp.Payload, transport bool) *sa.Failure {
+	ids := isakmp.All[*isakmp.Identification](ps)
 	if len(ids) != 2 {
 		return syntaxFailure("the answer has no identities for its Child SA")
 	}
@@ -297,6 +308,9 @@ func (q *quick) takeIDs(ids []*isakmp.Identification) *sa.Failure {
 	l, r := selector.List{local}, selector.List{remote}
 	if q.catchAll && l.Equal(anywhere) {
 		l = q.local
+	}
+	if transport {
+		l, r, q.transport = q.substituted(ps, l, r)
 	}
 	if !q.local.Contains(l) || !q.remote.Contains(r) {
 		return selectorFailure("the peer answered with selectors that are not within ours", q.local, q.remote, l, r)
@@ -320,7 +334,7 @@ func (q *quick) finish(shared []byte) {
 func (q *quick) agreement(shared []byte) *agreement {
 	s := q.s
 	a := &agreement{settings: q.settings, suite: q.suite, spiIn: q.spiIn, spiOut: q.spiOut, local: q.local, remote: q.remote,
-		life: q.life, bare: q.bare, ours: q.ours, catchAll: q.catchAll, startedAt: q.startedAt}
+		life: q.life, bare: q.bare, transport: q.transport, ours: q.ours, catchAll: q.catchAll, startedAt: q.startedAt}
 	a.encryptionIn, a.integrityIn = keymat.IKEv1ChildKeys(q.suite, s.prf, s.keys.D, shared, q.spiIn, q.nonceI, q.nonceR)
 	a.encryptionOut, a.integrityOut = keymat.IKEv1ChildKeys(q.suite, s.prf, s.keys.D, shared, q.spiOut, q.nonceI, q.nonceR)
 	return a
@@ -437,6 +451,9 @@ func (q *quick) refused(n *isakmp.Notification) {
 	}
 	what := "Child SA " + name
 	f := refusedFailure(what, n, m.settings.ESPProposals, "esp.proposals")
+	if q.settings.Mode == sa.ModeTransport && f.Reason == sa.ReasonProposalMismatch {
+		f.Hint += "; and see whether it wants transport mode (esp.mode)"
+	}
 	if n.NotifyType == isakmp.InvalidIDInformation {
 		f = selectorFailure("the peer accepts not our traffic selectors for "+what, q.local, q.remote, nil, nil)
 		f.Remote = "not told; its log has it"

@@ -94,11 +94,15 @@ func (q *quick) choose(ps []isakmp.Payload) (ke *isakmp.KeyExchange, refused *re
 		return nil, &refusal{isakmp.PayloadMalformed, syntaxFailure("an offer in Quick Mode lacks SA or NONCE")}
 	}
 	q.nonceI, q.nonceR = nonce.Data, m.random.Nonce()
-	if refused := q.chooseSelectors(isakmp.All[*isakmp.Identification](ps)); refused != nil {
+	transport, refused := q.chooseSelectors(ps, asksTransport(offer))
+	if refused != nil {
 		return nil, refused
 	}
 	if refused := q.chooseSuite(offer, ke != nil); refused != nil {
 		return nil, refused
+	}
+	if isTransport(q.mode) {
+		q.transport = transport
 	}
 	if q.group == 0 {
 		ke = nil
@@ -107,15 +111,17 @@ func (q *quick) choose(ps []isakmp.Payload) (ke *isakmp.KeyExchange, refused *re
 }
 
 // chooseSelectors finds the wanted Child SA that the peer's pair is within. An
-// answer cannot narrow in IKEv1, so the pair is taken as it is or not at all.
-func (q *quick) chooseSelectors(ids []*isakmp.Identification) *refusal {
-	s := q.s
+// answer cannot narrow in IKEv1, so the pair is taken as it is or not at all. With
+// transport, which says that transport mode is asked for, come the addresses as the
+// peer has them.
+func (q *quick) chooseSelectors(ps []isakmp.Payload, asked bool) (transport *sa.Transport, refused *refusal) {
+	s, ids := q.s, isakmp.All[*isakmp.Identification](ps)
 	local, remote := selector.List{addressSelector(s.local)}, selector.List{addressSelector(s.remote)}
 	if len(ids) == 2 {
 		r, errR := selectorOf(ids[0])
 		l, errL := selectorOf(ids[1])
 		if err := errors.Join(errL, errR); err != nil {
-			return &refusal{isakmp.InvalidIDInformation, &sa.Failure{Reason: sa.ReasonSelectorMismatch, Message: err.Error(),
+			return nil, &refusal{isakmp.InvalidIDInformation, &sa.Failure{Reason: sa.ReasonSelectorMismatch, Message: err.Error(),
 				Hint: "let the peer name addresses, a subnet or a range"}}
 		}
 		local, remote = selector.List{l}, selector.List{r}
@@ -123,26 +129,32 @@ func (q *quick) chooseSelectors(ids []*isakmp.Identification) *refusal {
 	}
 	if all, ok := s.m.catchAll(); ok && s.isClient() && local.Equal(anywhere) && all.Remote.Contains(remote) {
 		q.settings, q.local, q.remote, q.catchAll = all, all.Local, remote, true
-		return nil
+		return nil, nil
 	}
 	var best *sa.ChildSettings
 	wanted := s.m.wanting()
 	for i := range wanted {
-		w := &wanted[i]
-		if w.Local.Contains(local) && w.Remote.Contains(remote) && (best == nil || best.Local.Contains(w.Local)) {
-			best = w
+		w, ours, theirs := &wanted[i], local, remote
+		var names *sa.Transport
+		if asked && w.TakesTransport() {
+			ours, theirs, names = q.substituted(ps, local, remote)
+		}
+		l, r := w.At(s.local.Addr(), s.remote.Addr())
+		if l.Contains(ours) && r.Contains(theirs) && (best == nil || best.Local.Contains(w.Local)) {
+			best, q.local, q.remote, transport = w, ours, theirs, names
 		}
 	}
 	if best == nil {
 		var l, r selector.List
 		for _, w := range wanted {
-			l, r = append(l, w.Local...), append(r, w.Remote...)
+			wl, wr := w.At(s.local.Addr(), s.remote.Addr())
+			l, r = append(l, wl...), append(r, wr...)
 		}
-		return &refusal{isakmp.InvalidIDInformation,
+		return nil, &refusal{isakmp.InvalidIDInformation,
 			selectorFailure("the peer asks for networks that are not within ours", l, r, local, remote)}
 	}
-	q.settings, q.local, q.remote = *best, local, remote
-	return nil
+	q.settings = *best
+	return transport, nil
 }
 
 // chooseSuite finds the best of our suites in the offer. Proposals that want
@@ -165,16 +177,19 @@ func (q *quick) chooseSuite(offer *isakmp.SecurityAssociation, hasKE bool) *refu
 		for _, t := range p.Transforms {
 			read := readPhaseTwo(t)
 			_, group := groupOf(read.proposal)
-			if read.known && s.takesMode(read.mode) && group == hasKE {
+			if read.known && s.takes(q.settings, read.mode) && group == hasKE {
 				places, offered = append(places, place{p, t, read}), append(offered, read.proposal)
 			}
 		}
 	}
+	if theirs, ours, ok := s.otherMode(offer, q.settings); ok {
+		return &refusal{isakmp.NoProposalChosen, sa.ModeMismatch("the peer asks for "+theirs+" mode only", ours, theirs)}
+	}
 	if len(offered) == 0 {
 		return &refusal{isakmp.NoProposalChosen, &sa.Failure{Reason: sa.ReasonProposalMismatch,
-			Message: fmt.Sprintf("no transform of the peer's offer can be used: ESP in %s mode is wanted", modeName(s.mode())),
+			Message: fmt.Sprintf("no transform of the peer's offer can be used: ESP in %s mode is wanted", s.modeNames(q.settings)),
 			Local:   sa.ProposalLines(s.m.settings.ESPProposals), Remote: sa.ProposalLines(readAll(offer)),
-			Hint: "compare the mode (tunnel) and NAT traversal of both ends"}}
+			Hint: "compare the mode (tunnel or transport) and NAT traversal of both ends"}}
 	}
 	suite, _, err := transform.Match(transform.ESP, offered, s.m.settings.ESPProposals)
 	if err != nil {
@@ -192,7 +207,7 @@ func (q *quick) chooseSuite(offer *isakmp.SecurityAssociation, hasKE bool) *refu
 	if s.m.childByOut(q.spiOut) != nil {
 		return &refusal{isakmp.InvalidSPI, syntaxFailure("the peer's SPI is in use")}
 	}
-	q.suite, q.group, q.bare = suite, suite.Group.ID, p.read.mode == isakmp.ModeTunnel
+	q.suite, q.group, q.bare, q.mode = suite, suite.Group.ID, isBare(p.read.mode), p.read.mode
 	q.answer = &isakmp.SecurityAssociation{Proposals: []isakmp.Proposal{{
 		Number: p.proposal.Number, Protocol: isakmp.ProtocolESP, Transforms: []isakmp.Transform{p.transform}}}}
 	q.agreeLifetime(p.read.life)
@@ -231,13 +246,6 @@ func readAll(offer *isakmp.SecurityAssociation) []transform.Proposal {
 	return out
 }
 
-func modeName(mode uint16) string {
-	if mode == isakmp.ModeTunnel {
-		return "tunnel"
-	}
-	return "UDP-encapsulated tunnel"
-}
-
 // sendAnswer installs the Child SA, to receive on, and answers. The answer is
 // repeated until the initiator's last message comes.
 func (q *quick) sendAnswer(shared []byte) {
@@ -252,6 +260,9 @@ func (q *quick) sendAnswer(shared []byte) {
 		ps = append(ps, &isakmp.KeyExchange{Data: q.public})
 	}
 	ps = append(ps, q.ids...)
+	if q.transport != nil {
+		ps = append(ps, q.originals()...)
+	}
 	if q.tell != nil {
 		q.tell.SPI = binary.BigEndian.AppendUint32(nil, q.spiIn)
 		ps = append(ps, q.tell)

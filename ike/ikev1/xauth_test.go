@@ -125,7 +125,7 @@ func TestNothingBeforeTheLogin(t *testing.T) {
 		d.b.receive(packet{d.b, s.remote, s.local, raw})
 	}
 	suites, _ := d.a.m.quickSuites("net")
-	forge(isakmp.ExchangeQuick, 7, offerPhaseTwo(suites, 1234, sa.Lifetime{}, s.association.mode()), &isakmp.Nonce{Data: make([]byte, 32)}, idOf(w.Local[0]), idOf(w.Remote[0]))
+	forge(isakmp.ExchangeQuick, 7, offerPhaseTwo(suites, 1234, sa.Lifetime{}, []uint16{s.association.mode()}), &isakmp.Nonce{Data: make([]byte, 32)}, idOf(w.Local[0]), idOf(w.Remote[0]))
 	forge(isakmp.ExchangeTransaction, 8, &isakmp.Configuration{ConfigType: isakmp.ConfigRequest, Attributes: []isakmp.Attribute{{Type: isakmp.ConfigIPv4Address}}})
 	// Nor does a status that the client makes up log it in.
 	forge(isakmp.ExchangeTransaction, 9, &isakmp.Configuration{ConfigType: isakmp.ConfigSet, Attributes: []isakmp.Attribute{isakmp.Short(isakmp.XAUTHStatus, 1)}})

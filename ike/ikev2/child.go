@@ -95,6 +95,7 @@ type agreement struct {
 	spiIn, spiOut uint32
 	local, remote selector.List
 	noTFC         bool // the peer cannot cut padding off
+	transport     *sa.Transport
 	// keys are those of the exchange; we says that its initiator is us.
 	keys   keymat.ChildKeys
 	we     bool
@@ -116,7 +117,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		EncryptionIn: auth.NewSecret(in), EncryptionOut: auth.NewSecret(out),
 		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
-		Local: s.local, Remote: s.remote, Bare: s.bare(), NoTFC: a.noTFC,
+		Local: s.local, Remote: s.remote, Bare: s.bare(), NoTFC: a.noTFC, Transport: a.transport,
 		Soft: s.m.softLifetime(life), Hard: hard,
 		EstablishedAt: s.m.now, Rekeys: a.rekeys,
 	}}
@@ -289,9 +290,7 @@ func find(cs []*child, is func(*child) bool) *child {
 
 // wantedBy reports whether the settings still ask for what c was made for.
 func (c *child) wantedBy(settings *sa.Settings) bool {
-	return slices.ContainsFunc(settings.Children, func(w sa.ChildSettings) bool {
-		return w.Name == c.settings.Name && w.Local.Equal(c.settings.Local) && w.Remote.Equal(c.settings.Remote)
-	})
+	return slices.ContainsFunc(settings.Children, c.settings.Same)
 }
 
 // lowest is the lower of the two nonces of an exchange, compared as RFC 7296

@@ -20,6 +20,7 @@ type childChoice struct {
 	spiIn, spiOut uint32 // ours is allocated last
 	local, remote selector.List
 	noTFC         bool // the peer cannot cut padding off
+	transport     *sa.Transport
 }
 
 // chooseChild judges a peer's offer: selectors first, then proposals. Of the
@@ -31,7 +32,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool)
 		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors"})
 	}
 	c := &childChoice{noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil}
-	if refused := s.chooseSelectors(c, among, selectorsFromWire(tsi), selectorsFromWire(tsr)); refused != nil {
+	if refused := s.chooseSelectors(c, among, proposedBy(msg, selectorsFromWire(tsi), selectorsFromWire(tsr))); refused != nil {
 		return nil, refused
 	}
 	offered := fromWire(proposal, 4)
@@ -67,39 +68,49 @@ func (s *ikeSA) matchChild(msg *message, offered []transform.Proposal, inAuth bo
 // one that has the first selectors of the peer if there is any, since these may
 // be the packet that it waits for (RFC 7296 §2.9); then the one that keeps most;
 // then one that is not there yet before one that is.
-func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, theirs, ours selector.List) *refusal {
-	best := 0
+func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, p proposedSelectors) *refusal {
+	best, other := 0, false
 	for _, w := range among {
-		local, remote := w.Local.Narrow(ours), w.Remote.Narrow(theirs)
+		theirs, ours, transport := p.in(s, w)
+		wantLocal, wantRemote := w.At(s.local.Addr(), s.remote.Addr())
+		local, remote := wantLocal.Narrow(ours), wantRemote.Narrow(theirs)
 		if len(local) == 0 || len(remote) == 0 {
 			continue
 		}
+		if transport == nil && !w.TakesTunnel() {
+			other = true
+			continue
+		}
 		score := 1
-		if w.Local.Contains(ours[:1]) && w.Remote.Contains(theirs[:1]) {
+		if wantLocal.Contains(ours[:1]) && wantRemote.Contains(theirs[:1]) {
 			score += 8
 		}
 		if local.Contains(ours) && remote.Contains(theirs) {
 			score += 4
 		}
-		if local.Equal(w.Local) && remote.Equal(w.Remote) {
+		if local.Equal(wantLocal) && remote.Equal(wantRemote) {
 			score += 2
 		}
 		if s.m.missing(w.Name) {
 			score++
 		}
 		if score > best {
-			best, c.settings, c.local, c.remote = score, w, local, remote
+			best, c.settings, c.local, c.remote, c.transport = score, w, local, remote, transport
 		}
 	}
-	if best > 0 {
+	switch {
+	case best > 0:
 		return nil
+	case other:
+		return refuse(wire.NotifyNoProposalChosen, sa.ModeMismatch("the peer asks for tunnel mode, and the connection is for transport mode only", "transport", "tunnel"))
 	}
 	var local, remote selector.List
 	for _, w := range among {
-		local, remote = append(slices.Clone(local), w.Local...), append(slices.Clone(remote), w.Remote...)
+		l, r := w.At(s.local.Addr(), s.remote.Addr())
+		local, remote = append(slices.Clone(local), l...), append(slices.Clone(remote), r...)
 	}
 	return refuse(wire.NotifyTSUnacceptable,
-		sa.SelectorMismatch("none of the peer's traffic selectors is ours", local, remote, theirs, ours))
+		sa.SelectorMismatch("none of the peer's traffic selectors is ours", local, remote, p.theirs, p.ours))
 }
 
 // acceptChild installs what was chosen and gives SA, TSi and TSr of the answer.
@@ -109,14 +120,15 @@ func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32
 	made := s.install(&agreement{
 		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
 		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys, noTFC: c.noTFC,
+		transport: c.transport,
 	})
 	return made, c.payloads()
 }
 
-// payloads are SA, TSi and TSr of the answer.
+// payloads are SA, TSi and TSr of the answer, and what it says of the mode.
 func (c *childChoice) payloads() []wire.Payload {
-	return []wire.Payload{
+	return append([]wire.Payload{
 		answerProposal(c.suite, c.proposal, c.offered, spiBytes(c.spiIn)),
 		selectorsToWire(c.remote, true), selectorsToWire(c.local, false),
-	}
+	}, c.mode()...)
 }

@@ -32,7 +32,7 @@ func (x *createExchange) abandon(s *ikeSA) { x.offer.release(s.m) }
 
 // createChild makes another Child SA.
 func (s *ikeSA) createChild(w sa.ChildSettings) {
-	o, err := s.m.offerChild(w, false)
+	o, err := s.offerChild(w, false)
 	if err != nil {
 		s.m.postpone(w.Name, false)
 		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})

@@ -34,12 +34,14 @@ type childOffer struct {
 
 // offerChild prepares an offer. In IKE_AUTH there is no key exchange, so no
 // groups are offered (RFC 7296 §1.2).
-func (m *Machine) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, error) {
+func (s *ikeSA) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, error) {
+	m := s.m
 	spi, err := m.cfg.AllocateSPI()
 	if err != nil {
 		return nil, err
 	}
-	o := &childOffer{settings: w, spi: spi, local: w.Local, remote: w.Remote, proposals: m.settings.ESPProposals}
+	o := &childOffer{settings: w, spi: spi, proposals: m.settings.ESPProposals}
+	o.local, o.remote = w.At(s.local.Addr(), s.remote.Addr())
 	if inAuth {
 		o.proposals = transform.WithoutGroups(o.proposals)
 	} else {
@@ -64,7 +66,8 @@ func (o *childOffer) release(m *Machine) {
 
 // payloads are SA, Ni, KEi, TSi and TSr of the offer behind first.
 func (o *childOffer) payloads(first []wire.Payload) []wire.Payload {
-	ps := append(first, toWire(transform.PreferGroup(o.proposals, o.group), spiBytes(o.spi)))
+	ps := append(first, o.mode()...)
+	ps = append(ps, toWire(transform.PreferGroup(o.proposals, o.group), spiBytes(o.spi)))
 	if o.nonce != nil {
 		ps = append(ps, &wire.Nonce{Data: o.nonce})
 	}
@@ -89,7 +92,10 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	if err != nil {
 		return nil, err
 	}
-	local, remote := selectorsFromWire(tsi), selectorsFromWire(tsr)
+	local, remote, transport, err := s.confirmMode(o, msg, selectorsFromWire(tsi), selectorsFromWire(tsr))
+	if err != nil {
+		return nil, err
+	}
 	// RFC 7296 §2.9: the responder may narrow, and only that.
 	if len(local) == 0 || len(remote) == 0 || !o.local.Contains(local) || !o.remote.Contains(remote) {
 		return nil, &refusal{failure: sa.SelectorMismatch("the peer answered with selectors that are not within ours", o.local, o.remote, local, remote)}
@@ -111,7 +117,7 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	return s.install(&agreement{
 		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
 		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr, o.more...), we: true, rekeys: rekeys,
-		noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil,
+		noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil, transport: transport,
 	}), nil
 }
 

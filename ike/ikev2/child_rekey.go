@@ -26,7 +26,7 @@ import (
 // rekeyChild starts to replace c.
 func (s *ikeSA) rekeyChild(c *child) {
 	c.wantRekey = false
-	o, err := s.m.offerChild(c.settings, false)
+	o, err := s.offerChild(c.settings, false)
 	if err != nil {
 		c.wantRekey, c.rekeyAfter = true, s.m.later(rekeyWait, waitJitter)
 		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})

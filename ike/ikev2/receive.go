@@ -179,6 +179,8 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 		return
 	}
 	for _, c := range s.children {
+		// In transport mode the addresses are what it is for.
+		c.wantDelete = c.wantDelete || c.Transport != nil && (local.Addr() != before.Addr() || remote.Addr() != old.Addr())
 		c.move(local, remote) // those that are not sent on yet will be
 	}
 	if old != s.remote || before != s.local {

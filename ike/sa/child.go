@@ -23,6 +23,8 @@ type Child struct {
 	Local, Remote               netip.AddrPort // outer addresses
 	// Bare says that we send ESP without UDP; the ports are IKE's then.
 	Bare bool
+	// Transport is nil in tunnel mode.
+	Transport *Transport
 	// NoTFC says that the peer takes no traffic flow confidentiality padding.
 	NoTFC bool
 	// Lifetime's soft and hard limits in bytes and packets are the data

@@ -20,6 +20,7 @@ const (
 	ReasonIdentityMismatch     Reason = "identity_mismatch"     // the peer shows another identity than expected
 	ReasonUnknownPeer          Reason = "unknown_peer"          // no connection for this address or identity
 	ReasonSelectorMismatch     Reason = "selector_mismatch"     // TS_UNACCEPTABLE
+	ReasonModeMismatch         Reason = "mode_mismatch"         // one end wants transport mode, the other does not
 	ReasonPeerError            Reason = "peer_error"            // another error notify of the peer
 	ReasonInvalidSyntax        Reason = "invalid_syntax"        // a message breaks the RFC
 	ReasonUnsupportedCritical  Reason = "unsupported_critical"  // unknown critical payload

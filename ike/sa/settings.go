@@ -148,10 +148,12 @@ type PPK struct {
 	Required bool
 }
 
-// ChildSettings is one wanted Child SA: the selectors of its two sides.
+// ChildSettings is one wanted Child SA: the selectors of its two sides, of which
+// transport mode keeps what is about the outer addresses.
 type ChildSettings struct {
 	Name          string
 	Local, Remote selector.List
+	Mode          Mode
 }
 
 // Lifetime is when a Child SA is replaced: at the first limit reached. The hard

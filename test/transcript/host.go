@@ -353,6 +353,9 @@ func describe(r sa.Report) string {
 		if r.Child.Bare {
 			text += " without UDP"
 		}
+		if t := r.Child.Transport; t != nil {
+			text += fmt.Sprintf(" in transport mode, to the peer %v === %v", t.OriginalLocal, t.OriginalRemote)
+		}
 		if r.Child.NoTFC {
 			text += " without TFC padding"
 		}

@@ -30,6 +30,9 @@ var scenariosV1 = []scenario{
 	{what: "lifetimes: the lower one, soft and hard limits", transcripts: []string{
 		"responder_lifetime", "lifetime_soft", "lifetime_hard", "ike_lifetime_hard",
 	}},
+	{what: "transport mode, through a NAT, and where one end does not want it", transcripts: []string{
+		"transport", "transport_protocols", "transport_forced", "transport_nat", "transport_moved", "transport_declined", "transport_not_asked",
+	}},
 	{what: "replacing either SA, by either end, by both at once, with losses", transcripts: []string{
 		"child_rekey", "child_rekey_responder", "child_rekey_collision", "ike_rekey", "ike_rekey_responder", "ike_rekey_collision",
 		"both_rekey_collision", "rekey_loses_last", "early_delete", "aggressive_rekey", "both_start",

@@ -140,8 +140,11 @@ func (p *play) run(words []string) error {
 	case "work":
 		w.HoldWork = false
 		w.Work()
-	case "nat": // put a NAT before a; its ports are shifted by the argument
+	case "nat": // nat SHIFT [ADDRESS]: put a NAT before a; its ports are shifted by the argument
 		w.NAT = netip.MustParseAddr("198.51.100.9")
+		if other := arg(2); other != "" {
+			w.NAT = netip.MustParseAddr(other)
+		}
 		shift, err := strconv.Atoi(arg(1))
 		w.NATShift = uint16(shift)
 		return err
@@ -420,6 +423,8 @@ func (p *play) set(words []string) error {
 		s.Credentials = s.Credentials.WithStaple(Responder{Authorities().Root, value}, []*x509.Certificate{Authorities().Root.Certificate})
 	case "trustkey": // set a trustkey KIND NAME
 		s.Trust = TrustKey(p.schemes[s], Authorities().Key(value, words[3]).Public())
+	case "transport": // set a transport only|prefer PROTOCOL,..: between the hosts, for these protocols; 0: all
+		return setTransport(s, value, words[3])
 	case "child": // set a child NAME LOCAL,.. REMOTE,..
 		return setChild(s, words[2:])
 	default:
@@ -476,6 +481,24 @@ func setChild(s *sa.Settings, words []string) error {
 		return nil
 	}
 	s.Children = append(s.Children, c)
+	return nil
+}
+
+// setTransport makes the child of a connection one in transport mode.
+func setTransport(s *sa.Settings, mode, protocols string) error {
+	c := sa.ChildSettings{Name: s.Children[0].Name, Mode: map[string]sa.Mode{"only": sa.ModeTransport, "prefer": sa.ModePreferTransport}[mode]}
+	for _, text := range strings.Split(protocols, ",") {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil {
+			return err
+		}
+		for _, any := range selector.Any() {
+			any.Protocol = uint8(n)
+			c.Local = append(c.Local, any)
+		}
+	}
+	c.Remote = c.Local
+	s.Children[0] = c
 	return nil
 }
 
