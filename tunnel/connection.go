@@ -93,6 +93,7 @@ type outboundSA struct {
 	spiIn         uint32 // names the pair
 	mtu           int    // of inner packets, before the path lowered it
 	turns         *turns
+	transport     *transportMode // nil: tunnel mode
 	local, remote netip.AddrPort
 	hard          *atomic.Bool // the hard limit has been reported
 }

@@ -122,6 +122,10 @@ func (t *Tunnel) ReleaseSPI(spi uint32) {
 
 // InstallInbound starts to receive on the SA, whose SPI AllocateSPI gave out.
 func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.Policy, local, remote netip.AddrPort) error {
+	return t.install(name, in, policy, local, remote, nil)
+}
+
+func (t *Tunnel) install(name string, in *esp.Inbound, policy *selector.Policy, local, remote netip.AddrPort, mode *transportMode) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.forwarding.Load().connections[name]
@@ -135,7 +139,7 @@ func (t *Tunnel) InstallInbound(name string, in *esp.Inbound, policy *selector.P
 	if t.children[spi] != nil {
 		return fmt.Errorf("tunnel: connection %q: SPI %08x has an SA already", name, spi)
 	}
-	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool)}).at(local, remote)
+	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool), transport: mode}).at(local, remote)
 	t.children[spi] = &childPair{conn: c, in: sa}
 	t.sad.install(sa)
 	t.takeEarly(spi)
@@ -158,7 +162,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 		pair.out = &outboundSA{
 			conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
 			local: local, remote: remote,
-			mtu: t.childMTU(out, remote), hard: new(atomic.Bool), turns: new(turns),
+			mtu: t.childMTU(out, remote, pair.in.transport), hard: new(atomic.Bool), turns: new(turns), transport: pair.in.transport,
 		}
 	}
 	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
@@ -210,7 +214,7 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	for _, old := range c.outbound.Load().children {
 		moved := *old
 		moved.local, moved.remote = keepBare(old.remote, local, remote)
-		moved.mtu = t.childMTU(moved.out, moved.remote)
+		moved.mtu = t.childMTU(moved.out, moved.remote, moved.transport)
 		t.children[moved.spiIn].out = &moved
 		next = append(next, &moved)
 	}

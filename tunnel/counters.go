@@ -27,6 +27,9 @@ const (
 	DropDevice                     // in: the TUN device did not take it
 	DropForgedICMP                 // in: ICMP about a packet that we did not send lately (RFC 4301 §8.2.1)
 	DropTransit                    // out: from one connection's site to another's, which they do not allow
+	DropOptions                    // out: IP options or extension headers, which transport mode does not carry here
+	DropFragment                   // out: a fragment in transport mode whose packet did not come together
+	DropLoop                       // out: our own ESP or IKE came back by the device
 	dropReasons
 )
 
@@ -35,6 +38,7 @@ var dropNames = [dropReasons]string{
 	DropNoRoute: "no_route", DropNoSA: "no_sa", DropMalformed: "malformed", DropTooBig: "too_big",
 	DropUnknownSPI: "unknown_spi", DropExhausted: "exhausted", DropECN: "ecn", DropDummy: "dummy",
 	DropKeepalive: "keepalive", DropSend: "send", DropDevice: "device", DropForgedICMP: "forged_icmp", DropTransit: "transit",
+	DropOptions: "options", DropFragment: "fragment", DropLoop: "loop",
 }
 
 func (d Drop) String() string {

@@ -29,7 +29,7 @@ type earlyPacket struct {
 	spi           uint32
 	bytes         []byte
 	local, remote netip.AddrPort
-	ecn           uint8
+	tos           uint8
 	at            time.Duration
 }
 
@@ -78,7 +78,7 @@ func (t *Tunnel) takeEarlyLocked(spi uint32) {
 		e.worker = newInboundWorker(t, 0)
 	}
 	w, rest := e.worker, e.packets[:0]
-	w.now, w.forwarding = t.now(), t.forwarding.Load()
+	w.begin()
 	for _, p := range e.packets {
 		if p.spi != spi {
 			rest = append(rest, p)
@@ -88,7 +88,7 @@ func (t *Tunnel) takeEarlyLocked(spi uint32) {
 			t.unattributed.dropIn(DropUnknownSPI, 1)
 			continue
 		}
-		w.local, w.remote, w.ecn = p.local, p.remote, p.ecn
+		w.local, w.remote, w.tos = p.local, p.remote, p.tos
 		w.sa, w.sealed = sa, append(w.sealed, esp.Packet{Bytes: p.bytes})
 		w.open()
 	}

@@ -51,7 +51,7 @@ func FuzzOutbound(f *testing.F) {
 			return
 		}
 		sa := s.forwarding.Load().connections["peer"].outbound.Load().children[0]
-		opened := &udp.Message{Payload: s.sink.train, SegmentSize: s.sink.size, Encapsulated: true, ECN: b[0] & ecnMask}
+		opened := &udp.Message{Payload: s.sink.train, SegmentSize: s.sink.size, Encapsulated: true, TOS: b[0] & ecnMask}
 		for i := range opened.Segments() {
 			if n := len(opened.Segment(i)); n > sa.out.SealedLen(1438) {
 				t.Fatalf("a segment of %d bytes", n)
@@ -86,7 +86,7 @@ func FuzzInbound(f *testing.F) {
 			return
 		}
 		size := max(1, min(int(segment), len(b)))
-		raw := udp.Message{Payload: b, SegmentSize: size, ECN: ecn & ecnMask, Encapsulated: true}
+		raw := udp.Message{Payload: b, SegmentSize: size, TOS: ecn & ecnMask, Encapsulated: true}
 		plain := raw
 		plain.Encapsulated = false
 		seq, _, err := sa.out.Reserve(1, len(b))
@@ -94,7 +94,7 @@ func FuzzInbound(f *testing.F) {
 			t.Fatal(err)
 		}
 		sealed := sa.out.Seal(scratch, nil, b, nextHeader, seq)
-		inner := udp.Message{Payload: sealed, SegmentSize: len(sealed), ECN: ecn & ecnMask, Encapsulated: true}
+		inner := udp.Message{Payload: sealed, SegmentSize: len(sealed), TOS: ecn & ecnMask, Encapsulated: true}
 		if err := s.in.carry([]udp.Message{inner, raw, plain}); err != nil {
 			t.Fatal(err)
 		}

@@ -38,10 +38,11 @@ type inboundWorker struct {
 	// The packets of one SA, from one message, that wait to be opened.
 	sa            *inboundSA
 	local, remote netip.AddrPort
-	ecn           uint8
+	tos           uint8
 	sealed        []esp.Packet
 
-	out deliverer
+	out      deliverer
+	restored []byte // packets of transport mode, until they are written; made when first needed
 }
 
 // newInboundWorker makes one that writes to the queue of that number, modulo
@@ -87,17 +88,23 @@ func (w *inboundWorker) take(r Receiver, wait bool) (some bool, err error) {
 
 // carry takes messages through to the device.
 func (w *inboundWorker) carry(messages []udp.Message) error {
-	w.now, w.forwarding = w.t.now(), w.t.forwarding.Load()
+	w.begin()
 	for i := range messages {
 		w.message(&messages[i])
 	}
 	return w.out.flush()
 }
 
+// begin is the start of a batch.
+func (w *inboundWorker) begin() {
+	w.now, w.forwarding = w.t.now(), w.t.forwarding.Load()
+	w.restored = w.restored[:0]
+}
+
 // message takes one train apart: the kernel merges by addresses and ports, so
 // IKE, keepalives and different SAs may follow each other in it.
 func (w *inboundWorker) message(m *udp.Message) {
-	w.local, w.remote, w.ecn = m.Local, m.Remote, m.ECN
+	w.local, w.remote, w.tos = m.Local, m.Remote, m.TOS
 	for i := range m.Segments() {
 		segment := m.Segment(i)
 		if m.Bare {
@@ -146,7 +153,7 @@ func (w *inboundWorker) esp(b []byte) {
 	if w.sa == nil || w.sa.spi != spi {
 		w.open()
 		w.sa = w.t.sad.lookup(spi)
-		if w.sa == nil && w.t.holdEarly(earlyPacket{spi: spi, bytes: b, local: w.local, remote: w.remote, ecn: w.ecn, at: w.now}) {
+		if w.sa == nil && w.t.holdEarly(earlyPacket{spi: spi, bytes: b, local: w.local, remote: w.remote, tos: w.tos, at: w.now}) {
 			return
 		}
 		if w.sa == nil {
@@ -274,10 +281,11 @@ func (w *inboundWorker) accept(sa *inboundSA, p *esp.Packet) (why Drop, ok bool)
 		return DropDummy, false
 	}
 	inner := &w.packet
-	if inner.parse(p.Payload) != nil {
-		return DropMalformed, false
-	}
-	if p.NextHeader != inner.nextHeader() {
+	if sa.transport != nil {
+		if why, ok := w.restore(sa.transport, p); !ok {
+			return why, false
+		}
+	} else if inner.parse(p.Payload) != nil || p.NextHeader != inner.nextHeader() {
 		return DropMalformed, false
 	}
 	if !w.permitted(sa, inner) {
@@ -287,12 +295,14 @@ func (w *inboundWorker) accept(sa *inboundSA, p *esp.Packet) (why Drop, ok bool)
 	if table := sa.conn.config.Load().Translate; table != nil && (table.RewriteInbound(b) != nil || inner.parse(b) != nil) {
 		return DropMalformed, false
 	}
-	ecn, ok := decapsulated(inner.tos, w.ecn)
-	if !ok {
-		return DropECN, false
-	}
-	if ecn != inner.tos&ecnMask {
-		setECN(b, inner, ecn)
+	if sa.transport == nil { // else there is one header, which says it already
+		ecn, ok := decapsulated(inner.tos, w.tos)
+		if !ok {
+			return DropECN, false
+		}
+		if ecn != inner.tos&ecnMask {
+			setECN(b, inner, ecn)
+		}
 	}
 	if inner.protocol == protoTCP {
 		w.clamp(sa, b, inner)

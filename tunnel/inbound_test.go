@@ -208,7 +208,7 @@ func (f *forged) send(t *testing.T, payload []byte, nextHeader, ecn uint8) {
 	}
 	b := f.out.Seal(f.s, nil, payload, nextHeader, seq)
 	f.p.b.wire.arrive(udp.Message{
-		Payload: b, SegmentSize: len(b), Local: f.p.b.outer, Remote: f.p.a.outer, ECN: ecn, Encapsulated: true,
+		Payload: b, SegmentSize: len(b), Local: f.p.b.outer, Remote: f.p.a.outer, TOS: ecn, Encapsulated: true,
 	})
 }
 

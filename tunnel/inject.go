@@ -40,9 +40,7 @@ func (t *Tunnel) Inject(connection string, packet []byte) error {
 		i.queue.init(t, 0)
 	}
 	now := t.now()
-	i.queue.seal(i.scratch, now, []outboundPacket{{
-		bytes: packet, sa: sa, sealed: sa.out.SealedLen(len(packet)), tos: outerTOS(p.tos), nextHeader: p.nextHeader(),
-	}})
+	i.queue.seal(i.scratch, now, []outboundPacket{sa.outbound(packet, p)})
 	return i.queue.flush(now)
 }
 

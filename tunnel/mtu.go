@@ -59,7 +59,7 @@ func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity)
 func (c *outboundSA) innerMTU(now time.Duration, version uint8) int {
 	inner := c.mtu
 	if outer := c.conn.path.load(now); outer != 0 {
-		inner = min(inner, c.out.MaxPayload(outer-encapsulation(c.remote)))
+		inner = min(inner, c.out.MaxPayload(outer-encapsulation(c.remote))+c.transport.headerLen())
 	}
 	if version == 6 {
 		return max(inner, minMTU6)
@@ -68,9 +68,10 @@ func (c *outboundSA) innerMTU(now time.Duration, version uint8) int {
 }
 
 // childMTU is the inner MTU of a new SA: what its overhead leaves of the outer
-// MTU, within what the TUN device was set to.
-func (t *Tunnel) childMTU(out *esp.Outbound, remote netip.AddrPort) int {
-	mtu := out.MaxPayload(t.cfg.OuterMTU - encapsulation(remote))
+// MTU, within what the TUN device was set to. In transport mode, inner packets have
+// no header but the outer one.
+func (t *Tunnel) childMTU(out *esp.Outbound, remote netip.AddrPort, mode *transportMode) int {
+	mtu := out.MaxPayload(t.cfg.OuterMTU-encapsulation(remote)) + mode.headerLen()
 	if t.cfg.InnerMTU > 0 {
 		mtu = min(mtu, t.cfg.InnerMTU)
 	}

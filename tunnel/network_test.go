@@ -42,6 +42,7 @@ type sentRun struct {
 	Segments, Size int
 	TOS            uint8
 	Remote         netip.AddrPort
+	MayFragment    bool
 }
 
 func newWires() (a, b *wire) {
@@ -143,16 +144,16 @@ func (w *wire) Send(runs []udp.Run) error {
 	for i := range runs {
 		r := &runs[i]
 		r.Result = udp.Sent
-		if limit != 0 && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote) > limit {
+		if limit != 0 && !r.MayFragment && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote) > limit {
 			r.Result = udp.TooBig
 			continue
 		}
 		m := udp.Message{
 			Payload: bytes.Clone(r.Payload), SegmentSize: r.SegmentSize,
-			Local: r.Remote, Remote: r.Local, ECN: r.TOS & ecnMask, Encapsulated: !bare(r.Local), Bare: bare(r.Local),
+			Local: r.Remote, Remote: r.Local, TOS: r.TOS, Encapsulated: !bare(r.Local), Bare: bare(r.Local),
 		}
 		w.mu.Lock()
-		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, r.TOS, r.Remote})
+		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, r.TOS, r.Remote, r.MayFragment})
 		w.mu.Unlock()
 		all := []udp.Message{m}
 		if change != nil {
@@ -200,6 +201,7 @@ type gateway struct {
 	device memoryDevice
 	wire   *wire
 	outer  netip.AddrPort
+	spi    uint32 // what it receives on in transport mode
 }
 
 // pair is two gateways: 10.1.0.0/16 and fd01::/16 behind a, 10.2.0.0/16 and

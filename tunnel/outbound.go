@@ -34,6 +34,7 @@ type outboundWorker struct {
 	send       sendQueue
 
 	fragments []byte
+	assembler assembler
 	padding   []byte // of packets in pending, made when first needed
 	icmp      *icmpLimiter
 	reply     []byte // one ICMP error with room for the device's header
@@ -52,10 +53,21 @@ type source interface {
 // sealed.
 type outboundPacket struct {
 	bytes      []byte
+	skip       int // of bytes, the header that stays outside
 	sa         *outboundSA
 	sealed     int // length as ESP
 	tos        uint8
 	nextHeader uint8
+	whole      bool // larger than the path takes, to be cut after it was sealed
+}
+
+// outbound is the packet b as it waits to be sealed.
+func (c *outboundSA) outbound(b []byte, p *packet) outboundPacket {
+	skip := c.transport.headerLen()
+	return outboundPacket{
+		bytes: b, skip: skip, sa: c, sealed: c.out.SealedLen(len(b) - skip),
+		tos: outerTOS(p.tos), nextHeader: c.transport.nextHeader(b, p),
+	}
 }
 
 // newOutboundWorker makes the worker of one queue of the device.
@@ -126,18 +138,28 @@ func (w *outboundWorker) one(b []byte) {
 
 // onward queues a packet that was found an SA, in a size that the path takes.
 func (w *outboundWorker) onward(sa *outboundSA, b []byte, p *packet) {
+	cut, assembled := !p.df, sa.transport != nil && !p.whole
+	if sa.transport != nil {
+		if b, cut = w.transportable(sa, b, p); b == nil {
+			return
+		}
+	}
 	mtu := sa.innerMTU(w.now, p.version)
 	if p.protocol == protoTCP {
 		clampMSS(b, p, mtu)
 	}
 	switch {
+	case assembled: // the next fragments may take its place
+		w.sealWhole(sa, b, p)
 	case p.length <= mtu:
 		if w.translate(sa, b) {
 			w.queue(sa, b, p)
 		}
-	case p.df:
+	case !cut:
 		sa.conn.counters.dropOut(DropTooBig, 1)
 		w.answer(b, p, icmpTooBig, mtu)
+	case sa.transport != nil:
+		w.sealWhole(sa, b, p)
 	default:
 		if w.translate(sa, b) {
 			w.fragment(sa, b, p, mtu)
@@ -169,6 +191,8 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 	case !w.mayEnter(conn, p):
 		conn.counters.dropOut(DropTransit, 1)
 		w.answer(b, p, icmpProhibited, 0)
+	case w.looped(conn, list, p):
+		conn.counters.dropOut(DropLoop, 1)
 	default:
 		return w.unserved(conn, list, b, p)
 	}
@@ -194,6 +218,9 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 	}
 	list := conn.outbound.Load()
 	sa := conn.carrier(list, p.key.flow())
+	if sa != nil && w.t.isOwn(sa, &p.key) {
+		return conn, list, nil
+	}
 	if sa != nil {
 		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}
@@ -255,10 +282,7 @@ func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
 	if size := sa.padded(w.now, len(b), p.version); size > len(b) {
 		b = w.pad(b, size)
 	}
-	w.pending = append(w.pending, outboundPacket{
-		bytes: b, sa: sa, sealed: sa.out.SealedLen(len(b)),
-		tos: outerTOS(p.tos), nextHeader: p.nextHeader(),
-	})
+	w.pending = append(w.pending, sa.outbound(b, p))
 	if len(w.pending) == cap(w.pending) {
 		w.seal()
 	}
@@ -312,7 +336,7 @@ func runLength(packets []outboundPacket) int {
 	n := 1
 	for n < len(packets) && n < maxRunSegments {
 		next := &packets[n]
-		if next.sa != head.sa || next.tos != head.tos || next.sealed > head.sealed || total+next.sealed > maxRunBytes {
+		if next.sa != head.sa || next.tos != head.tos || next.sealed > head.sealed || head.whole || next.whole || total+next.sealed > maxRunBytes {
 			break
 		}
 		n++

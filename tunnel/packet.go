@@ -18,6 +18,7 @@ const (
 	protoIPv6     = 41
 	protoRouting  = 43
 	protoFragment = 44
+	protoESP      = 50
 	protoICMPv6   = 58
 	protoNone     = 59 // no next header; in ESP a dummy packet (RFC 4303 §2.6)
 	protoDestOpts = 60

@@ -117,12 +117,17 @@ func (u upRelease) one(c *connection, r *meter.Released) {
 		c.counters.dropOut(DropNoSA, 1)
 		return
 	}
-	if p.length > sa.innerMTU(w.now, p.version) {
+	whole := p.length > sa.innerMTU(w.now, p.version)
+	if whole && (sa.transport == nil || p.df) {
 		c.counters.dropOut(DropTooBig, 1) // the path has become narrower meanwhile
 		return
 	}
 	if r.Verdict == meter.Mark {
 		setECN(r.Data, p, ecnMarked)
+	}
+	if whole {
+		w.sealWhole(sa, r.Data, p)
+		return
 	}
 	w.queue(sa, r.Data, p)
 }

@@ -34,12 +34,13 @@ type inboundSA struct {
 	conn          *connection
 	lines         prefetch.Lines // what opening on it reads and writes
 	local, remote netip.AddrPort
-	hard          *atomic.Bool // the hard limit has been reported
+	hard          *atomic.Bool   // the hard limit has been reported
+	transport     *transportMode // nil: tunnel mode
 }
 
 // at is the SA with these outer addresses.
 func (sa *inboundSA) at(local, remote netip.AddrPort) *inboundSA {
-	sa = &inboundSA{spi: sa.spi, in: sa.in, policy: sa.policy, conn: sa.conn, hard: sa.hard, local: local, remote: remote}
+	sa = &inboundSA{spi: sa.spi, in: sa.in, policy: sa.policy, conn: sa.conn, hard: sa.hard, transport: sa.transport, local: local, remote: remote}
 	sa.in.Prefetch(&sa.lines)
 	prefetch.Add(&sa.lines, sa)
 	prefetch.Add(&sa.lines, sa.policy)

@@ -42,6 +42,7 @@ type runNote struct {
 	sa             *outboundSA
 	packets, bytes int
 	first, last    uint64 // the sequence numbers
+	whole          bool   // to be cut on the way if need be
 }
 
 func (q *sendQueue) init(t *Tunnel, worker int) {
@@ -75,23 +76,25 @@ func (q *sendQueue) seal(s *esp.Scratch, now time.Duration, packets []outboundPa
 	start := len(q.slab)
 	for i := range packets {
 		p := &packets[i]
-		q.slab = head.sa.out.Seal(s, q.slab, p.bytes, p.nextHeader, sequence+uint64(i))
+		q.slab = head.sa.out.Seal(s, q.slab, p.bytes[p.skip:], p.nextHeader, sequence+uint64(i))
 	}
+	note.whole = head.whole
 	q.queue(&note, start, outer, head.sealed, head.tos)
 }
 
 // sealSegments encrypts as many segments of a superpacket as make one run, of
 // which there is at least one.
 func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outboundSA, tos, nextHeader uint8, cut *segmenter) {
-	size := sa.out.SealedLen(cut.length())
+	skip := sa.transport.headerLen()
+	size := sa.out.SealedLen(cut.length() - skip)
 	n := max(1, min(cut.count(), maxSuperRun, slabSize/size))
 	last := cut.lastLength(n)
 	note := runNote{sa: sa, packets: n, bytes: (n-1)*cut.length() + last}
-	outer := (n-1)*size + sa.out.SealedLen(last)
+	outer := (n-1)*size + sa.out.SealedLen(last-skip)
 	if !q.mayPass(now, &note, outer, tos) {
 		for range n {
 			b := cut.next()
-			q.wait(now, sa, b, sa.out.SealedLen(len(b)), tos)
+			q.wait(now, sa, b, sa.out.SealedLen(len(b)-skip), tos)
 		}
 		return
 	}
@@ -102,7 +105,7 @@ func (q *sendQueue) sealSegments(s *esp.Scratch, now time.Duration, sa *outbound
 	}
 	start := len(q.slab)
 	for i := range n {
-		q.slab = sa.out.Seal(s, q.slab, cut.next(), nextHeader, sequence+uint64(i))
+		q.slab = sa.out.Seal(s, q.slab, cut.next()[skip:], nextHeader, sequence+uint64(i))
 	}
 	q.queue(&note, start, outer, size, tos)
 }
@@ -156,7 +159,7 @@ func (q *sendQueue) queue(run *runNote, start, outer, segment int, tos uint8) {
 	}
 	q.runs = append(q.runs, udp.Run{
 		Payload: q.slab[start:], SegmentSize: segment,
-		Local: run.sa.local, Remote: run.sa.remote, TOS: tos,
+		Local: run.sa.local, Remote: run.sa.remote, TOS: tos, MayFragment: run.whole,
 	})
 	q.notes = append(q.notes, *run)
 }
@@ -169,7 +172,7 @@ func (q *sendQueue) extend(more *runNote, start, segment int, tos uint8) bool {
 		return false
 	}
 	run, note := &q.runs[len(q.runs)-1], &q.notes[len(q.notes)-1]
-	if note.sa != more.sa || note.last+1 != more.first || run.TOS != tos || run.SegmentSize != segment || len(run.Payload)%segment != 0 {
+	if note.whole || more.whole || note.sa != more.sa || note.last+1 != more.first || run.TOS != tos || run.SegmentSize != segment || len(run.Payload)%segment != 0 {
 		return false
 	}
 	run.Payload = q.slab[start-len(run.Payload):]
@@ -234,6 +237,9 @@ func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err e
 		conn.counters.dropOut(DropSend, note.packets)
 	case run.Result == udp.TooBig:
 		conn.counters.dropOut(DropTooBig, note.packets)
+		if note.whole {
+			return
+		}
 		q.lowerPath(now, run, note.sa)
 	default:
 		conn.counters.sent.add(note.packets, note.bytes)

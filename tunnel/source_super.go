@@ -94,7 +94,7 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 	}
 	w.seal()
 	_, _, sa := w.find(p)
-	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 || sa.pads() {
+	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 || sa.pads() || sa.transport != nil && !sa.transport.carries(b, p) {
 		w.apart()
 		return
 	}
@@ -104,7 +104,7 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 			return
 		}
 	}
-	tos, nextHeader := outerTOS(p.tos), p.nextHeader()
+	tos, nextHeader := outerTOS(p.tos), sa.transport.nextHeader(b, p)
 	for w.cut.count() > 0 {
 		w.send.sealSegments(w.scratch, w.now, sa, tos, nextHeader, &w.cut)
 	}

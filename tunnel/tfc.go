@@ -32,8 +32,11 @@ const (
 	dummyBurst = 100
 )
 
-// pads tells whether packets are padded at all.
-func (c *outboundSA) pads() bool { return c.conn.config.Load().TFC.Padding > 1 && c.out.TFC() }
+// pads tells whether packets are padded at all. In transport mode nothing would say
+// where they end (RFC 4303 §2.7).
+func (c *outboundSA) pads() bool {
+	return c.conn.config.Load().TFC.Padding > 1 && c.out.TFC() && c.transport == nil
+}
 
 // padded is the length that a packet of n bytes has after padding.
 func (c *outboundSA) padded(now time.Duration, n int, version uint8) int {
@@ -124,7 +127,7 @@ func (d *dummies) round(now time.Duration, f *forwarding) (wanted bool) {
 // one seals a dummy packet of any length that a packet can have, padded as
 // others are. It takes bandwidth that is to spare, and counts as no packet.
 func (d *dummies) one(now time.Duration, sa *outboundSA) {
-	mtu := sa.innerMTU(now, 4)
+	mtu := sa.innerMTU(now, 4) - sa.transport.headerLen()
 	size := sa.padded(now, ipv4HeaderLen+rand.IntN(max(1, mtu-ipv4HeaderLen+1)), 4)
 	size = min(size, len(d.zeros))
 	outer := sa.out.SealedLen(size)

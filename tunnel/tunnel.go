@@ -43,6 +43,10 @@ type Config struct {
 	// Address4 and Address6 are the source of ICMP errors. Without one they
 	// come in the name of the destination that cannot be reached.
 	Address4, Address6 netip.Addr
+	// IKEPorts are the UDP ports that our own messages leave from. What comes back
+	// by the device from one of them, or as ESP, on the way to the peer that it was
+	// sent to, is not sealed again.
+	IKEPorts []uint16
 	// Random is where SPIs come from; nil is crypto/rand.
 	Random io.Reader
 

@@ -49,7 +49,7 @@ func (c *Conns) receivers(want func(*socket) bool) (list []*Receiver) {
 func (c *Conns) SendIKE(b []byte, local, remote netip.AddrPort) error {
 	c.single.Lock()
 	defer c.single.Unlock()
-	return c.sendSingle(c.marked(b, local), local, remote, false)
+	return c.sendSingle(c.marked(b, local), local, remote, 0, false)
 }
 
 // SendProbe is SendIKE without fragmentation: the message is refused where it
@@ -57,7 +57,7 @@ func (c *Conns) SendIKE(b []byte, local, remote netip.AddrPort) error {
 func (c *Conns) SendProbe(b []byte, local, remote netip.AddrPort) error {
 	c.single.Lock()
 	defer c.single.Unlock()
-	return c.sendSingle(c.marked(b, local), local, remote, true)
+	return c.sendSingle(c.marked(b, local), local, remote, 0, true)
 }
 
 // marked is an IKE message behind the non-ESP marker, where that belongs.
@@ -75,12 +75,12 @@ func (c *Conns) marked(b []byte, local netip.AddrPort) []byte {
 func (c *Conns) SendKeepalive(local, remote netip.AddrPort) error {
 	c.single.Lock()
 	defer c.single.Unlock()
-	return c.sendSingle(keepalive, local, remote, false)
+	return c.sendSingle(keepalive, local, remote, 0, false)
 }
 
 // sendSingle sends one datagram, whole or in fragments, and says what went
 // wrong. c.single is held.
-func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, whole bool) error {
+func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, tos uint8, whole bool) error {
 	sock := c.sender.socketFor(local, remote)
 	if sock == nil {
 		return fmt.Errorf("udp: cannot send from %v to %v: no socket has that local address and port", local, remote)
@@ -93,13 +93,13 @@ func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, whole bool) e
 	if sock.closed.Load() {
 		return net.ErrClosed
 	}
-	if len(b) > alwaysFits && sock.nat != whole {
+	if len(b) > alwaysFits && sock.keepsWhole() != whole {
 		// On the NAT port the socket sets DF for ESP. ESP sent meanwhile by
 		// others may get fragmented, which does no harm for this moment.
 		_ = sock.dontFragment(whole)
-		defer sock.dontFragment(sock.nat)
+		defer sock.dontFragment(sock.keepsWhole())
 	}
-	run := Run{Payload: b, Local: local, Remote: remote}
+	run := Run{Payload: b, Local: local, Remote: remote, TOS: tos}
 	errno := c.sender.sendOne(sock, &run)
 	if errno != 0 {
 		sock.count(errno)

@@ -49,8 +49,8 @@ type Message struct {
 	// Local is the address the message was sent to, Remote where it came
 	// from. Neither is IPv4-mapped; a zone is the interface's index.
 	Local, Remote netip.AddrPort
-	// ECN is the two ECN bits of the outer header (RFC 6040).
-	ECN uint8
+	// TOS is the DS field and ECN bits of the outer header.
+	TOS uint8
 	// Bare says that the message is one ESP packet without UDP. Local and
 	// Remote have no ports then.
 	Bare bool
@@ -97,6 +97,9 @@ type Run struct {
 	Local, Remote netip.AddrPort
 	// TOS is the outer DS field and ECN bits.
 	TOS uint8
+	// MayFragment lets the network cut the Run, which is one datagram then. It is
+	// slow: a call for each, with a lock.
+	MayFragment bool
 	// Result is set by Send.
 	Result Result
 }

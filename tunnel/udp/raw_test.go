@@ -63,7 +63,7 @@ func TestBareESP(t *testing.T) {
 			sameDatagrams(t, [][]byte{first[:1000], first[1000:], runs[1].Payload, runs[2].Payload, runs[4].Payload}, got)
 			for i, ecn := range []uint8{2, 2, 1, 0, 3} {
 				m := &messages[i]
-				if m.ECN != ecn || m.Local != remote || m.Remote != local || !m.Bare || m.Encapsulated || m.Segments() != 1 {
+				if m.TOS&3 != ecn || m.Local != remote || m.Remote != local || !m.Bare || m.Encapsulated || m.Segments() != 1 {
 					t.Errorf("packet %d: %+v", i, m)
 				}
 			}

@@ -177,7 +177,7 @@ func (r *Receiver) decode(b *Batch, got int) (n int) {
 			m.Local = netip.AddrPortFrom(c.local, s.local.Port())
 		}
 		m.Remote = sockaddr(&b.names[i])
-		m.ECN = c.tos & 3
+		m.TOS = c.tos
 		m.Encapsulated, m.Bare = s.nat, s.raw
 		bytes += uint64(len(m.Payload))
 		datagrams += uint64(m.Segments())

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -51,8 +52,15 @@ func (c *Conns) NewSender(n int) *Sender {
 func (s *Sender) Send(runs []Run) error {
 	for len(runs) > 0 {
 		sock := s.socketFor(runs[0].Local, runs[0].Remote)
+		if runs[0].MayFragment {
+			if err := s.sendFragmented(&runs[0]); err != nil {
+				return err
+			}
+			runs = runs[1:]
+			continue
+		}
 		n := 1
-		for n < len(runs) && s.socketFor(runs[n].Local, runs[n].Remote) == sock {
+		for n < len(runs) && !runs[n].MayFragment && s.socketFor(runs[n].Local, runs[n].Remote) == sock {
 			n++
 		}
 		if sock == nil {
@@ -64,6 +72,23 @@ func (s *Sender) Send(runs []Run) error {
 			return err
 		}
 		runs = runs[n:]
+	}
+	return nil
+}
+
+// sendFragmented sends a run that may be cut on the way.
+func (s *Sender) sendFragmented(run *Run) error {
+	s.conns.single.Lock()
+	defer s.conns.single.Unlock()
+	err := s.conns.sendSingle(run.Payload, run.Local, run.Remote, run.TOS, false)
+	run.Result = Sent
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return err
+	case errors.Is(err, unix.EMSGSIZE):
+		run.Result = TooBig
+	case err != nil:
+		run.Result = Dropped
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func (s *socket) configureCommon(options []option, cfg *Config) error {
 	}
 	// Only a counter: a kernel without it counts drops in /proc/net/snmp.
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-	if err := s.dontFragment(s.nat || s.raw); err != nil {
+	if err := s.dontFragment(s.keepsWhole()); err != nil {
 		return fmt.Errorf("udp: cannot set the DF policy of the socket for %v: %w", s.local, err)
 	}
 	patience := unix.NsecToTimeval(int64(sendPatience))
@@ -139,6 +139,9 @@ func (s *socket) configureCommon(options []option, cfg *Config) error {
 	s.growBuffers(cfg)
 	return nil
 }
+
+// keepsWhole tells whether the socket is for ESP, which goes out with DF.
+func (s *socket) keepsWhole() bool { return s.nat || s.raw }
 
 // dontFragment sets the DF policy. ESP goes out with DF (IP_PMTUDISC_PROBE): a
 // fragment of an ESP packet costs the receiver reassembly and breaks

@@ -159,8 +159,8 @@ func TestTrains(t *testing.T) {
 				t.Errorf("came in %d messages, want %d", len(messages), tt.messages)
 			}
 			for _, m := range messages {
-				if m.Local != run.Remote || m.Remote != run.Local || m.ECN != 2 || !m.Encapsulated {
-					t.Errorf("from %v to %v, ECN %d, encapsulated %v", m.Remote, m.Local, m.ECN, m.Encapsulated)
+				if m.Local != run.Remote || m.Remote != run.Local || m.TOS != run.TOS || !m.Encapsulated {
+					t.Errorf("from %v to %v, TOS %d, encapsulated %v", m.Remote, m.Local, m.TOS, m.Encapsulated)
 				}
 			}
 			s := a.Stats()
