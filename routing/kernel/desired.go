@@ -28,6 +28,11 @@ type Desired struct {
 	// FailClosed puts an unreachable route behind each of Routes: should the
 	// interface go with the program, nothing takes another way in the clear.
 	FailClosed bool
+	// Hosts are peers whose own packets with this host go through the interface:
+	// transport mode.
+	Hosts []Host
+	// Own is what must not, though it goes to them.
+	Own Own
 	// Rules make packets from these networks look into Table first.
 	Rules []netip.Prefix
 	// LocalNetworks are where source addresses are looked for when the
@@ -52,6 +57,20 @@ type Route struct {
 	Via Via
 }
 
+// Host is traffic of this host with one peer itself.
+type Host struct {
+	Peer netip.Addr
+	// Source is the source address to prefer; the zero Addr: as the way to the
+	// peer is outside of the interface.
+	Source netip.Addr
+	// Protocols are those that go through the interface; empty: all.
+	Protocols []uint8
+}
+
+// Own is how the gateway's own packets to its peers are told: ESP, and UDP from
+// these ports.
+type Own struct{ Ports []uint16 }
+
 // Via is a way of the host's own.
 type Via struct {
 	Interface string
@@ -71,6 +90,9 @@ func (d Desired) complete() (Desired, error) {
 		if !a.IsValid() {
 			return d, fmt.Errorf("kernel: interface %s: an address is empty", d.Interface)
 		}
+	}
+	if err := d.hosts(); err != nil {
+		return d, err
 	}
 	routes := d.Routes
 	d.Routes = make([]Route, 0, len(routes))

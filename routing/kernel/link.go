@@ -68,11 +68,13 @@ func (d *Desired) dropIPv6(link netlink.Link) error {
 	}
 	address := func(p netip.Prefix) bool { return p.Addr().Is6() }
 	route := func(r Route) bool { return r.Prefix.Addr().Is6() }
-	if !slices.ContainsFunc(d.Addresses, address) && !slices.ContainsFunc(d.Routes, route) {
+	host := func(h Host) bool { return h.Peer.Is6() }
+	if !slices.ContainsFunc(d.Addresses, address) && !slices.ContainsFunc(d.Routes, route) && !slices.ContainsFunc(d.Hosts, host) {
 		return nil
 	}
 	d.Addresses = slices.DeleteFunc(slices.Clone(d.Addresses), address)
 	d.Routes = slices.DeleteFunc(d.Routes, route)
+	d.Hosts = slices.DeleteFunc(d.Hosts, host)
 	return fmt.Errorf("kernel: no IPv6 addresses and routes: the MTU of interface %s is below %d (%d), the least IPv6 works with",
 		d.Interface, ipv6MinMTU, mtu)
 }

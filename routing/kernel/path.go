@@ -13,7 +13,7 @@ import (
 // has one, else its interface's. What the kernel learnt from ICMP is left out:
 // anybody can have made it learn that (RFC 4301 §8.2.1), and it is forgotten again.
 func PathMTU(local, remote netip.Addr) (int, error) {
-	o := &netlink.RouteGetOptions{FIBMatch: true}
+	o := &netlink.RouteGetOptions{FIBMatch: true, Mark: OutsideMark}
 	if local.IsValid() && !local.IsUnspecified() {
 		o.SrcAddr = local.Unmap().AsSlice()
 	}

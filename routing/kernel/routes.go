@@ -61,6 +61,7 @@ func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
 			want = append(want, k.standIn(r.Prefix, d.Table))
 		}
 	}
+	want = append(want, k.hostRoutes(link, d)...)
 	wanted := make(map[key]bool, len(want))
 	for _, w := range want {
 		wanted[w.key] = true

@@ -1,11 +1,14 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"go4.org/netipx"
 	"golang.org/x/sys/unix"
 )
@@ -14,66 +17,158 @@ import (
 // administrators usually give theirs.
 const rulePriority = 30197
 
+// policyRule is a policy rule in our terms.
+type policyRule struct {
+	priority int
+	family   int
+	from, to netip.Prefix // zero: any
+	local    bool         // what this host itself sends, and nothing else
+	protocol uint8        // 0: any
+	port     uint16       // of the source; 0: any
+	mark     uint32       // 0: any
+	table    int          // to look into; 0: none
+	jump     int          // to the rule of that priority; 0: go on with the next
+}
+
+// String is the rule for a person.
+func (r policyRule) String() string {
+	switch {
+	case r.from.IsValid():
+		return fmt.Sprintf("the rule for packets from %v to table %d", r.from, r.table)
+	case r.to.IsValid():
+		return fmt.Sprintf("the rule for packets of this host to %v to table %d", r.to.Addr(), r.table)
+	case r.jump != 0:
+		return fmt.Sprintf("the rule that keeps our own packets outside (%d)", r.priority)
+	}
+	return fmt.Sprintf("the rule behind those for peers (%d)", r.priority)
+}
+
+// rank is when a rule is added: what keeps our own packets outside comes before
+// what leads packets to the same peers inside. They are removed the other way round.
+func (r policyRule) rank() int {
+	switch {
+	case r.table != 0:
+		return 2
+	case r.jump != 0:
+		return 1
+	}
+	return 0
+}
+
 // setRules adds and removes policy rules.
 func (k *Kernel) setRules(d *Desired) error {
 	ours, err := k.ourRules()
 	if err != nil {
 		return err
 	}
-	type id struct {
-		from  netip.Prefix
-		table int
-	}
-	var errs []error
-	present := map[id]bool{}
-	wanted := map[id]bool{}
+	wanted := map[policyRule]bool{}
 	for _, p := range d.Rules {
-		wanted[id{p.Masked(), d.Table}] = true
+		wanted[policyRule{priority: rulePriority, family: familyOf(p.Addr()), from: p.Masked(), table: d.Table}] = true
 	}
+	for _, r := range k.hostRules(d) {
+		wanted[r] = true
+	}
+	present := map[policyRule]bool{}
+	var stale []policyRule
 	for _, r := range ours {
-		from, _ := netipx.FromStdIPNet(r.Src)
-		have := id{from, r.Table}
-		if !wanted[have] || present[have] {
-			errs = append(errs, k.removeRule(r))
-			continue
+		have := read(r)
+		if wanted[have] && !present[have] {
+			present[have] = true
+		} else {
+			stale = append(stale, have)
 		}
-		present[have] = true
 	}
+	var missing []policyRule
 	for want := range wanted {
 		if !present[want] {
-			rule := k.rule(want.from, want.table)
-			errs = append(errs, k.change(k.handle.RuleAdd(rule), "add the rule for packets from %v to table %d", want.from, want.table))
+			missing = append(missing, want)
 		}
+	}
+	return errors.Join(k.addRules(missing), k.removeEach(stale))
+}
+
+// addRules adds rules. Without those that keep our own packets outside, none is
+// added that leads others of this host inside.
+func (k *Kernel) addRules(rules []policyRule) error {
+	slices.SortFunc(rules, func(a, b policyRule) int { return cmp.Compare(a.rank(), b.rank()) })
+	var errs []error
+	unsafe := false
+	for _, r := range rules {
+		if unsafe && r.local {
+			continue
+		}
+		err := k.change(k.handle.RuleAdd(k.write(r)), "add %v", r)
+		unsafe = unsafe || err != nil && r.rank() < 2
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-func (k *Kernel) rule(from netip.Prefix, table int) *netlink.Rule {
-	r := netlink.NewRule()
-	r.Priority, r.Table, r.Src, r.Protocol = rulePriority, table, netipx.PrefixIPNet(from), uint8(k.protocol)
-	r.Family = netlink.FAMILY_V4
-	if from.Addr().Is6() {
-		r.Family = netlink.FAMILY_V6
+func (k *Kernel) removeEach(rules []policyRule) error {
+	slices.SortFunc(rules, func(a, b policyRule) int { return cmp.Compare(b.rank(), a.rank()) })
+	var errs []error
+	for _, r := range rules {
+		err := k.handle.RuleDel(k.write(r))
+		if errors.Is(err, unix.ENOENT) {
+			err = nil // went by itself meanwhile
+		}
+		errs = append(errs, k.change(err, "remove %v", r))
 	}
-	return r
-}
-
-func (k *Kernel) removeRule(r netlink.Rule) error {
-	err := k.handle.RuleDel(&r)
-	if errors.Is(err, unix.ENOENT) {
-		err = nil // went by itself meanwhile
-	}
-	return k.change(err, "remove the rule for packets from %v", r.Src)
+	return errors.Join(errs...)
 }
 
 // removeRules removes all our rules.
 func (k *Kernel) removeRules() error {
 	ours, err := k.ourRules()
-	errs := []error{err}
+	var rules []policyRule
 	for _, r := range ours {
-		errs = append(errs, k.removeRule(r))
+		rules = append(rules, read(r))
 	}
-	return errors.Join(errs...)
+	return errors.Join(err, k.removeEach(rules))
+}
+
+// write is a rule in kernel terms.
+func (k *Kernel) write(r policyRule) *netlink.Rule {
+	out := netlink.NewRule()
+	out.Priority, out.Family, out.Table, out.Protocol = r.priority, r.family, r.table, uint8(k.protocol)
+	out.IPProto, out.Mark = int(r.protocol), r.mark
+	if r.from.IsValid() {
+		out.Src = netipx.PrefixIPNet(r.from)
+	}
+	if r.to.IsValid() {
+		out.Dst = netipx.PrefixIPNet(r.to)
+	}
+	if r.local {
+		out.IifName = "lo"
+	}
+	if r.port != 0 {
+		out.Sport = netlink.NewRulePortRange(r.port, r.port)
+	}
+	switch {
+	case r.jump != 0:
+		out.Goto = r.jump
+	case r.table == 0:
+		out.Type = nl.FR_ACT_NOP
+	}
+	return out
+}
+
+// read is the opposite of write.
+func read(r netlink.Rule) policyRule {
+	out := policyRule{
+		priority: r.Priority, family: r.Family, local: r.IifName == "lo",
+		protocol: uint8(r.IPProto), mark: r.Mark, table: r.Table, jump: max(r.Goto, 0),
+	}
+	if r.Src != nil {
+		out.from, _ = netipx.FromStdIPNet(r.Src)
+	}
+	if r.Dst != nil {
+		out.to, _ = netipx.FromStdIPNet(r.Dst)
+	}
+	if r.Sport != nil {
+		out.port = r.Sport.Start
+	}
+	return out
 }
 
 // ourRules lists the rules that carry our protocol number.
@@ -94,4 +189,11 @@ func (k *Kernel) ourRules() (ours []netlink.Rule, err error) {
 		}
 	}
 	return ours, nil
+}
+
+func familyOf(a netip.Addr) int {
+	if a.Is6() {
+		return netlink.FAMILY_V6
+	}
+	return netlink.FAMILY_V4
 }
