@@ -320,6 +320,9 @@ type ESP struct {
 	LifetimePackets int
 	ReplayWindow    int
 	Encapsulation   Encapsulation
+	Mode            TransportOrTunnel
+	// Protocols are those of transport mode; empty: all.
+	Protocols []Protocol
 	// TFCPadding is what packets are padded to a multiple of; 0: they are not.
 	TFCPadding int
 	// TFCDummies is how many dummy packets are sent a second; 0: none.
@@ -335,6 +338,19 @@ const (
 	EncapsulationForce Encapsulation = "force"
 	EncapsulationNever Encapsulation = "never"
 )
+
+// TransportOrTunnel is how a Child SA encapsulates.
+type TransportOrTunnel string
+
+// The ways to encapsulate.
+const (
+	TunnelMode      TransportOrTunnel = "tunnel"
+	TransportMode   TransportOrTunnel = "transport"
+	PreferTransport TransportOrTunnel = "prefer-transport"
+)
+
+// Protocol is the number of an IP protocol.
+type Protocol uint8
 
 // Direct is a way past the tunnel. Without an Interface there is none.
 type Direct struct {
@@ -402,7 +418,7 @@ func builtinConnection() Connection {
 			Lifetime:      time.Hour,
 			LifetimeBytes: 100e9,
 			ReplayWindow:  8192,
-			Encapsulation: EncapsulationAuto,
+			Encapsulation: EncapsulationAuto, Mode: TunnelMode,
 		},
 		Direct:    Direct{Probe: builtinProbe},
 		Probe:     builtinProbe,

@@ -20,6 +20,7 @@ func (d *decoder) validate(doc *document) {
 		d.connection(&doc.Config, &doc.Connections[i])
 	}
 	d.claims(doc.Connections)
+	d.hosts(doc.Connections)
 	d.strangers(doc.Connections)
 	d.guarantees(&doc.Config)
 	d.exposure(doc.Connections)
@@ -165,6 +166,7 @@ func (d *decoder) connection(config *Config, c *Connection) {
 	}
 	d.proposals(c, "ike.proposals", "ike"+of, c.IKE.Proposals)
 	d.proposals(c, "esp.proposals", "esp"+of, c.ESP.Proposals)
+	d.transport(&config.Gateway, c)
 	d.peer(config, c)
 	d.initiation(c)
 	d.idle(c)
@@ -304,6 +306,9 @@ func (d *decoder) idle(c *Connection) {
 
 // selectors checks that there are networks to carry.
 func (d *decoder) selectors(c *Connection) {
+	if c.ESP.Mode != TunnelMode {
+		return
+	}
 	if d.missing(c, "remote.networks") {
 		d.fail(c, "remote.networks", "is required: a list of networks behind the peer, such as [10.2.0.0/16]")
 	}

@@ -40,6 +40,14 @@ func encapsulation(remote netip.AddrPort) int {
 	return n + udpHeaderLen
 }
 
+// HeaderLen is the length of the IP header that transport mode does not carry twice.
+func HeaderLen(v6 bool) int {
+	if v6 {
+		return ipv6HeaderLen
+	}
+	return ipv4HeaderLen
+}
+
 // InnerMTU is the largest inner packet that ESP of these algorithms in UDP
 // carries in one outer IP packet of outerMTU bytes: 1438 for AES-GCM at 1500
 // over IPv4. It is 0 when not even an empty one fits.

@@ -146,7 +146,11 @@ func (p *page) connection(c *control.Connection) {
 		line("  age", "%s", p.age(i.EstablishedAt, i.RekeyAt))
 	}
 	for _, child := range c.Children {
-		line("Child SA", "%s_in %s_out, ESP in %s", child.SPIIn, child.SPIOut, strings.ToUpper(child.Encapsulation))
+		how := ""
+		if child.Mode == "transport" {
+			how = ", transport mode"
+		}
+		line("Child SA", "%s_in %s_out, ESP in %s%s", child.SPIIn, child.SPIOut, strings.ToUpper(child.Encapsulation), how)
 		line("  selectors", "%s === %s", strings.Join(child.LocalSelectors, ","), strings.Join(child.RemoteSelectors, ","))
 		line("  suite", "%s", child.Suite)
 		line("  traffic", "in %s, %s; out %s, %s",

@@ -429,7 +429,7 @@ func TestPeersSPIIsUsedOnce(t *testing.T) {
 	d := joined(t)
 	w, c := d.a.settings.Children[0], d.a.m.children[0]
 	suites := withoutGroup(d)
-	d.b.receive(d.a.forge(isakmp.ExchangeQuick, 500, same, offerPhaseTwo(suites, c.SPIIn, sa.Lifetime{}, d.a.m.current().mode()),
+	d.b.receive(d.a.forge(isakmp.ExchangeQuick, 500, same, offerPhaseTwo(suites, c.SPIIn, sa.Lifetime{}, []uint16{d.a.m.current().mode()}),
 		&isakmp.Nonce{Data: make([]byte, 32)}, idOf(w.Local[0]), idOf(w.Remote[0])))
 	if n := len(d.b.m.children); n != 1 {
 		t.Errorf("b has %d Child SAs with one SPI of the peer", n)

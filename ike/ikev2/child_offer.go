@@ -166,7 +166,11 @@ func (s *ikeSA) childFailure(o *childOffer, err error) *sa.Failure {
 	}
 	switch n.NotifyType {
 	case wire.NotifyNoProposalChosen:
-		return noProposal(what, o.proposals, "esp.proposals")
+		f := noProposal(what, o.proposals, "esp.proposals")
+		if o.settings.TakesTransport() {
+			f.Hint += "; and see whether it can do transport mode (esp.mode)"
+		}
+		return f
 	case wire.NotifyTSUnacceptable, wire.NotifySinglePairRequired:
 		f := sa.SelectorMismatch("the peer accepts none of our traffic selectors", o.local, o.remote, nil, nil)
 		f.Remote = "not told; its log has it"

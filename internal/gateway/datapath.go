@@ -55,6 +55,10 @@ func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
 	}
 	d.keys.child(c)
 	local, remote := outerOf(c)
+	if t := c.Transport; t != nil {
+		ends := tunnel.Ends{Local: local.Addr().Unmap(), Remote: remote.Addr().Unmap(), OriginalLocal: t.OriginalLocal, OriginalRemote: t.OriginalRemote}
+		return d.tunnel.InstallTransport(connection, in, policyOf(c), local, remote, ends)
+	}
 	return d.tunnel.InstallInbound(connection, in, policyOf(c), local, remote)
 }
 

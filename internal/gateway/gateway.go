@@ -16,6 +16,7 @@ import (
 	"causeway/ike"
 	"causeway/ike/auth/online"
 	"causeway/internal/control"
+	"causeway/routing"
 	"causeway/routing/kernel"
 	"causeway/tunnel"
 	"causeway/tunnel/tun"
@@ -65,6 +66,9 @@ type Gateway struct {
 	// running one.
 	reloading sync.Mutex
 	text      []byte
+	// sited is held while sites, which the data path knows, change.
+	sited sync.Mutex
+	sites []routing.Site
 }
 
 // Run runs a gateway until ctx ends, and takes it down: SAs are deleted at the
@@ -159,6 +163,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	g.tunnel, err = tunnel.New(tunnel.Config{
 		Device: g.device, Transport: tunnel.UDP(g.conns), Workers: g.workers,
 		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
+		IKEPorts:        ownPorts(cfg),
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },
 		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f) },
 		OnLifetime:      func(connection string, spiIn uint32, hard bool) { g.engine.LifetimeHit(connection, spiIn, hard) },
@@ -192,6 +197,11 @@ func (g *Gateway) close() {
 		g.kernel.Close()
 	}
 	g.keys.close()
+}
+
+// ownPorts are the UDP ports of this gateway.
+func ownPorts(cfg *config.Config) []uint16 {
+	return []uint16{cfg.Gateway.Listen.IKEPort, cfg.Gateway.Listen.NATPort}
 }
 
 func kernelOptions(cfg *config.Config) kernel.Options {

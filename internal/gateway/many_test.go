@@ -33,7 +33,7 @@ func TestManyPrefixes(t *testing.T) {
 	f := newFuzzed(t, b.String())
 	defer f.end()
 	t.Logf("started after %v", time.Since(began).Round(time.Millisecond))
-	if n := len(sites(f.config.Load())); n != connections*prefixes {
+	if n := len(sites(f.config.Load(), nil)); n != connections*prefixes {
 		t.Fatalf("%d prefixes", n)
 	}
 	before := f.state()
@@ -51,7 +51,7 @@ func TestManyPrefixes(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.touchedOnlyChanges(t, &before, &after, next)
-	if n := len(sites(f.config.Load())); n != connections*prefixes-1 {
+	if n := len(sites(f.config.Load(), nil)); n != connections*prefixes-1 {
 		t.Errorf("%d prefixes", n)
 	}
 	if d := len(config.Diff(before.Config, next).Changed); d != 1 {

@@ -58,6 +58,9 @@ func deviceMTU(cfg *config.Config, outer int) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		if c.ESP.Mode == config.TransportMode {
+			mtu += tunnel.HeaderLen(mayBeIPv6(c.Remote)) // which is the outer header
+		}
 		if smallest == 0 || mtu < smallest {
 			smallest = mtu
 		}

@@ -5,6 +5,7 @@ import (
 
 	"causeway/config"
 	"causeway/esp"
+	"causeway/routing/kernel"
 	"causeway/tunnel/tun"
 	"causeway/tunnel/udp"
 )
@@ -30,6 +31,7 @@ func socketConfig(cfg *config.Config, workers int) udp.Config {
 		Addresses: cfg.Gateway.Listen.Addresses, IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort,
 		Workers: workers, NoSteering: without(cfg, config.OffloadSPISteering),
 		BareESP: wantsBareESP(cfg), NoGSO: without(cfg, config.OffloadUDPSegment), NoGRO: without(cfg, config.OffloadUDPGRO),
+		LookupMark: kernel.OutsideMark,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"causeway/config"
+	"causeway/ike"
 	"causeway/ike/sa"
 	"causeway/internal/control"
 	"causeway/routing"
@@ -158,7 +159,8 @@ func (g *Gateway) apply(ctx context.Context, before, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	table, err := routing.Build(sites(cfg), localNetworks(cfg)...)
+	known := sites(cfg, g.engine.Status())
+	table, err := routing.Build(known, localNetworks(cfg)...)
 	if err != nil {
 		return err
 	}
@@ -166,7 +168,7 @@ func (g *Gateway) apply(ctx context.Context, before, cfg *config.Config) error {
 		return err
 	}
 	g.config.Store(cfg)
-	g.carryAs(before, cfg, table)
+	g.carryAs(before, cfg, known, table)
 	g.paths.set(cfg)
 	for _, c := range cfg.Connections {
 		g.tunnel.SetAvoided(c.Name, !g.paths.tunnelUp(c.Name))
@@ -178,9 +180,9 @@ func (g *Gateway) apply(ctx context.Context, before, cfg *config.Config) error {
 	return g.reconcile()
 }
 
-// carryAs gives the data path what is new or other in cfg, whose routes are in
-// table. What cfg has no more goes later, once the engine has let go of it.
-func (g *Gateway) carryAs(before, cfg *config.Config, table *routing.Table) {
+// carryAs gives the data path what is new or other in cfg, whose sites are known,
+// and in table. What cfg has no more goes later, once the engine has let go of it.
+func (g *Gateway) carryAs(before, cfg *config.Config, known []routing.Site, table *routing.Table) {
 	if before == nil || before.Gateway.Bandwidth != cfg.Gateway.Bandwidth {
 		g.tunnel.SetBandwidth(cfg.Gateway.Bandwidth.Up, cfg.Gateway.Bandwidth.Down)
 	}
@@ -193,7 +195,10 @@ func (g *Gateway) carryAs(before, cfg *config.Config, table *routing.Table) {
 		g.tunnel.AddConnection(c.Name, connectionConfig(c))
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}
-	if before == nil || !slices.Equal(sites(before), sites(cfg)) || !slices.Equal(localNetworks(before), localNetworks(cfg)) {
+	g.sited.Lock()
+	defer g.sited.Unlock()
+	if before == nil || !slices.Equal(g.sites, known) || !slices.Equal(localNetworks(before), localNetworks(cfg)) {
+		g.sites = known
 		g.tunnel.SetRoutes(table)
 	}
 }
@@ -232,13 +237,27 @@ func (g *Gateway) forget(before, cfg *config.Config) {
 	})
 }
 
-// sites are the networks behind the peers, for the data path's table.
-func sites(cfg *config.Config) []routing.Site {
+// sites are the networks behind the peers, for the data path's table, and the peers
+// themselves in transport mode.
+func sites(cfg *config.Config, connections []ike.ConnectionStatus) []routing.Site {
 	var out []routing.Site
+	status, taken := statusByName(connections), map[netip.Addr]bool{}
 	for _, c := range cfg.Connections {
+		if isTransport(&c) {
+			out = append(out, hostSites(&c, status[c.Name], taken)...)
+			continue
+		}
 		for _, p := range c.Remote.Networks {
 			out = append(out, routing.Site{Prefix: p, Connection: c.Name, Metric: c.Metric})
 		}
+	}
+	return out
+}
+
+func statusByName(connections []ike.ConnectionStatus) map[string]*ike.ConnectionStatus {
+	out := make(map[string]*ike.ConnectionStatus, len(connections))
+	for i := range connections {
+		out[connections[i].Name] = &connections[i]
 	}
 	return out
 }

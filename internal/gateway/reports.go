@@ -188,8 +188,12 @@ func childEstablished(r sa.ChildEstablished) control.Event {
 	if r.Child.Rekeys != 0 {
 		verb = "rekeyed"
 	}
+	how := r.Child.Suite.String()
+	if r.Child.Transport != nil {
+		how += ", transport mode"
+	}
 	return event(kindChildEstablished, levelInfo, r.Connection,
-		fmt.Sprintf("Child SA %s: %v === %v (%v)", verb, r.Child.LocalSelectors, r.Child.RemoteSelectors, r.Child.Suite),
+		fmt.Sprintf("Child SA %s: %v === %v (%s)", verb, r.Child.LocalSelectors, r.Child.RemoteSelectors, how),
 		"child", r.Child.Name, "spi_in", spi32(r.Child.SPIIn), "spi_out", spi32(r.Child.SPIOut),
 		"suite", r.Child.Suite.String(), "local", r.Child.Local.String(), "remote", r.Child.Remote.String())
 }

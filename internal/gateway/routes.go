@@ -188,8 +188,9 @@ func settled(after time.Duration, f func()) func() {
 // reconcile makes the interface and the routes what they should be now. Its
 // error is a *routesError.
 func (g *Gateway) reconcile() error {
+	g.followHosts()
 	err := g.routes.set(func() kernel.Desired {
-		return desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.device.Name(), g.mtu)
+		return desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.conns.LocalAddr, g.device.Name(), g.mtu)
 	})
 	if err != nil {
 		return &routesError{err}
@@ -198,21 +199,19 @@ func (g *Gateway) reconcile() error {
 }
 
 // desired is the state of the interface and the routes for a configuration and
-// what its connections and private lines are at now.
-func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp func(connection string) bool, device string, mtu int) kernel.Desired {
+// what its connections and private lines are at now. localTo is the address that
+// this host has towards a peer.
+func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp func(connection string) bool, localTo func(netip.Addr) (netip.Addr, error), device string, mtu int) kernel.Desired {
 	i := &cfg.Gateway.Interface
 	d := kernel.Desired{
 		Interface: device, Addresses: i.Addresses, MTU: mtu, Up: true,
-		Table: i.RouteTable, FailClosed: i.FailClosed,
+		Table: i.RouteTable, FailClosed: i.FailClosed, Own: kernel.Own{Ports: ownPorts(cfg)},
 	}
 	d.Addresses = append(slices.Clip(d.Addresses), given(cfg, connections)...)
 	if !i.Routes {
 		return d
 	}
-	status := map[string]ike.ConnectionStatus{}
-	for _, s := range connections {
-		status[s.Name] = s
-	}
+	status := statusByName(connections)
 	// Of two routes to one network the first holds.
 	var lines, tunnels []kernel.Route
 	for _, c := range byMetric(cfg.Connections) {
@@ -223,7 +222,10 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 			lines = append(lines, kernel.Route{Prefix: netip.PrefixFrom(target, target.BitLen()), Metric: i.RouteMetric, Via: via})
 		}
 		s, known := status[c.Name]
-		tunnel := known && routed(s)
+		tunnel := known && routed(*s)
+		if tunnel && isTransport(&c) {
+			d.Hosts = append(d.Hosts, hostsOf(&c, s, localTo)...)
+		}
 		for _, p := range c.Remote.Networks {
 			switch {
 			case direct && (!via.NextHop.IsValid() || via.NextHop.Is4() == p.Addr().Is4()):
@@ -277,8 +279,11 @@ func routed(s ike.ConnectionStatus) bool {
 }
 
 // peersOf are the outer addresses that must not be reached through the tunnel.
-func peersOf(s ike.ConnectionStatus, configured []netip.Addr) []netip.Addr {
+func peersOf(s *ike.ConnectionStatus, configured []netip.Addr) []netip.Addr {
 	out := configured
+	if s == nil {
+		return out
+	}
 	for _, i := range s.IKE {
 		out = append(out, i.Remote.Addr())
 	}

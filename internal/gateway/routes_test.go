@@ -61,7 +61,7 @@ func TestDesiredRoutes(t *testing.T) {
 			"10.2.0.0/16 10.3.0.0/16 10.4.0.0/16"},
 		{"one that is gone from the configuration", []ike.ConnectionStatus{{Name: "old", Wanted: true}}, ""},
 	} {
-		d := desired(cfg, c.is, noLine, "cw0", 1438)
+		d := desired(cfg, c.is, noLine, noWay, "cw0", 1438)
 		if got := prefixes(d); got != c.want {
 			t.Errorf("%s: routes %q, want %q", c.what, got, c.want)
 		}
@@ -70,7 +70,7 @@ func TestDesiredRoutes(t *testing.T) {
 		}
 	}
 	cfg.Gateway.Interface.Routes = false
-	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, "cw0", 1438); len(d.Routes) != 0 || !d.Up {
+	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, noWay, "cw0", 1438); len(d.Routes) != 0 || !d.Up {
 		t.Errorf("interface.routes off: %+v", d)
 	}
 }
@@ -80,7 +80,7 @@ func TestDesiredRoutes(t *testing.T) {
 func TestPeersStayOutside(t *testing.T) {
 	up := ike.ConnectionStatus{Name: "a", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.7:4500")}}}
 	byName := ike.ConnectionStatus{Name: "b", Wanted: true, IKE: []sa.IKEInfo{{Remote: netip.MustParseAddrPort("192.0.2.8:4500")}}}
-	d := desired(parse(t, twoSites), []ike.ConnectionStatus{up, byName}, noLine, "cw0", 1438)
+	d := desired(parse(t, twoSites), []ike.ConnectionStatus{up, byName}, noLine, noWay, "cw0", 1438)
 	var got []string
 	for _, p := range d.Peers {
 		got = append(got, p.String())
@@ -196,15 +196,15 @@ func TestDirectRoutes(t *testing.T) {
 		}
 		return out
 	}
-	up := desired(cfg, wanted, func(c string) bool { return c == "primary" }, "cw0", 1438)
+	up := desired(cfg, wanted, func(c string) bool { return c == "primary" }, noWay, "cw0", 1438)
 	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16 eth1 50", "10.2.0.0/16  50", "fd02::/16  50"}, show(up)); d != "" {
 		t.Errorf("line up (-want +got):\n%s", d)
 	}
-	down := desired(cfg, wanted, noLine, "cw0", 1438)
+	down := desired(cfg, wanted, noLine, noWay, "cw0", 1438)
 	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16  50", "10.2.0.0/16  50", "fd02::/16  50"}, show(down)); d != "" {
 		t.Errorf("line down (-want +got):\n%s", d)
 	}
-	unwanted := desired(cfg, []ike.ConnectionStatus{{Name: "primary"}}, func(string) bool { return true }, "cw0", 1438)
+	unwanted := desired(cfg, []ike.ConnectionStatus{{Name: "primary"}}, func(string) bool { return true }, noWay, "cw0", 1438)
 	if d := cmp.Diff([]string{"10.2.0.1/32 eth1 50", "10.2.0.0/16 eth1 50"}, show(unwanted)); d != "" {
 		t.Errorf("line without a tunnel (-want +got):\n%s", d)
 	}
@@ -212,7 +212,7 @@ func TestDirectRoutes(t *testing.T) {
 		t.Errorf("%+v", up)
 	}
 	cfg.Gateway.Interface.Namespace = "inside"
-	if d := desired(cfg, wanted, noLine, "cw0", 1438); len(d.Peers) != 0 {
+	if d := desired(cfg, wanted, noLine, noWay, "cw0", 1438); len(d.Peers) != 0 {
 		t.Errorf("peers of another namespace are routed here: %v", d.Peers)
 	}
 }
@@ -248,3 +248,6 @@ func TestUnchangedRoutesAreLeftAlone(t *testing.T) {
 		set(1200, 6) // what failed is tried again
 	})
 }
+
+// noWay knows of no address of this host.
+func noWay(netip.Addr) (netip.Addr, error) { return netip.Addr{}, errors.New("no way") }

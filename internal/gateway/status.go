@@ -68,6 +68,15 @@ func (g *Gateway) connectionStatus(c ike.ConnectionStatus, conf config.Connectio
 	if len(c.IKE) > 0 {
 		out.IKE = ikeStatus(c.IKE[0])
 	}
+	if isTransport(&conf) {
+		for _, peer := range peersNow(&conf, &c) {
+			out.RemoteNetworks = append(out.RemoteNetworks, netip.PrefixFrom(peer, peer.BitLen()).String())
+		}
+		for _, i := range c.IKE {
+			local := i.Local.Addr().Unmap()
+			out.LocalNetworks = []string{netip.PrefixFrom(local, local.BitLen()).String()}
+		}
+	}
 	for _, child := range c.Children {
 		out.Children = append(out.Children, g.childStatus(child))
 	}
@@ -90,7 +99,7 @@ func (g *Gateway) childStatus(c *sa.Child) control.Child {
 	n, _ := g.tunnel.ChildCounters(c.SPIIn)
 	return control.Child{
 		Name: c.Name, SPIIn: spi32(c.SPIIn), SPIOut: spi32(c.SPIOut), Suite: c.Suite.String(),
-		Encapsulation:  encapsulationOf(c),
+		Encapsulation: encapsulationOf(c), Mode: c.Mode(),
 		LocalSelectors: selectorTexts(c.LocalSelectors), RemoteSelectors: selectorTexts(c.RemoteSelectors),
 		PacketsIn: n.PacketsIn, BytesIn: n.BytesIn, PacketsOut: n.PacketsOut, BytesOut: n.BytesOut,
 		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt),

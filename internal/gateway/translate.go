@@ -249,6 +249,9 @@ func proposals(parse func(transform.Protocol, string) (transform.Proposal, error
 // anything to anything, which the peer may narrow; routes decide what enters
 // it. Policy-based: one with all networks of both sides.
 func childrenOf(c config.Connection) []sa.ChildSettings {
+	if isTransport(&c) {
+		return hostChildren(c)
+	}
 	if c.IKE.Version == 1 {
 		return pairsOf(c)
 	}

@@ -126,7 +126,7 @@ func (s *Sender) sendOne(sock *socket, run *Run) unix.Errno {
 func (c *Conns) LocalAddr(remote netip.Addr) (netip.Addr, error) {
 	remote = remote.Unmap()
 	var local netip.Addr
-	err := probePath(remote, func(fd int) error {
+	err := c.probePath(remote, func(fd int) error {
 		name, err := unix.Getsockname(fd)
 		switch name := name.(type) {
 		case *unix.SockaddrInet4:
@@ -168,7 +168,7 @@ func (c *Conns) HasAddr(a netip.Addr) bool {
 
 // probePath runs look on a socket connected to remote, which makes the kernel
 // choose the route and sends nothing.
-func probePath(remote netip.Addr, look func(fd int) error) error {
+func (c *Conns) probePath(remote netip.Addr, look func(fd int) error) error {
 	family := unix.AF_INET6
 	if remote.Is4() {
 		family = unix.AF_INET
@@ -178,6 +178,9 @@ func probePath(remote netip.Addr, look func(fd int) error) error {
 		return fmt.Errorf("udp: cannot look up the path to %v: %w", remote, err)
 	}
 	defer unix.Close(fd)
+	if c.lookupMark != 0 {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(c.lookupMark)) // without CAP_NET_ADMIN there are no such rules of ours
+	}
 	if err = unix.Connect(fd, nameOf(netip.AddrPortFrom(remote, DefaultNATPort))); err == nil {
 		err = look(fd)
 	}

@@ -19,6 +19,7 @@ type Conns struct {
 	steering   int          // how many workers have sockets of their own; 0: none
 	addresses  []netip.Addr // as configured
 	natPort    uint16
+	lookupMark uint32
 	unroutable atomic.Uint64 // sends for which there is no socket
 
 	single sync.Mutex // guards what follows
@@ -32,7 +33,7 @@ func Listen(cfg Config) (*Conns, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	c := &Conns{addresses: cfg.Addresses, natPort: cfg.NATPort}
+	c := &Conns{addresses: cfg.Addresses, natPort: cfg.NATPort, lookupMark: cfg.LookupMark}
 	addresses := cfg.Addresses
 	if len(addresses) == 0 {
 		addresses = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}

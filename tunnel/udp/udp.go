@@ -42,4 +42,7 @@ type Config struct {
 	// NoGSO and NoGRO are the switches that turn UDP_SEGMENT and UDP_GRO off
 	// where the kernel or a driver gets them wrong.
 	NoGSO, NoGRO bool
+	// LookupMark (SO_MARK) is on sockets that ask the kernel for its way to a peer,
+	// for rules that lead other packets to the peer elsewhere. 0: none.
+	LookupMark uint32
 }
