@@ -51,7 +51,9 @@ connections:
 {{- with .RemoteIdentity}}
       identity: {{.}}
 {{- end}}
-      networks: {{list .RemoteNetworks}}
+{{- with .RemoteNetworks}}
+      networks: {{list .}}
+{{- end}}
     auth:
 {{- if .Proof}}
       {{.Proof.Auth}}
@@ -80,6 +82,15 @@ connections:
       proposals: {{list .ESP}}
 {{- end}}
       lifetime: {{if .ESPLifetime}}{{.ESPLifetime}}{{else}}1h{{end}}
+{{- with .Mode}}
+      mode: {{.}}
+{{- end}}
+{{- with .Protocols}}
+      protocols: {{list .}}
+{{- end}}
+{{- if .Bare}}
+      encapsulation: never
+{{- end}}
 {{- range lines .Keys}}
     {{.}}
 {{- end}}

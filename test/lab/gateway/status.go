@@ -62,6 +62,7 @@ type Child struct {
 	SPIOut          string   `json:"spi_out"`
 	Suite           string   `json:"suite"`
 	Encapsulation   string   `json:"encapsulation"`
+	Mode            string   `json:"mode"`
 	LocalSelectors  []string `json:"local_selectors"`
 	RemoteSelectors []string `json:"remote_selectors"`
 	PacketsIn       uint64   `json:"packets_in"`

@@ -61,6 +61,14 @@ type End struct {
 	// leaves the default.
 	FragmentSize int
 
+	// Mode is that of ESP; empty: tunnel. In transport mode there are no networks,
+	// and Protocols is what the two ends send each other; none: everything.
+	Mode      string
+	Protocols []string
+	// Bare asks our gateway for ESP without UDP. strongSwan does so anyway, where
+	// it sees no NAT.
+	Bare bool
+
 	// Proof is how this end proves itself and holds the other to its word; nil:
 	// both by the PSK. Peer leaves it out, since each end has its own.
 	Proof *Proof
@@ -101,6 +109,13 @@ func (e End) Connection() string {
 // for their first IPv4 and their IPv6 network. End A starts it.
 func Pair() (a, b End) {
 	a = Between(world.SiteA, world.SiteB)
+	return a, a.Peer()
+}
+
+// Hosts is Pair in transport mode: what the two gateways send each other.
+func Hosts(protocols ...string) (a, b End) {
+	a, _ = Pair()
+	a.LocalNetworks, a.RemoteNetworks, a.Mode, a.Protocols = nil, nil, "transport", protocols
 	return a, a.Peer()
 }
 

@@ -29,7 +29,6 @@ const (
 // IKE SA for each duplicate that the peer deletes, and keep both.
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"join":     strings.Join,
-	"prefixes": prefixes,
 	"children": children,
 	"sides":    sides,
 	"seconds":  func(d time.Duration) int { return int(d.Seconds()) },
@@ -115,8 +114,11 @@ connections {
 {{- $end := .}}
 {{- range children .}}
       {{.Name}} {
-        local_ts = {{prefixes .Local}}
-        remote_ts = {{prefixes .Remote}}
+        local_ts = {{.Local}}
+        remote_ts = {{.Remote}}
+{{- with $end.Mode}}
+        mode = {{.}}
+{{- end}}
 {{- with $end.ESP}}
         esp_proposals = {{join . ","}}
 {{- end}}
@@ -170,19 +172,39 @@ func sides(p *link.Proof, local bool) []string {
 	return p.Remote
 }
 
+var protocols = map[string]string{"gre": "47", "icmp": "1"}
+
+// hosts are the selectors of one end's own packets.
+func hosts(of []string) string {
+	if len(of) == 0 {
+		return "dynamic"
+	}
+	var texts []string
+	for _, p := range of {
+		if number, ok := protocols[p]; ok {
+			p = number // not every root has /etc/protocols
+		}
+		texts = append(texts, "dynamic["+p+"]")
+	}
+	return strings.Join(texts, ",")
+}
+
 // selectors are those of one Child SA.
 type selectors struct {
 	Name          string
-	Local, Remote []netip.Prefix
+	Local, Remote string
 }
 
 func children(end link.End) []selectors {
+	if end.Mode != "" {
+		return []selectors{{end.Connection(), hosts(end.Protocols), hosts(end.Protocols)}}
+	}
 	if !end.Split {
-		return []selectors{{end.Connection(), end.LocalNetworks, end.RemoteNetworks}}
+		return []selectors{{end.Connection(), prefixes(end.LocalNetworks), prefixes(end.RemoteNetworks)}}
 	}
 	var list []selectors
 	for i := range end.LocalNetworks {
-		list = append(list, selectors{fmt.Sprintf("%s-%d", end.Connection(), i), end.LocalNetworks[i : i+1], end.RemoteNetworks[i : i+1]})
+		list = append(list, selectors{fmt.Sprintf("%s-%d", end.Connection(), i), prefixes(end.LocalNetworks[i : i+1]), prefixes(end.RemoteNetworks[i : i+1])})
 	}
 	return list
 }
