@@ -79,6 +79,8 @@ type End struct {
 	IKEKeys, SwanKeys, PlutoKeys []string
 	// SwanTop are lines of swanctl.conf beside the connections, such as pools.
 	SwanTop []string
+	// SwanDaemon are lines of strongSwan's own settings; the first End's count.
+	SwanDaemon []string
 	// Keys are further lines of YAML for the connection, and the others for the
 	// gateway and its interface, of which the first End's count. Only this
 	// project's gateway reads them.
@@ -147,7 +149,7 @@ func (e End) Peer() End {
 	p.LocalIdentity, p.RemoteIdentity = e.RemoteIdentity, e.LocalIdentity
 	p.LocalNetworks, p.RemoteNetworks = e.RemoteNetworks, e.LocalNetworks
 	p.Start, p.OnTraffic, p.Proof = !e.Start, false, nil
-	p.IKEKeys, p.SwanKeys, p.PlutoKeys, p.SwanTop, p.Also = nil, nil, nil, nil, nil
+	p.IKEKeys, p.SwanKeys, p.PlutoKeys, p.SwanTop, p.SwanDaemon, p.Also = nil, nil, nil, nil, nil, nil
 	return p
 }
 

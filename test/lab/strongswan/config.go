@@ -46,6 +46,9 @@ charon {
 {{- with .FragmentSize}}
   fragment_size = {{.}}
 {{- end}}
+{{- range .Daemon}}
+  {{.}}
+{{- end}}
   plugins {
 {{- range .Plugins}}
     {{.}} {
@@ -220,7 +223,8 @@ func (d *Daemon) write(path DataPath, ends []link.End) error {
 		Socket, Log  string
 		FragmentSize int
 		Many         bool
-	}{strings.Fields(plugins + string(path)), d.file(socket), "stderr", ends[0].FragmentSize, len(ends) >= many}
+		Daemon       []string
+	}{strings.Fields(plugins + string(path)), d.file(socket), "stderr", ends[0].FragmentSize, len(ends) >= many, ends[0].SwanDaemon}
 	for name, data := range map[string]any{"strongswan.conf": settings, "swanctl.conf": ends} {
 		var b strings.Builder
 		if err := templates.ExecuteTemplate(&b, name, data); err != nil {

@@ -3,6 +3,7 @@ package strongswan
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,6 +122,12 @@ func (d *Daemon) InitiateChild(ctx context.Context, child string) error {
 // Terminate deletes the IKE SA and waits for the peer's answer.
 func (d *Daemon) Terminate(ctx context.Context) error {
 	_, err := d.call(ctx, "terminate", vici.Section{"ike": link.Name, "timeout": strconv.Itoa(20_000)})
+	return err
+}
+
+// Redirect sends the peer to another gateway (RFC 5685).
+func (d *Daemon) Redirect(ctx context.Context, gateway netip.Addr) error {
+	_, err := d.call(ctx, "redirect", vici.Section{"ike": link.Name, "gateway": gateway.String()})
 	return err
 }
 
