@@ -87,6 +87,15 @@ func (o *Outbound) take(n uint64) (used uint64, ok bool) {
 	}
 }
 
+// Skip leaves out n sequence numbers, as a peer asks that lost its replay window
+// (RFC 6311 §5.2). Where there are not so many left the SA ends: its next Reserve is
+// at the hard limit.
+func (o *Outbound) Skip(n uint64) {
+	if _, ok := o.take(n); !ok {
+		o.ended.Store(true)
+	}
+}
+
 // Seal appends to dst the ESP packet that carries payload under the sequence
 // number seq, which came from Reserve and is used for this packet only. It
 // allocates only if dst lacks capacity for SealedLen more bytes. The spare

@@ -20,6 +20,8 @@ type DataPath interface {
 	// RemoveChild takes both directions away, or gives back an SPI that was
 	// only allocated.
 	RemoveChild(connection string, spiIn uint32)
+	// SkipAhead leaves out that many sequence numbers of what is sent on a Child SA.
+	SkipAhead(connection string, spiIn uint32, by uint64)
 	// MoveChildren gives all children of the connection new outer addresses.
 	MoveChildren(connection string, local, remote netip.AddrPort)
 	// Carried is how many packets a Child SA carried, by its inbound SPI.

@@ -181,6 +181,8 @@ func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
 	delete(d.outbound, spiIn)
 }
 
+func (d *fakeDataPath) SkipAhead(string, uint32, uint64) {}
+
 func (d *fakeDataPath) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
 func (d *fakeDataPath) Carried(spiIn uint32) (in, out uint64) { return 0, d.sent.Load() }

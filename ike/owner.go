@@ -211,6 +211,8 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		o.redirect(a.To)
 	case sa.FindPaths:
 		o.findPaths(a)
+	case sa.SkipAhead:
+		dp.SkipAhead(o.name(), a.SPIIn, a.By)
 	case sa.MoveChildren:
 		dp.MoveChildren(o.name(), a.Local, a.Remote)
 	}

@@ -232,6 +232,16 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	}
 }
 
+// SkipAhead leaves out sequence numbers of what is sent on the Child SA of that inbound
+// SPI; of one that is not there, or not sent on, nothing.
+func (t *Tunnel) SkipAhead(spiIn uint32, by uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if pair := t.children[spiIn]; pair != nil && pair.out != nil {
+		pair.out.out.Skip(by)
+	}
+}
+
 // ChildCounters is what the Child SA pair carried; false if there is none.
 func (t *Tunnel) ChildCounters(spiIn uint32) (ChildCounters, bool) {
 	t.mu.Lock()

@@ -52,6 +52,9 @@ type association struct {
 
 	// synced says that both ends can synchronize message IDs (RFC 6311).
 	synced bool
+	// replaySynced says that both ends can leave out sequence numbers of ESP when one
+	// lost its replay windows (RFC 6311 §5.2).
+	replaySynced bool
 	// natless says that the peer resumed the session without NAT traversal, as
 	// libreswan does: its ESP goes without UDP.
 	natless bool

@@ -189,7 +189,7 @@ func (s *ikeSA) yield() {
 func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte) (*ikeSA, error) {
 	a.local, a.remote, a.nat, a.natless = s.local, s.remote, s.nat, s.natless
 	a.mobike, a.origin, a.peerAddresses = s.mobike, s.origin, s.peerAddresses
-	a.synced = s.synced
+	a.synced, a.replaySynced = s.synced, s.replaySynced
 	a.redirects, a.expected, a.configured = s.redirects, s.expected, s.configured
 	a.fragmentSize = s.fragmentSize // RFC 7383 §2.3: agreed in IKE_SA_INIT for all that follow
 	if err := a.choose(suite); err != nil {

@@ -53,11 +53,12 @@ func (m *Machine) syncSupported() []wire.Payload {
 	if !m.settings.MessageIDSync {
 		return nil
 	}
-	return []wire.Payload{notify(wire.NotifyIKEv2MessageIDSyncSupported, nil)}
+	return []wire.Payload{notify(wire.NotifyIKEv2MessageIDSyncSupported, nil), notify(wire.NotifyIPsecReplayCounterSyncSupported, nil)}
 }
 
 func (s *ikeSA) agreeSync(msg *message) {
 	s.synced = s.m.settings.MessageIDSync && msg.notify(wire.NotifyIKEv2MessageIDSyncSupported) != nil
+	s.replaySynced = s.synced && msg.notify(wire.NotifyIPsecReplayCounterSyncSupported) != nil
 }
 
 // synchronize takes over at these message IDs and finds out the peer's.
@@ -70,7 +71,8 @@ func (m *Machine) synchronize(ev sa.Synchronize) {
 		s.window.nextID, s.window.expectID = ev.Send+1, ev.Receive
 		s.sync = &synchronizing{nonce: m.random.Bytes(syncNonceLen)}
 		h := s.header(wire.ExchangeInformational, false, 0)
-		datagrams, ps, err := s.sealSync(h, syncNotify(s.sync.nonce, syncs{s.window.nextID, ev.Receive}))
+		ask := append([]wire.Payload{syncNotify(s.sync.nonce, syncs{s.window.nextID, ev.Receive})}, s.replayBehind(ev.Replay)...)
+		datagrams, ps, err := s.sealSync(h, ask...)
 		if err != nil {
 			s.drop(causeFailed, ending{failure: internal(err)})
 			return
@@ -81,9 +83,8 @@ func (m *Machine) synchronize(ev sa.Synchronize) {
 	}
 }
 
-// sealSync encrypts a message of one payload without the window knowing.
-func (s *ikeSA) sealSync(h wire.Header, n *wire.Notify) ([][]byte, []wire.Payload, error) {
-	ps := []wire.Payload{n}
+// sealSync encrypts a message without the window knowing.
+func (s *ikeSA) sealSync(h wire.Header, ps ...wire.Payload) ([][]byte, []wire.Payload, error) {
 	d, err := draftOf(h, ps)
 	if err != nil {
 		return nil, nil, err
@@ -176,6 +177,7 @@ func (s *ikeSA) serveSync(msg *message, nonce []byte, theirs syncs) {
 	if now.receive > ours.receive {
 		s.window.expectID, s.window.answer, s.window.asked = now.receive, nil, nil
 	}
+	s.skipAhead(msg)
 	h := s.header(wire.ExchangeInformational, true, 0)
 	datagrams, ps, err := s.sealSync(h, syncNotify(nonce, now))
 	if err != nil {

@@ -140,3 +140,43 @@ func TestSynchronizationsRise(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A peer that takes over has numbers left out on all Child SAs, once, within bounds, and
+// only where both ends said that they can (RFC 6311 §4.2, §5.2).
+func TestReplayCounterSync(t *testing.T) {
+	for _, c := range []struct {
+		replay uint64
+		agreed bool
+		want   int
+	}{{1000, true, 2}, {1 << 30, true, 2}, {1<<30 + 1, true, 0}, {0, true, 0}, {1000, false, 0}} {
+		a, b := transcript.Pair()
+		a.Children = append(a.Children, sa.ChildSettings{Name: "more", Local: transcript.Networks("10.3.0.0/16"), Remote: transcript.Networks("10.4.0.0/16")})
+		b.Children = append(b.Children, sa.ChildSettings{Name: "more", Local: transcript.Networks("10.4.0.0/16"), Remote: transcript.Networks("10.3.0.0/16")})
+		a.MessageIDSync, b.MessageIDSync = true, true
+		w := transcript.New(a, b, nil)
+		if !c.agreed {
+			w.A.Faulty = func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+				return slices.DeleteFunc(slices.Clone(ps), func(p wire.Payload) bool {
+					n, ok := p.(*wire.Notify)
+					return ok && n.NotifyType == wire.NotifyIPsecReplayCounterSyncSupported
+				})
+			}
+		}
+		w.A.Up()
+		w.Advance(10*time.Second, true)
+		before := len(w.A.Actions)
+		w.B.Step(sa.Synchronize{SPI: w.B.Machine.Snapshot().IKE[0].SPIr, Send: 4, Receive: 4, Replay: c.replay})
+		raw := slices.Clone(w.Network[0].Bytes)
+		w.DeliverAll()
+		w.A.Receive(sa.Datagram{Raw: raw, Local: atA, Remote: atB}) // a repeat
+		n := 0
+		for _, act := range w.A.Actions[before:] {
+			if s, ok := act.(sa.SkipAhead); ok && s.By == c.replay {
+				n++
+			}
+		}
+		if n != c.want {
+			t.Errorf("behind by %d, agreed %v: %d Child SAs leave numbers out, want %d", c.replay, c.agreed, n, c.want)
+		}
+	}
+}

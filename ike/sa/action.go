@@ -51,6 +51,13 @@ type ActivateOutbound struct{ Child *Child }
 // of the data path. Removing an unknown SPI is harmless.
 type RemoveChild struct{ SPIIn uint32 }
 
+// SkipAhead leaves out sequence numbers of what is sent on a Child SA, whose peer lost
+// its replay window (RFC 6311 §5.2).
+type SkipAhead struct {
+	SPIIn uint32
+	By    uint64
+}
+
 // MoveChildren gives every Child SA of the machine a new outer address pair
 // (a NAT mapping changed, or traffic moved to the NAT port).
 type MoveChildren struct{ Local, Remote netip.AddrPort }
@@ -100,5 +107,6 @@ func (ReleaseSPI) isAction()       {}
 func (InstallInbound) isAction()   {}
 func (ActivateOutbound) isAction() {}
 func (RemoveChild) isAction()      {}
+func (SkipAhead) isAction()        {}
 func (MoveChildren) isAction()     {}
 func (Emit) isAction()             {}

@@ -90,6 +90,9 @@ type Path struct{ Local, Remote netip.Addr }
 type Synchronize struct {
 	SPI           uint64
 	Send, Receive uint32
+	// Replay is how many ESP packets of the peer the replay windows may be behind by; the
+	// peer leaves out as many numbers. 0: none.
+	Replay uint64
 }
 
 // PathsFound answers a FindPaths.

@@ -94,6 +94,9 @@ func (d *dataPath) RemoveChild(_ string, spiIn uint32) {
 	d.tunnel.ReleaseSPI(spiIn)
 }
 
+// SkipAhead implements ike.DataPath.
+func (d *dataPath) SkipAhead(_ string, spiIn uint32, by uint64) { d.tunnel.SkipAhead(spiIn, by) }
+
 // MoveChildren implements ike.DataPath.
 func (d *dataPath) MoveChildren(connection string, local, remote netip.AddrPort) {
 	d.tunnel.MoveChildren(connection, local, remote)

@@ -217,6 +217,8 @@ func (p *peer) ActivateOutbound(_ string, c *sa.Child) error {
 func (p *peer) RemoveChild(string, uint32) {}
 
 // MoveChildren implements ike.DataPath.
+func (p *peer) SkipAhead(string, uint32, uint64) {}
+
 func (p *peer) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
 // Carried implements ike.DataPath.

@@ -179,6 +179,9 @@ func (h *Host) RemoveChild(_ string, spiIn uint32) {
 // MoveChildren implements ike.DataPath: nobody moves here.
 func (h *Host) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
 
+// SkipAhead implements ike.DataPath: nobody takes over here.
+func (h *Host) SkipAhead(string, uint32, uint64) {}
+
 // Carried implements ike.DataPath.
 func (h *Host) Carried(spiIn uint32) (in, out uint64) {
 	_ = h.change(func() error {

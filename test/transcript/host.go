@@ -233,6 +233,8 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		delete(h.Inbound, a.SPIIn)
 		delete(h.reserved, a.SPIIn)
 		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
+	case sa.SkipAhead:
+		h.world.logf("%s leaves out %d sequence numbers of %08x", h.Name, a.By, a.SPIIn)
 	case sa.MoveChildren:
 		h.world.logf("%s moves its Child SAs to %v", h.Name, a.Remote)
 	case sa.Emit:

@@ -207,13 +207,16 @@ func (p *play) host(command, name, what string) error {
 	case "also": // also a ADDRESS: the host has that address, too
 		h.Also = append(h.Also, netip.MustParseAddr(what))
 		h.Step(sa.LocalAddress{Addr: h.Addr, Others: h.Also})
-	case "takeover": // takeover a SEND,RECEIVE: another machine with these message IDs goes on
+	case "takeover": // takeover a SEND,RECEIVE[,REPLAY]: another machine with these message IDs goes on, and leaves out what replay windows may be behind by
 		var ev sa.Synchronize
 		ike := h.Machine.Snapshot().IKE[0]
 		if ev.SPI = ike.SPIr; ike.Initiator {
 			ev.SPI = ike.SPIi
 		}
-		_, err := fmt.Sscanf(what, "%d,%d", &ev.Send, &ev.Receive)
+		n, err := fmt.Sscanf(what, "%d,%d,%d", &ev.Send, &ev.Receive, &ev.Replay)
+		if n >= 2 {
+			err = nil
+		}
 		h.Step(ev)
 		return err
 	case "without": // without a ADDRESS: a further address of the host is gone
