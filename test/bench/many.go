@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +32,8 @@ const manyFlows = 100
 // networks of its own.
 type many struct {
 	contender
-	ends []link.End // gateway A's
+	ends     []link.End // gateway A's
+	gateways []*gateway.Gateway
 }
 
 // measureMany prints how much the same flows get over one SA and over many.
@@ -59,12 +63,20 @@ func measureMany(ctx context.Context, o options) (err error) {
 	for round := range o.rounds {
 		for i := range list {
 			at := (i + round) % len(list)
+			before, err := list[at].losses(ctx)
+			if err != nil {
+				return err
+			}
 			s, err := list[at].flows(ctx, time.Duration(o.seconds)*time.Second)
 			if err != nil {
 				return err
 			}
+			after, err := list[at].losses(ctx)
+			if err != nil {
+				return err
+			}
 			samples[at] = append(samples[at], s)
-			fmt.Printf("round %d of %d  %3d connections  %s\n", round+1, o.rounds, manyCounts[at], s)
+			fmt.Printf("round %d of %d  %3d connections  %s  %s\n", round+1, o.rounds, manyCounts[at], s, after.since(before))
 		}
 	}
 	fmt.Print("\n" + manyTable(samples))
@@ -97,7 +109,7 @@ func newMany(ctx context.Context, directory string, count int) (*many, error) {
 		return nil, err
 	}
 	ours, theirs := link.Many(count)
-	m := &many{contender{name: causeway, world: w}, ours}
+	m := &many{contender: contender{name: causeway, world: w}, ends: ours}
 	if err := m.addresses(ctx); err != nil {
 		return m, err
 	}
@@ -112,7 +124,7 @@ func newMany(ctx context.Context, directory string, count int) (*many, error) {
 		if err := a.Start(ctx); err != nil {
 			return m, err
 		}
-		m.pids = append(m.pids, a.PID())
+		m.pids, m.gateways = append(m.pids, a.PID()), append(m.gateways, a)
 	}
 	return m, world.Eventually(ctx, "every connection", func() error {
 		status, err := a.Status(ctx)
@@ -126,6 +138,65 @@ func newMany(ctx context.Context, directory string, count int) (*many, error) {
 		}
 		return nil
 	})
+}
+
+// losses are what the flows' sender had to send again, and what the gateways
+// dropped, so far.
+type losses struct {
+	sent, again uint64 // TCP segments
+	drops       map[string]uint64
+}
+
+// losses counts; drops of sockets are among those of the gateways.
+func (m *many) losses(ctx context.Context) (losses, error) {
+	l := losses{drops: map[string]uint64{}}
+	text, err := m.world.ClientA.Run(ctx, "cat", "/proc/net/snmp")
+	if err != nil {
+		return l, err
+	}
+	var names []string
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "Tcp:" {
+			continue
+		}
+		if names == nil {
+			names = fields // the first line has the names, the second the numbers
+			continue
+		}
+		for i, name := range names {
+			n, _ := strconv.ParseUint(fields[i], 10, 64) // MaxConn may be -1
+			switch name {
+			case "OutSegs":
+				l.sent = n
+			case "RetransSegs":
+				l.again = n
+			}
+		}
+	}
+	for _, g := range m.gateways {
+		status, err := g.Status(ctx)
+		if err != nil {
+			return l, err
+		}
+		for _, drops := range []map[string]uint64{status.Gateway.Drops, status.Gateway.Sockets.Drops} {
+			for why, n := range drops {
+				l.drops[why] += n
+			}
+		}
+	}
+	return l, nil
+}
+
+// since puts what came since before into words.
+func (l losses) since(before losses) string {
+	text := fmt.Sprintf("%.2f %% of %d segments again", 100*float64(l.again-before.again)/float64(max(1, l.sent-before.sent)), l.sent-before.sent)
+	for _, why := range slices.Sorted(maps.Keys(l.drops)) {
+		if n := l.drops[why] - before.drops[why]; n > 0 {
+			text += fmt.Sprintf(", %d %s", n, why)
+		}
+	}
+	return text
 }
 
 // addresses gives both sides an address in the network of each connection.
