@@ -315,3 +315,45 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 		}
 	})
 }
+
+// inState is a machine whose state is set.
+type inState struct {
+	machine
+	state sa.State
+}
+
+func (m inState) Snapshot() sa.Snapshot { return sa.Snapshot{State: m.state} }
+
+// TestRefusingThePeerBacksOff: an attempt that ends since we refuse the peer's proof,
+// which it is told, has failed, and the next one waits longer. What was up and is
+// closed has not.
+func TestRefusingThePeerBacksOff(t *testing.T) {
+	pair(t, StartOnDemand, StartOnDemand, func(t *testing.T, _ *network, a, _ *host) {
+		o := a.engine.owner("to-right")
+		done := make(chan struct{})
+		o.inbox.post(func() {
+			defer close(done)
+			real := o.machine
+			defer func() { o.machine = real }()
+			for _, c := range []struct {
+				states []sa.State
+				want   int
+			}{
+				{[]sa.State{sa.StateConnecting, sa.StateClosing, sa.StateDown}, 1},
+				{[]sa.State{sa.StateConnecting, sa.StateDown}, 2},
+				{[]sa.State{sa.StateConnecting, sa.StateClosing, sa.StateDown}, 3},
+				{[]sa.State{sa.StateConnecting, sa.StateUp, sa.StateClosing, sa.StateDown}, 0},
+			} {
+				for _, state := range c.states {
+					o.machine = inState{real, state}
+					o.settle(time.Now())
+				}
+				if o.keep.attempt != c.want {
+					t.Errorf("%v: %d failed attempts, want %d", c.states, o.keep.attempt, c.want)
+				}
+			}
+			o.keep.rest()
+		})
+		<-done
+	})
+}

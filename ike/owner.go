@@ -25,9 +25,12 @@ type owner struct {
 	state sa.State
 	// failure is the newest one, until the connection is up again, and failed says
 	// that one of them was ours: what strangers try is shown, and changes nothing.
-	failure   *sa.Failure
-	failedAt  time.Time
-	failed    bool
+	failure  *sa.Failure
+	failedAt time.Time
+	failed   bool
+	// unmade says that what is being closed never was up: the peer is told that its
+	// proof is refused.
+	unmade    bool
 	resolving bool
 	// carrying: a Child SA was there after the last step.
 	carrying bool
@@ -279,7 +282,9 @@ func (o *owner) settle(now time.Time) {
 	case is == was:
 	case is == sa.StateUp && was != sa.StateRekeying:
 		o.keep.succeeded()
-	case is == sa.StateDown && was == sa.StateConnecting:
+	case is == sa.StateClosing:
+		o.unmade = was == sa.StateConnecting
+	case is == sa.StateDown && (was == sa.StateConnecting || was == sa.StateClosing && o.unmade):
 		o.keep.failed(now, rand.Float64())
 	case is == sa.StateDown:
 		o.keep.lost(now, rand.Float64())
