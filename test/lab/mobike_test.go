@@ -115,3 +115,34 @@ func TestMobike(t *testing.T) {
 		}
 	}
 }
+
+// TestMobikeNATMapping: the NAT before us forgets its mappings and makes others. Our
+// liveness check, whose answer says where the peer sees us, finds out, and
+// UPDATE_SA_ADDRESSES tells the peer (RFC 4555 §3.8); the IKE SA is the one from before.
+func TestMobikeNATMapping(t *testing.T) {
+	for _, peer := range []string{"causeway", "strongSwan"} {
+		t.Run(peer, func(t *testing.T) {
+			s := newScene(t)
+			s.must(s.Masquerade(s.ctx, world.SiteB))
+			a, b := natPair()
+			a.DPD = livenessInterval
+			a.IKEKeys = []string{"mobike: true"}
+			b.IKEKeys, b.SwanKeys = a.IKEKeys, []string{"mobike = yes"}
+			if peer == "causeway" {
+				s.causeway(s.GatewayB, b)
+			} else {
+				s.strongswan(s.GatewayB, b)
+			}
+			g := s.causeway(s.GatewayA, a)
+			before := s.up(g)
+			s.pingBoth(a)
+			s.must(s.forget())
+			s.eventually("UPDATE_SA_ADDRESSES", func() error { return inLog(g.Log(), "N(UPDATE_SA_ADDRESSES)") })
+			s.eventually("answers through the new port", func() error {
+				return s.reaches(s.ClientA, world.ClientIn(world.SiteB.Networks[0]))
+			})
+			s.pingBoth(a)
+			s.sameIKE(g, before)
+		})
+	}
+}
