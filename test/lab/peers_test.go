@@ -2,7 +2,12 @@ package lab
 
 import (
 	"context"
+	"crypto"
+	"crypto/elliptic"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,6 +16,7 @@ import (
 	"causeway/test/lab/link"
 	"causeway/test/lab/roots"
 	"causeway/test/lab/world"
+	"causeway/test/pki"
 )
 
 // foreign is a daemon that is not strongSwan.
@@ -129,4 +135,51 @@ func TestLibreswan(t *testing.T) {
 		s.rekeyUnder(g, false, true, d.RekeyChild)
 		s.rekeyUnder(g, true, false, d.RekeyIKE)
 	})
+}
+
+// TestLibreswanCertificates is libreswan with certificates of an intermediate
+// authority, RSA and ECDSA, each begun by one end.
+func TestLibreswanCertificates(t *testing.T) {
+	requireRoot(t, roots.Libreswan)
+	s, guest := newMachineScene(t)
+	p := newAuthority()
+	for _, c := range []struct {
+		name   string
+		key    func(n int) crypto.Signer
+		starts bool
+		authby string
+	}{
+		{"RSA, ours begins", func(n int) crypto.Signer { return pki.RSA(2048, n) }, true, "rsasig"},
+		{"ECDSA, libreswan begins", func(int) crypto.Signer { return pki.ECDSA(elliptic.P256()) }, false, "ecdsa"},
+	} {
+		s.sub(c.name, func(s *scene) {
+			a, _ := signed()
+			a.Start = c.starts
+			a.Proof = p.ours(p.sub.Issue("a", c.key(0), pki.Names(a.LocalIdentity)), "")
+			theirs := p.sub.Issue("b", c.key(1), pki.Names(a.RemoteIdentity))
+			s.joinForeign(a, func(peer link.End) (foreign, error) {
+				peer.Proof = &link.Proof{
+					Files: map[string][]byte{libreswan.KeyFile: s.pkcs12(theirs), libreswan.AuthorityFile: pki.PEM(p.root.Certificate)},
+					Local: []string{"authby=" + c.authby, "leftcert=" + libreswan.Certificate, "leftsendcert=always", "sendca=issuer"},
+				}
+				return libreswan.At(guest.In(roots.Libreswan), peer)
+			})
+		})
+	}
+}
+
+// pkcs12 packs a key, its certificate and those above it.
+func (s *scene) pkcs12(h *pki.Holder) []byte {
+	s.t.Helper()
+	directory := s.t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(directory, name)
+		s.must(os.WriteFile(path, data, 0o600))
+		return path
+	}
+	out, err := exec.CommandContext(s.ctx, "openssl", "pkcs12", "-export", "-passout", "pass:", "-name", libreswan.Certificate,
+		"-inkey", file("key.pem", pki.KeyPEM(h.Key)), "-in", file("certificate.pem", pki.PEM(h.Certificate)),
+		"-certfile", file("above.pem", pki.PEM(h.Above...))).Output()
+	s.must(err)
+	return out
 }

@@ -22,7 +22,17 @@ type Daemon struct {
 	process place.Process
 	name    string // of the connection
 	starts  bool
+	// certified: the files KeyFile and AuthorityFile go into its data base.
+	certified bool
 }
+
+// What a Proof of an end has: the certificate of that name with its chain and its
+// key, as PKCS #12 without a password, and the authority that the peer's is from.
+const (
+	Certificate   = "own"
+	KeyFile       = "own.p12"
+	AuthorityFile = "authority.pem"
+)
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"identity": identity, "suite": suite, "subnets": subnets,
@@ -36,7 +46,13 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 {{- end}}
 conn {{.Connection}}
 	ikev2={{if eq .IKEVersion 1}}no{{else}}insist{{end}}
+{{- if .Proof}}
+{{- range .Proof.Local}}
+	{{.}}
+{{- end}}
+{{- else}}
 	authby=secret
+{{- end}}
 	left={{.Local}}
 	leftid={{identity .LocalIdentity .Local}}
 	leftsubnet={{subnets .LocalNetworks}}
@@ -120,6 +136,15 @@ func At(where place.Place, end link.End) (*Daemon, error) {
 			return nil, fmt.Errorf("libreswan: %w", err)
 		}
 	}
+	if end.Proof == nil {
+		return d, nil
+	}
+	d.certified = true
+	for name, data := range end.Proof.Files {
+		if err := where.Write(context.Background(), name, data); err != nil {
+			return nil, fmt.Errorf("libreswan: %w", err)
+		}
+	}
 	return d, nil
 }
 
@@ -129,11 +154,19 @@ func At(where place.Place, end link.End) (*Daemon, error) {
 // which pluto does nothing else.
 func (d *Daemon) Start(ctx context.Context) error {
 	dir := d.place.Dir()
+	store := ""
+	if d.certified {
+		store = fmt.Sprintf("pk12util -i %s -d sql:/var/lib/ipsec/nss -W ''; certutil -A -n authority -t CT,, -i %s -d sql:/var/lib/ipsec/nss",
+			path.Join(dir, KeyFile), path.Join(dir, AuthorityFile))
+	}
 	p, err := d.place.Start("pluto-"+d.place.Role(), "sh", "-e", "-c", fmt.Sprintf(`
-mkdir -p /run/pluto /var/lib/ipsec/nss
+mkdir -p /run/pluto
+rm -rf /var/lib/ipsec/nss
+mkdir -p /var/lib/ipsec/nss
 ipsec initnss >/dev/null 2>&1 || ipsec checknss
+%s
 exec /usr/libexec/ipsec/pluto --nofork --stderrlog --config %s --secretsfile %s`,
-		path.Join(dir, "ipsec.conf"), path.Join(dir, "ipsec.secrets")))
+		store, path.Join(dir, "ipsec.conf"), path.Join(dir, "ipsec.secrets")))
 	if err != nil {
 		return err
 	}
