@@ -19,12 +19,12 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 tools=base-files,dash,coreutils,sed,grep,mawk,iproute2,iputils-ping
 strongswan=strongswan-charon,strongswan-swanctl,libcharon-extra-plugins,libstrongswan-extra-plugins,libstrongswan-standard-plugins
 
-roots=(trixie trixie-libreswan forky forky-openiked)
+roots=(trixie trixie-libreswan forky trixie-openiked)
 declare -A packages=(
   [trixie]=$tools,kmod,liblzma5,$strongswan
   [trixie-libreswan]=$tools,libreswan
   [forky]=$tools,$strongswan
-  [forky-openiked]=$tools,openiked
+  [trixie-openiked]=$tools,openiked
 )
 
 # Of the kernel's modules these directories are kept, by far the smaller part.

@@ -5,7 +5,7 @@
 //	trixie            strongSwan 6.0, and the kernel of package machine
 //	trixie-libreswan  libreswan 5.2
 //	forky             strongSwan 6.1
-//	forky-openiked    OpenIKED 7.4
+//	trixie-openiked   OpenIKED 7.4
 package roots
 
 import (
@@ -22,7 +22,7 @@ const (
 	Trixie    = "trixie"
 	Libreswan = "trixie-libreswan"
 	Forky     = "forky"
-	OpenIKED  = "forky-openiked"
+	OpenIKED  = "trixie-openiked"
 )
 
 // Mount is the directory of every root that a test's files are in.
