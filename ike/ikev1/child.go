@@ -49,6 +49,7 @@ type child struct {
 	ours     bool // our Quick Mode made it
 	replaced bool // another took its place, so that its end is no loss
 	catchAll bool // a client of Cisco's kind asked for all traffic
+	doubtful bool // the peer's, and its last message has not come: it may not have it
 
 	startedAt  time.Time // of its Quick Mode
 	activateAt time.Time // when to send on it; zero: nothing is planned
@@ -159,7 +160,8 @@ func (m *Machine) begin(c *child) {
 // replace settles what c means for those that carry the same traffic. The one whose
 // Quick Mode began last stays. Of two whose Quick Modes ran at once, the one with
 // the higher SPI stays, and both ends know which. One that was replaced replaces
-// none, so that one stays whatever the order in which they are confirmed.
+// none, so that one stays whatever the order in which they are confirmed. One that
+// the peer may not have replaces none until it is confirmed.
 func (m *Machine) replace(c *child) {
 	for _, o := range m.children {
 		if c.state == childRekeyed {
@@ -172,6 +174,9 @@ func (m *Machine) replace(c *child) {
 		atOnce := !o.startedAt.After(c.EstablishedAt) && !c.startedAt.After(o.EstablishedAt)
 		if atOnce && rank(o) > rank(c) || !atOnce && o.startedAt.After(c.startedAt) {
 			old, by = c, o
+		}
+		if by.doubtful {
+			continue
 		}
 		wait := replacedTime
 		if by.ours {
@@ -228,7 +233,7 @@ func (m *Machine) removeChild(c *child, e ending) {
 }
 
 // promote makes the newest Child SA that carries the same traffic send where
-// none does.
+// none does, and one that the peer may not have only where there is no other.
 func (m *Machine) promote(gone *child) {
 	var best *child
 	for _, c := range m.children {
@@ -238,9 +243,14 @@ func (m *Machine) promote(gone *child) {
 		if c.active {
 			return
 		}
-		best = c
+		if best == nil || best.doubtful || !c.doubtful {
+			best = c
+		}
 	}
 	if best != nil {
+		if best.doubtful && best.state != childRekeyed { // the peer has it: it deleted the other
+			best.replaced, best.deleteAt = false, time.Time{}
+		}
 		m.activate(best)
 	}
 }

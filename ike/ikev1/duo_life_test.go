@@ -409,3 +409,52 @@ func TestQuickModesAtOnceLeaveOne(t *testing.T) {
 		}
 	}
 }
+
+// TestUnconfirmedReplacesNone: of two Quick Modes at once one comes to nothing, since
+// its answer is lost and its ISAKMP SA goes. What the peer may not have takes
+// nothing's place, and ends in time.
+func TestUnconfirmedReplacesNone(t *testing.T) {
+	for _, lost := range []int{0, 1} {
+		t.Run(fmt.Sprint(lost), func(t *testing.T) {
+			d := newDuo(t)
+			d.a.up()
+			d.advance(time.Minute)
+			old, s := d.a.m.children[0], d.a.m.current()
+			for i := range 2 {
+				s.startQuick(old.settings, old)
+				actions := d.a.m.out
+				d.a.m.out = nil
+				for _, act := range actions {
+					d.a.perform(false, act)
+				}
+				first := d.wire
+				d.wire = nil
+				for _, p := range first {
+					p.to.receive(p)
+				}
+				if i == lost {
+					d.wire = nil // the answer
+					d.a.m.quicks[len(d.a.m.quicks)-1].abandon()
+				}
+				d.settle()
+			}
+			d.b.m.dropQuicks(d.b.m.current())
+			d.advance(20 * time.Second)
+			for _, e := range []*end{d.a, d.b} {
+				for _, c := range e.m.children {
+					peer := map[*end]*end{d.a: d.b, d.b: d.a}[e]
+					if c.active && c.state == childInstalled && peer.m.childByIn(c.SPIOut) == nil {
+						t.Errorf("%s sends on %08x, which the other does not have", e.name, c.SPIOut)
+					}
+				}
+			}
+			d.advance(2 * time.Minute)
+			d.wantUp()
+			for _, e := range []*end{d.a, d.b} {
+				if n := len(e.m.children); n != 1 {
+					t.Errorf("%s has %d Child SAs", e.name, n)
+				}
+			}
+		})
+	}
+}

@@ -370,6 +370,7 @@ func (q *quick) confirmed(o *opened, d sa.Datagram) error {
 	q.repeat.hear(d.Raw)
 	q.repeat.sent = nil
 	q.done()
+	q.child.doubtful = false
 	if slices.Contains(s.m.children, q.child) {
 		s.m.begin(q.child)
 	}
@@ -416,7 +417,8 @@ func (m *Machine) dropQuicks(s *ikeSA) {
 
 // orphan ends a Quick Mode of the peer whose ISAKMP SA went before our answer was
 // confirmed. The peer may have the Child SA and be about to send on it, so it
-// stays; we send on it if there is no other.
+// stays. We send on it if there is no other, or when the peer deletes the other;
+// until then it is kept as long as one that was replaced.
 func (q *quick) orphan() {
 	m, c := q.s.m, q.child
 	m.forgetQuick(q)
@@ -426,6 +428,8 @@ func (q *quick) orphan() {
 	m.emit(sa.ChildEstablished{Connection: m.settings.Name, Child: c.Child})
 	if !slices.ContainsFunc(m.children, func(o *child) bool { return o.same(c) && o.active }) {
 		m.activate(c)
+	} else if c.state != childRekeyed {
+		c.replaced, c.deleteAt = true, m.now.Add(replacedTime)
 	}
 }
 

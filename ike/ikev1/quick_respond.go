@@ -268,6 +268,7 @@ func (q *quick) sendAnswer(shared []byte) {
 		ps = append(ps, q.tell)
 	}
 	q.child = s.install(q.agreement(shared))
+	q.child.doubtful = true
 	q.stage = quickAnswered
 	q.say(q.nonceI, ps, true)
 }
