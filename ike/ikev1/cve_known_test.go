@@ -136,9 +136,8 @@ func TestCVE_2016_5391_OfferWithoutGroup(t *testing.T) {
 	}
 }
 
-// CVE-2016-3071 of libreswan and CVE-2018-10811 of strongSwan: algorithms that have a
-// number and that nothing here implements. CVE-2015-7575 (SLOTH) is MD5, CVE-2015-4000
-// (Logjam) groups that can be broken.
+// CVE-2016-3071 of libreswan: algorithms that have a number and that nothing here
+// implements.
 func TestCVE_2016_3071_AlgorithmsThatAreMissing(t *testing.T) {
 	for hash := uint16(1); hash < 16; hash++ {
 		if hash != isakmp.HashSHA1 && (hash < isakmp.HashSHA256 || hash > isakmp.HashSHA512) && !offering(t, attribute(isakmp.AttrHash, hash)) {
@@ -148,6 +147,23 @@ func TestCVE_2016_3071_AlgorithmsThatAreMissing(t *testing.T) {
 	for cipher := uint16(1); cipher < 16; cipher++ {
 		if cipher != 7 && !offering(t, attribute(isakmp.AttrEncryption, cipher)) { // 7 is AES
 			t.Errorf("cipher %d is taken", cipher)
+		}
+	}
+}
+
+// CVE-2018-10811 of strongSwan: a PRF, which in IKEv1 is the HMAC of the hash or an
+// attribute of its own, that was negotiated though nothing makes it.
+func TestCVE_2018_10811_PRFThatIsMissing(t *testing.T) {
+	for _, hash := range []uint16{isakmp.HashMD5, 3, 65000} { // 3 is Tiger
+		if !offering(t, attribute(isakmp.AttrHash, hash)) {
+			t.Errorf("the HMAC of hash %d is taken", hash)
+		}
+	}
+	const prf = 13 // RFC 2409 appendix A: no value is assigned
+	for _, value := range []uint16{0, 1, 65000} {
+		whole := func(tr *isakmp.Transform) { tr.Attributes = append(tr.Attributes, isakmp.Short(prf, value)) }
+		if !offering(t, whole) {
+			t.Errorf("PRF %d is taken", value)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ikev1
 
 import (
 	"crypto/rsa"
+	"encoding/binary"
 	"math/big"
 	"net/netip"
 	"slices"
@@ -208,5 +209,47 @@ func TestCVE_2024_2357_NoKeyAndRetransmission(t *testing.T) {
 	}
 	if d.b.reason() == "" {
 		t.Error("b does not say why")
+	}
+}
+
+// CVE-2022-34721 of Windows: the length of something in IKEv1 was not checked before
+// the peer is known; the advisory does not say of what. Here are lengths of payloads
+// that are skipped, with Windows' own vendor ID, true and false.
+func TestCVE_2022_34721_LengthsOfWhatIsSkipped(t *testing.T) {
+	realm := []byte{0x68, 0x6a, 0x8c, 0xbd, 0xfe, 0x63, 0x4b, 0x40, 0x51, 0x46, 0xfb, 0x2b, 0xaf, 0x33, 0xe9, 0xe8}
+	for _, mode := range []func(a, b *sa.Settings){func(_, _ *sa.Settings) {}, aggressive} {
+		for n := range len(realm) + 1 {
+			d := newDuo(t, mode)
+			changed := d.tampered(func(m *isakmp.Message) bool {
+				m.Payloads = append(m.Payloads, &isakmp.VendorID{Data: realm[:n]})
+				return true
+			})
+			d.advance(10 * time.Second)
+			if changed == 0 {
+				t.Fatal("nothing was changed: the test proves nothing")
+			}
+			d.wantUp()
+		}
+		for _, length := range []uint16{0, 1, 3, 5, 19, 21, 0x7fff, 0xffff} {
+			d := newDuo(t, mode)
+			d.a.up()
+			first := d.wire[0]
+			m, err := isakmp.ParseMessage(first.raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Payloads = append(m.Payloads, &isakmp.VendorID{Data: realm})
+			raw, err := m.Append(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			binary.BigEndian.PutUint16(raw[len(raw)-len(realm)-2:], length)
+			d.b.receive(packet{first.to, first.local, first.remote, raw})
+			if len(d.wire) > 1 {
+				t.Errorf("a payload of 20 octets that says %d is answered", length)
+			}
+			d.advance(10 * time.Second)
+			d.wantUp()
+		}
 	}
 }

@@ -102,11 +102,11 @@ func TestPaths(t *testing.T) {
 func TestLinksAreWatchedWhileLinesWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var up, cut atomic.Bool
-		looks := 0
+		var looks atomic.Int64
 		p := newPaths(func(pathID, *watched) probe.Line { return &scriptedLine{&up, make(chan uint16, 8)} }, func(pathID, bool, error) {})
 		p.set(parse(t, lineAndTwoTunnels))
 		ctx, cancel := context.WithCancel(t.Context())
-		go p.watchLinks(ctx, func(string) kernel.Link { looks++; return kernel.Link{Carrier: !cut.Load()} })
+		go p.watchLinks(ctx, func(string) kernel.Link { looks.Add(1); return kernel.Link{Carrier: !cut.Load()} })
 		wait := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 		for range 2 {
 			up.Store(false)
@@ -114,15 +114,15 @@ func TestLinksAreWatchedWhileLinesWork(t *testing.T) {
 			if p.directUp("primary") {
 				t.Fatal("the line works although nobody answers")
 			}
-			before := looks
+			before := looks.Load()
 			wait(3 * time.Second)
-			if looks != before {
-				t.Errorf("%d looks at an interface whose line does not work", looks-before)
+			if looks.Load() != before {
+				t.Errorf("%d looks at an interface whose line does not work", looks.Load()-before)
 			}
 			up.Store(true)
 			wait(3 * time.Second)
-			if !p.directUp("primary") || looks == before {
-				t.Fatalf("the line works: %v, after %d looks", p.directUp("primary"), looks-before)
+			if !p.directUp("primary") || looks.Load() == before {
+				t.Fatalf("the line works: %v, after %d looks", p.directUp("primary"), looks.Load()-before)
 			}
 			cut.Store(true)
 			up.Store(false)
