@@ -66,7 +66,7 @@ fuzz-short:
 # skipped, each with what it lacks (in CI that is a failure too).
 .PHONY: lab
 lab: ## network namespaces with a real strongSwan (root)
-	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 25m -parallel 4
+	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 33m -parallel 4
 
 .PHONY: lab-long
 lab-long: root ## the long forms: ten minutes of colliding rekeys, five of IKEv1 rekeys, 10 GiB each way with every offload on and off (root)
