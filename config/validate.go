@@ -201,6 +201,14 @@ func (d *decoder) proposals(c *Connection, key, protocol string, texts []string)
 	}
 }
 
+// addressKey is where the peer's address number i stands: in a list or alone.
+func (d *decoder) addressKey(c *Connection, i int) string {
+	if key := index("remote.address", i); d.given(c, key) {
+		return key
+	}
+	return "remote.address"
+}
+
 var packagePrefix = regexp.MustCompile(`^[a-z]+: `)
 
 // unprefixed is an error's text without the package that it comes from, which
@@ -223,10 +231,7 @@ func (d *decoder) peer(config *Config, c *Connection) {
 		if !a.IP.IsValid() {
 			continue
 		}
-		key := "remote.address"
-		if d.given(c, index(key, i)) {
-			key = index(key, i)
-		}
+		key := d.addressKey(c, i)
 		d.reachable(config.Gateway.Listen.Addresses, c, key, a.IP)
 		if config.Gateway.Interface.Routes {
 			d.swallowed(c, key, a.IP)

@@ -109,10 +109,7 @@ func (d *decoder) hosts(connections []Connection) {
 			if !a.IP.IsValid() {
 				continue
 			}
-			key := "remote.address"
-			if d.given(c, index(key, k)) {
-				key = index(key, k)
-			}
+			key := d.addressKey(c, k)
 			if before, ok := first[a.IP]; ok && before.c != c {
 				d.fail(c, key, "%s is what connection %s is for too (%s): one connection has all protocols between two hosts", a.IP, clip(before.c.Name),
 					fmt.Sprintf("line %d", d.place(d.path(before.c, before.key)).line))

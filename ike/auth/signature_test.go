@@ -76,13 +76,8 @@ func TestRFC7427Algorithms(t *testing.T) {
 // TestStrictAlgorithms feeds what lenient readers took: CVE-2021-41990 (a huge
 // salt), CVE-2018-6459 (no mask parameters), and garbage after and within.
 func TestStrictAlgorithms(t *testing.T) {
-	hash := "a00f 300d 0609 608648016503040201 0500"
-	mask := "a11c 301a 0609 2a864886f70d010108 300d 0609 608648016503040201 0500"
-	pss := func(params string) []byte {
-		p := unhex(t, params)
-		inner := slices.Concat(unhex(t, "0609 2a864886f70d01010a 30"), []byte{byte(len(p))}, p)
-		return append([]byte{0x30, byte(len(inner))}, inner...)
-	}
+	const hash, mask = pssHash, pssMask
+	pss := func(params string) []byte { return pssAlgorithm(t, params) }
 	if s, err := ParseAlgorithm(pss(hash + mask + "a203 020120")); s != RSAPSSSHA256 || err != nil {
 		t.Fatalf("the sound one: %v, %v", s, err)
 	}
