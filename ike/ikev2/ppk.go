@@ -62,6 +62,9 @@ func (s *ikeSA) takePPK(msg *message) *sa.Failure {
 			remote = ppkNamed(named)
 		}
 		return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
+	case named == nil && s.ppkAgreed: // what an initiator that we told of our PPK must not leave away
+		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer announced a post-quantum key and names none",
+			Remote: "names none", Hint: "the peer's implementation is broken"}
 	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
 		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer insists on a post-quantum key that is not known here",
 			Remote: ppkNamed(named), Hint: "configure it with auth.ppk, under this ID"}
