@@ -84,7 +84,8 @@ func (x *createExchange) respond(s *ikeSA, msg *message) {
 	s.m.work(s, &sansio.KeyExchange{Group: o.group, Private: o.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		s.current = nil
 		if r.Err != nil {
-			x.failed(s, &refusal{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
+			x.abandon(s)
+			s.endOver(badShare(r.Err))
 			return
 		}
 		s.followUp(x, msg, x.chosenRest(msg), r.Shared, func(secrets [][]byte, err error) {

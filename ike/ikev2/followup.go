@@ -90,7 +90,8 @@ func (x *followUpExchange) respond(s *ikeSA, msg *message) {
 		s.current = nil
 		x.private.Erase()
 		if r.Err != nil {
-			x.end(nil, &refusal{failure: badShare(r.Err)})
+			x.abandon(s)
+			s.endOver(badShare(r.Err))
 			return
 		}
 		x.secrets, x.left = append(x.secrets, r.Shared), x.left[1:]

@@ -122,7 +122,7 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 		s.current = nil
 		x.private.Erase()
 		if r.Err != nil {
-			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
+			s.endOver(badShare(r.Err))
 			return
 		}
 		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog}

@@ -208,6 +208,12 @@ func (s *ikeSA) expire() {
 		Message: "the IKE SA reached its hard lifetime before it was replaced",
 		Hint:    "rekeys fail or take too long: see the failures before this one",
 	}
+	s.endOver(f)
+}
+
+// endOver ends an IKE SA over a failure of its own, and has the peer delete it. A
+// public value in an answer that RFC 6989 §2.5 forbids is one.
+func (s *ikeSA) endOver(f *sa.Failure) {
 	s.m.fail(s.remote, f)
 	s.removeChildren(ending{failure: f})
 	s.wantDelete = true

@@ -1,0 +1,61 @@
+package ikev2_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// A public value in an answer that there cannot be ends the IKE SA: the peer hears a
+// DELETE (RFC 6989 §2.5).
+func TestInvalidPublicValueInAnAnswer(t *testing.T) {
+	for name, c := range map[string]struct {
+		exchange wire.ExchangeType
+		ask      sa.Rekey
+	}{
+		"rekey of the IKE SA":               {wire.ExchangeCreateChildSA, sa.Rekey{IKE: true}},
+		"rekey of a Child SA":               {wire.ExchangeCreateChildSA, sa.Rekey{Children: true}},
+		"follow-up, rekey of the IKE SA":    {wire.ExchangeIKEFollowupKE, sa.Rekey{IKE: true}},
+		"follow-up, rekey of the Child SAs": {wire.ExchangeIKEFollowupKE, sa.Rekey{Children: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := hybrid(t)
+			w.A.Up()
+			w.DeliverAll()
+			if err := transcript.Agree(w); err != nil {
+				t.Fatal(err)
+			}
+			w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+				out := slices.Clone(ps)
+				for i, p := range out {
+					if ke, ok := p.(*wire.KeyExchange); ok && h.Exchange == c.exchange && h.Flags.Response() {
+						out[i] = &wire.KeyExchange{Group: ke.Group, Data: make([]byte, len(ke.Data)-1)}
+					}
+				}
+				return out
+			}
+			w.A.Step(c.ask)
+			for len(w.Network) > 0 && answer(w.A) != "D(IKE)" {
+				w.Deliver(0)
+			}
+			if answer(w.A) != "D(IKE)" {
+				t.Fatalf("a sends %s", answer(w.A))
+			}
+			w.DeliverAll()
+			if up(w.A) || len(w.A.Inbound) != 0 {
+				t.Error("a goes on")
+			}
+			// After the last exchange of a rekey b has the new IKE SA, which a liveness
+			// check ends.
+			w.B.Faulty = nil
+			w.Advance(5*time.Minute, true)
+			if len(w.B.Inbound) != 0 && !up(w.A) {
+				t.Error("b goes on")
+			}
+		})
+	}
+}
