@@ -302,6 +302,7 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 		s.inheritProof()
 		s.succeedTicket()
 	}
+	s.grants(s)
 	s.noteIdentities(msg, ps)
 	ps = append(ps, s.authLifetime()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)

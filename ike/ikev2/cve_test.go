@@ -21,8 +21,7 @@ func tunnel(t *testing.T) *transcript.World {
 	t.Helper()
 	a, b := transcript.Pair()
 	w := transcript.New(a, b, func(line string) { t.Log(line) })
-	w.A.Up()
-	w.DeliverAll()
+	w.Stand()
 	if err := transcript.Agree(w); err != nil {
 		t.Fatal(err)
 	}

@@ -394,6 +394,7 @@ func (s *ikeSA) completeRekeyIKE(a association, suite transform.Suite, rival *ik
 		return
 	}
 	s.answer(ex, answer)
+	s.grants(n)
 	switch {
 	case rival != nil && s.rival == rival:
 		rival.sa = n

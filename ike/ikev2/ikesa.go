@@ -115,6 +115,11 @@ type ikeSA struct {
 	// lesser says that it is the one to go of two (ike_rekey.go, duplicates.go);
 	// replaced that another took its place, so that its end is no loss.
 	lesser, replaced bool
+	// unheard is what is known while the peer may not have the answer that made this
+	// IKE SA, or nil; granted is the IKE SA that our last answer on this one made, or
+	// nil (unheard.go).
+	unheard *unheard
+	granted *ikeSA
 	// rival is the IKE SA with which the peer replaces this one while we do the
 	// same, or nil (ike_rekey.go).
 	rival *ikeRival

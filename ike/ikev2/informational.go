@@ -21,7 +21,7 @@ func (s *ikeSA) check() {
 		ps = append(ps, s.m.crashTokenFor(&s.association)...)
 	}
 	s.request(x, ps)
-	s.window.tries = checkTries
+	s.window.tries = s.patience(checkTries)
 }
 
 type checkExchange struct {

@@ -68,7 +68,7 @@ func (s *ikeSA) probe() {
 	x := &probeExchange{size: want.Size, whole: [][]byte{raw}}
 	s.current, s.asking = x, draft{}
 	s.window.open(s.m.now, x.whole, s.m.random.Fraction())
-	s.window.tries = checkTries + 1 // the probe itself is no failed check
+	s.window.tries = s.patience(checkTries + 1) // the probe itself is no failed check
 	x.summary = wire.Summary(payloads)
 	s.requestSummary = x.summary
 	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw, Whole: true})

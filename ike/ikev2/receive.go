@@ -77,6 +77,7 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 		// A NAT may have moved the peer since it asked first. A copy moves only
 		// its own answer: anybody may have sent it.
 		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1, path{d.Local, d.Remote})
+		s.asksAgain()
 		return
 	case arrival != arrivalNew || !s.takes(outer.Exchange):
 		return
@@ -96,6 +97,7 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 // is what is wrong with it so far.
 func (s *ikeSA) take(msg *message, err error) {
 	s.window.accept(msg.raw)
+	s.wentOn()
 	s.shrink(len(msg.raw), msg.fragments, msg.remote.Addr())
 	s.asked = path{msg.local, msg.remote}
 	s.witness(msg)
@@ -161,6 +163,7 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 // came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
 func (s *ikeSA) witness(msg *message) {
 	s.heardAt, s.spokeAt = s.m.now, s.m.now
+	s.heard()
 	s.m.emit(traceReceived(s.m.settings.Name, msg))
 	if s.state == adopted || s.nat.remote {
 		s.relocate(msg.local, msg.remote)

@@ -36,7 +36,7 @@ func (m *Machine) proceed() {
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
 		s.hasten()
-		if s.current == nil && s.sync == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting {
+		if s.current == nil && s.sync == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting && (s.wantDelete || !s.muted()) {
 			s.proceed()
 		}
 	}

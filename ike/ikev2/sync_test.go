@@ -49,8 +49,7 @@ func TestSynchronizationDuringARequest(t *testing.T) {
 	a, b := transcript.Pair()
 	a.MessageIDSync, b.MessageIDSync = true, true
 	w := transcript.New(a, b, nil)
-	w.A.Up()
-	w.DeliverAll()
+	w.Stand()
 	spi := w.B.Machine.Snapshot().IKE[0].SPIr
 	answers := func(of wire.ExchangeType) (ids []uint32) {
 		for _, p := range w.Network {

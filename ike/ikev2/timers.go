@@ -18,7 +18,7 @@ func (m *Machine) Deadline() time.Time {
 	for _, s := range m.sas {
 		s.deadlines(&d)
 	}
-	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() {
+	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() && !s.muted() {
 		d.By(m.nextChild())
 	}
 	return d.At
@@ -41,12 +41,15 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	d.By(s.expireAt)
 	d.By(s.unprovenAt)
 	d.By(s.tidyAt)
+	if s.unheard != nil {
+		d.By(s.unheard.lookAt)
+	}
 	for _, c := range s.children {
 		d.By(c.expireAt)
 		d.By(c.carryAt)
 		d.By(c.auditAt)
 	}
-	if s.current != nil || s.sync != nil || s.serving() || s.contest() != nil {
+	if s.current != nil || s.sync != nil || s.serving() || s.contest() != nil || s.muted() {
 		return // the next exchange waits for that
 	}
 	d.By(s.livenessAt())
@@ -78,12 +81,20 @@ func (c *child) deadlines(d *sansio.Deadline) {
 	}
 }
 
-// livenessAt is when the peer's silence is to be questioned (RFC 7296 §2.4).
+// livenessAt is when the peer's silence is to be questioned (RFC 7296 §2.4). One
+// that never showed that it has the IKE SA is asked in any case.
 func (s *ikeSA) livenessAt() time.Time {
-	if s.m.settings.DPD == 0 || s.state == superseded {
-		return time.Time{}
+	var d sansio.Deadline
+	if s.state == superseded {
+		return d.At
 	}
-	return s.heardAt.Add(s.m.settings.DPD)
+	if s.m.settings.DPD > 0 {
+		d.By(s.heardAt.Add(s.m.settings.DPD))
+	}
+	if s.unheard != nil {
+		d.By(s.unheard.endAt)
+	}
+	return d.At
 }
 
 // due reports whether t is set and has come.
@@ -143,6 +154,7 @@ func (s *ikeSA) runTimers() {
 	if s.state < established || s.state >= deleting {
 		return
 	}
+	s.listen()
 	if s.m.due(s.expireAt) {
 		s.expireAt = time.Time{}
 		s.expire()
@@ -255,6 +267,10 @@ func (s *ikeSA) silence() *sa.Failure {
 	case s.state == authSent:
 		f.Message = "no answer to IKE_AUTH from " + s.remote.String() + ", though it answered IKE_SA_INIT"
 		f.Hint = "check that UDP port 4500 passes both ways; some peers also stay silent when the key or an identity is wrong"
+	case s.unheard != nil:
+		f.Reason = sa.ReasonLivenessTimeout
+		f.Message = "the peer at " + s.remote.String() + " never showed that it received the answer which made the IKE SA"
+		f.Hint = "its requests arrived here: check the way back, for UDP port 4500 and for long datagrams (ike.fragment_size), and whether the peer still runs"
 	default:
 		f.Reason = sa.ReasonLivenessTimeout
 		f.Message = "the peer at " + s.remote.String() + " answers no more"

@@ -63,6 +63,13 @@ func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, e
 	return w.request, false
 }
 
+// renew begins the schedule of the request on its way anew.
+func (w *window) renew(now time.Time, jitter float64) {
+	if w.request != nil {
+		w.attempt, w.dueAt = 0, now.Add(w.policy.Wait(0, jitter))
+	}
+}
+
 // arrival is what a request of the peer is to the window.
 type arrival uint8
 

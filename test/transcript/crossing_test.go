@@ -30,8 +30,7 @@ func TestCrossing(t *testing.T) {
 			n := everyOrder(t, c.atMost, func() *World {
 				a, b := Pair()
 				w := New(a, b, nil)
-				w.A.Up()
-				w.DeliverAll()
+				w.Stand()
 				w.A.Reseed(c.seed)
 				w.B.Reseed(c.seed + 1)
 				w.A.Step(c.a)

@@ -25,6 +25,8 @@ type Host struct {
 	// not know.
 	Unreachable []netip.Addr
 	Settings    *sa.Settings
+	// Retransmit is the schedule of its machine, as of the next restart.
+	Retransmit sa.RetransmitPolicy
 	// Besides are further connections for which the acceptor may take a peer; the
 	// machine is that of Settings.
 	Besides []*sa.Settings
@@ -70,11 +72,12 @@ type job struct {
 	job      sa.Job
 }
 
-// Retransmit is the schedule of every machine here.
+// Retransmit is the schedule of every machine that has none of its own.
 var Retransmit = sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 5}
 
 func newHost(w *World, name string, addr netip.Addr, settings *sa.Settings) *Host {
 	h := &Host{Name: name, Addr: addr, Settings: settings, world: w, past: map[uint64]bool{}}
+	h.Retransmit = Retransmit
 	h.random = rand.NewChaCha8([32]byte{name[0]})
 	h.Restart(cookie.Config{})
 	return h

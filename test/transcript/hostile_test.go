@@ -23,17 +23,15 @@ var stages = []struct {
 	{"init answered", func(w *World) { w.A.Up(); w.Deliver(0) }},
 	{"auth sent", func(w *World) { w.A.Up(); w.Deliver(0); w.Deliver(0) }},
 	{"half a tunnel", func(w *World) { w.A.Up(); w.Deliver(0); w.Deliver(0); w.Deliver(0) }},
-	{"tunnel", func(w *World) { w.A.Up(); w.DeliverAll() }},
+	{"tunnel", func(w *World) { w.Stand() }},
 	{"child rekeys cross", func(w *World) {
-		w.A.Up()
-		w.DeliverAll()
+		w.Stand()
 		w.A.Step(sa.Rekey{Children: true})
 		w.B.Step(sa.Rekey{Children: true})
 		w.Deliver(0)
 	}},
 	{"IKE rekeys cross", func(w *World) {
-		w.A.Up()
-		w.DeliverAll()
+		w.Stand()
 		w.A.Step(sa.Rekey{IKE: true})
 		w.B.Step(sa.Rekey{IKE: true})
 		w.Deliver(0)

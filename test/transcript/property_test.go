@@ -32,8 +32,7 @@ func TestRandomRekey(t *testing.T) {
 		defer explain(t, lines)
 		hold := w.HoldWork
 		w.HoldWork = false
-		w.A.Up()
-		w.DeliverAll()
+		w.Stand()
 		w.HoldWork = hold
 		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "work"}, true)
 		converge(t, w)

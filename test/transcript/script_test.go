@@ -159,6 +159,10 @@ func (p *play) run(words []string) error {
 		return err
 	case "steady": // from now on, what an end sends is received by the other
 		p.steady = true
+	case "esp": // a packet goes each way
+		if !w.Echo() {
+			return fmt.Errorf("it is not received")
+		}
 	case "agree": // both ends have the same one IKE SA and Child SA
 		return Agree(w)
 	case "none": // neither end has an IKE SA

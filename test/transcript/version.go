@@ -46,14 +46,14 @@ func (h *Host) speak(g *cookie.Gate) {
 	if h.Settings.Version == 1 {
 		v1.Candidates, v1.Others = own, nil
 		h.machine = ikev1.New(ikev1.Config{
-			Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, AllocateSPI: h.allocate,
+			Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, AllocateSPI: h.allocate,
 		})
 		h.acceptor, h.foreign = ikev1.NewAcceptor(v1), ikev2.NewAcceptor(v2)
 		return
 	}
 	v2.Candidates, v2.Others = own, nil
 	h.Machine = ikev2.New(ikev2.Config{
-		Settings: h.Settings, Random: h.random, Retransmit: Retransmit, Strict: true, Alter: h.altered,
+		Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, Alter: h.altered,
 		CrashSecret: v2.CrashSecret, Tickets: h.tickets,
 		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		AllocateSPI: h.allocate,

@@ -151,6 +151,20 @@ func (w *World) DeliverAll() {
 	}
 }
 
+// Stand has a bring the tunnel up, and a packet go each way: the responder asks
+// nothing before it hears that the initiator has the tunnel.
+func (w *World) Stand() {
+	w.A.Up()
+	w.DeliverAll()
+	w.Echo()
+}
+
+// Echo sends a packet each way and tells whether both were received.
+func (w *World) Echo() bool {
+	a, b := w.A.Ping("net"), w.B.Ping("net")
+	return a && b
+}
+
 // deadline is the next timer of either host within until.
 func (w *World) deadline(until time.Time) (at time.Time, h *Host) {
 	at = until
