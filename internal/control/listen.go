@@ -83,7 +83,7 @@ func (s *Server) ListenMetrics(address string) error {
 
 func (s *Server) serve(l net.Listener, h http.Handler) {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 	}
 	s.servers = append(s.servers, srv)
 	s.serving.Go(func() {

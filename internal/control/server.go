@@ -26,10 +26,11 @@ type Server struct {
 	once  sync.Once
 }
 
-// What a client may cost: a header that takes longer, an answer that is not
-// taken for longer, and a command that waits longer are given up.
+// What a client may cost: a header or a whole request that takes longer, an answer
+// that is not taken for longer, and a command that waits longer are given up.
 const (
 	headerTime = 5 * time.Second
+	bodyTime   = 10 * time.Second // of header and body
 	answerTime = 10 * time.Second
 	maxWait    = 10 * time.Minute
 	idleTime   = time.Minute
