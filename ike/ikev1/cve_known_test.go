@@ -441,7 +441,7 @@ func withoutGroup(d *duo) []transform.Suite {
 
 // strongSwan #2778, without a number of CVE: two Child SAs that the peer receives on
 // with one SPI.
-func TestPeersSPIIsUsedOnce(t *testing.T) {
+func TestStrongSwan_2778_DuplicatePeerSPI(t *testing.T) {
 	d := joined(t)
 	w, c := d.a.settings.Children[0], d.a.m.children[0]
 	suites := withoutGroup(d)

@@ -231,8 +231,9 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// TestRoom: however much is asked, so much is kept.
-func TestRoom(t *testing.T) {
+// CVE-2021-41991 of strongSwan: which certificate a full cache gave up was drawn by a
+// number that overflowed. However much is asked here, so much is kept.
+func TestCVE_2021_41991_RoomForAnswers(t *testing.T) {
 	url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 8<<10)) })
 	f := New()
 	for i := range maxKept + 100 {
