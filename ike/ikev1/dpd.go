@@ -37,7 +37,11 @@ func (s *ikeSA) livenessAt() time.Time {
 	if s.m.settings.DPD == 0 || !s.peer.dpd || s.state != established || s.dpd.tries > 0 {
 		return time.Time{}
 	}
-	return s.heardAt.Add(s.m.settings.DPD)
+	at := s.heardAt.Add(s.m.settings.DPD)
+	if s.unheard() {
+		return later(at, s.unheardUntil)
+	}
+	return at
 }
 
 // ask puts the question, or puts it again.

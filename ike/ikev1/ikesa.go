@@ -64,9 +64,13 @@ type ikeSA struct {
 	createdAt     time.Time
 	establishedAt time.Time
 	heardAt       time.Time // of IKE or ESP
-	rekeyAt       time.Time // zero: never
-	expireAt      time.Time // zero: never
-	lingerUntil   time.Time // end of adopted and superseded
+	// askedAt is when the peer asked for our last message of phase 1 again, and
+	// unheardUntil when it would do so next (unheard.go).
+	askedAt, unheardUntil time.Time
+
+	rekeyAt     time.Time // zero: never
+	expireAt    time.Time // zero: never
+	lingerUntil time.Time // end of adopted and superseded
 
 	wantRekey  bool
 	rekeyAfter time.Time // not before, after a failed try
@@ -108,6 +112,7 @@ func (s *ikeSA) receive(msg *isakmp.Message, d sa.Datagram) {
 	if answer, repeated := s.repeat.again(d.Raw); repeated {
 		if answer != nil {
 			s.resend(answer, s.repeat.summary, s.repeat.answers, path{d.Local, d.Remote})
+			s.asksAgain()
 		}
 		return
 	}

@@ -109,7 +109,8 @@ func (s *ikeSA) hearsay(msg *isakmp.Message, d sa.Datagram) {
 // refusedBehindKeys takes an encrypted answer to our identity that is no proof. One
 // whose HASH holds is from whoever has our keys: with a pre-shared key the peer,
 // whose word ends the attempt (RFC 2409 §5.7). One that cannot be read tells that
-// the keys differ.
+// the keys differ, or that it is about an ISAKMP SA whose last message we miss: that
+// is asked for once more.
 func (s *ikeSA) refusedBehindKeys(msg *isakmp.Message, d sa.Datagram) {
 	o, err := s.open(msg, keymat.IKEv1PhaseTwoIV(s.prf, s.iv, msg.MessageID))
 	if err != nil || !s.proves(o, nil) {
@@ -118,6 +119,7 @@ func (s *ikeSA) refusedBehindKeys(msg *isakmp.Message, d sa.Datagram) {
 				Message: "the peer cannot read our identity, and we not its answer: the pre-shared keys differ",
 				Local:   "identity " + s.localIdentity, Remote: "not told; its log has it", Hint: keyHint}
 			s.hurry()
+			s.resend(s.repeat.sent, s.repeat.summary, 1, path{s.local, s.remote})
 		}
 		return
 	}

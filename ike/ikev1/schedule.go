@@ -43,7 +43,7 @@ func (m *Machine) proceed() {
 		m.startPhaseOne(path{s.local, s.remote})
 	}
 	m.planChildren(s)
-	if m.asking() {
+	if m.asking() || s.unheard() {
 		return
 	}
 	for _, c := range m.children {

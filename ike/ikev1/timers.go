@@ -39,7 +39,7 @@ func (m *Machine) scheduled(d *sansio.Deadline) {
 	}
 	for _, c := range m.children {
 		d.By(c.deleteAt)
-		if c.state != childInstalled || m.asking() {
+		if c.state != childInstalled || m.asking() || s.unheard() {
 			continue
 		}
 		if c.wantRekey {
@@ -55,7 +55,10 @@ func (m *Machine) scheduled(d *sansio.Deadline) {
 			d.By(s.rekeyAt)
 		}
 	}
-	if !m.asking() {
+	switch {
+	case s.unheard():
+		d.By(s.unheardUntil)
+	case !m.asking():
 		d.By(m.nextChild())
 	}
 }

@@ -13,7 +13,7 @@ import (
 var scenariosV1 = []scenario{
 	// Exchanges.
 	{what: "Main Mode with each method, through a NAT, with losses", transcripts: []string{
-		"main_mode", "signatures_rsa", "signatures_ecdsa", "nat", "loss", "duplicates",
+		"main_mode", "signatures_rsa", "signatures_ecdsa", "nat", "loss", "main_answer_lost", "main_answer_lost_asked", "duplicates",
 	}},
 	{what: "Aggressive Mode with each method, through a NAT, with losses", transcripts: []string{
 		"aggressive", "aggressive_signatures", "aggressive_nat", "aggressive_loss", "aggressive_main",

@@ -86,6 +86,41 @@ func unheard(t *testing.T, fates []fate) {
 	}
 }
 
+// TestUnheardV1 loses the last message of Main Mode for 40 s, while the initiator
+// asks for it: the responder keeps the ISAKMP SA, and what it asked meanwhile.
+func TestUnheardV1(t *testing.T) {
+	a, b := PairV1()
+	b.DPD = 5 * time.Second
+	w := New(a, b, func(line string) { t.Log(line) })
+	w.A.Retransmit, w.B.Retransmit = patient, Retransmit // gives up after 31 s
+	w.A.Restart(cookie.Config{})
+	w.B.Restart(cookie.Config{})
+	w.A.Up()
+	for range 4 {
+		w.Deliver(0)
+	}
+	w.B.Step(sa.Up{}) // it wants a Child SA, too
+	for w.Now.Sub(Epoch) < 40*time.Second {
+		switch {
+		case len(w.Network) == 0:
+			w.Advance(100*time.Millisecond, false)
+		case w.Network[0].From == w.B:
+			w.Drop(0)
+		default:
+			w.Deliver(0)
+		}
+	}
+	w.Advance(time.Minute, true)
+	if err := Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Fatalf("%v, faults %v", err, w.Faults)
+	}
+	for _, r := range w.B.Reports {
+		if closed, ok := r.(sa.IKEClosed); ok {
+			t.Errorf("b closed the ISAKMP SA: %+v", closed)
+		}
+	}
+}
+
 func isRequest(p *Packet) bool {
 	h, err := wire.ParseHeader(p.Bytes)
 	return err == nil && !h.Flags.Response()
