@@ -12,8 +12,13 @@ import (
 	"causeway/test/lab/world"
 )
 
-// lossPercent is lost in each direction during the handshake.
-const lossPercent = 20
+const (
+	// lossPercent is lost in each direction during the handshake.
+	lossPercent = 20
+	// repeatsTime is what strongSwan's repeats of one request may take: 4, 11, 24,
+	// 47 and 89 s after the first.
+	repeatsTime = 100 * time.Second
+)
 
 // TestHandshakeLoss loses one datagram in five while the tunnel comes up: it
 // comes up all the same, and exactly once (RFC 7296 §2.1).
@@ -38,9 +43,10 @@ func lossy(t *testing.T, initiator bool) {
 	s.throughLoss(g)
 	c := s.up(g)
 	// strongSwan may not have the answer yet that made us up. It asks for it with
-	// ever longer pauses, and answers no request before.
-	s.must(s.Lose(s.ctx, 0))
+	// ever longer pauses, and answers no request before: the loss goes on.
+	s.patience = repeatsTime
 	swan := s.swanUp(d, 1)
+	s.must(s.Lose(s.ctx, 0))
 	s.pingBoth(a)
 	if after := s.up(g); len(after.Children) != 1 || after.IKE.SPIi != c.IKE.SPIi || after.Children[0].SPIIn != c.Children[0].SPIIn {
 		t.Errorf("the SAs are %+v with %+v; when it came up they were %+v with %+v", after.IKE, after.Children, c.IKE, c.Children)
@@ -50,8 +56,8 @@ func lossy(t *testing.T, initiator bool) {
 	}
 }
 
-// throughLoss waits until a gateway is up. strongSwan sends again after 4, 11,
-// 24 and 47 s: luck may take long.
+// throughLoss waits until a gateway is up, for which both IKE_SA_INIT and IKE_AUTH
+// may have to be repeated: luck may take long.
 func (s *scene) throughLoss(g *gateway.Gateway) {
 	s.t.Helper()
 	s.must(world.Eventually(s.ctx, "the connection to be up", func() error {
@@ -90,6 +96,7 @@ func lossyBoth(t *testing.T) {
 // twice.
 func disorderly(t *testing.T) {
 	s := newScene(t)
+	s.patience = repeatsTime
 	r := s.relay(nil)
 	for _, d := range []relay.Direction{relay.ToFar, relay.ToNear} {
 		r.SetFaults(d, relay.Faults{Loss: 0.1, Duplicate: 0.5, Reorder: 0.3, Hold: 100 * time.Millisecond})
