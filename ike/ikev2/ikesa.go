@@ -23,6 +23,8 @@ const (
 	// deleteTries bounds how often a DELETE of an IKE SA is sent: it ends
 	// anyway.
 	deleteTries = 4
+	// lateTime is how long an IKE_AUTH that is given up may still be answered.
+	lateTime = 30 * time.Second
 )
 
 // ikeSA is one IKE SA of a machine.
@@ -73,6 +75,9 @@ type ikeSA struct {
 	unprovenAt    time.Time // when its last authentication counts no more
 
 	wantRekey, wantDelete, wantCheck, wantReauth bool
+	// abandoned says that Down came before the answer to IKE_AUTH, which is not asked
+	// for any more: a late one has the IKE SA deleted at the peer.
+	abandoned bool
 	// wantToken says that the next check gives the peer our token, peerToken is
 	// the peer's, and doubtedAt when we asked because of a stranger (crash.go).
 	wantToken  bool

@@ -212,8 +212,10 @@ func (m *Machine) down() {
 		case lingering, deleting, gone:
 		case authSent:
 			// The peer may have the IKE SA already: it is deleted once the answer
-			// comes, which may not take long.
-			s.wantDelete, s.window.tries = true, deleteTries
+			// comes. A window of one takes no DELETE before (RFC 7296 §2.3).
+			if !s.abandoned {
+				s.wantDelete, s.window.tries = true, deleteTries
+			}
 		case adopted:
 			// The peer waits for our answer, and would until it gives up.
 			s.refuse(wire.ExchangeIKEAuth, *notify(wire.NotifyTemporaryFailure, nil))

@@ -3,14 +3,14 @@ package ikev2
 import "causeway/ike/sa"
 
 // Snapshot copies the machine's state. IKE SAs that are closed and only repeat
-// their last answer are left out.
+// their last answer are left out, and those that were given up.
 func (m *Machine) Snapshot() sa.Snapshot {
 	out := sa.Snapshot{State: m.state(), LastFailure: m.failure}
 	if m.current() != nil {
 		out.NextRetry = m.nextChild()
 	}
 	for _, s := range m.sas {
-		if s.state >= lingering {
+		if s.state >= lingering || s.state == authSent && s.abandoned {
 			continue
 		}
 		out.IKE = append(out.IKE, sa.IKEStatus{
@@ -45,6 +45,7 @@ func (m *Machine) state() sa.State {
 	for _, s := range m.sas {
 		switch {
 		case s.state == adopted: // whoever it is: it is nothing of the connection yet
+		case s.state == authSent && s.abandoned: // nothing is expected of it
 		case s.state < established && !s.wantDelete:
 			return sa.StateConnecting
 		case s.state < lingering && m.redirection == nil:

@@ -242,6 +242,8 @@ func (s *ikeSA) exhausted() {
 		s.startAnew()
 	case s.state == deleting:
 		s.drop(causeFinished, ending{})
+	case s.state == authSent && s.wantDelete && !s.abandoned:
+		s.abandoned, s.window.dueAt = true, s.m.now.Add(lateTime)
 	case s.state == authSent && s.wantDelete:
 		s.drop(causeFailed, ending{})
 	case s.lesser && s.m.current() != nil && s.m.current() != s:
