@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -28,7 +26,7 @@ const (
 	// that are left alone.
 	maxKept, maxKeptBytes = 1024, 32 << 20
 	maxSilent             = 256
-	// maxRedirects bounds how often a server may send us elsewhere.
+	// maxRedirects bounds how often a server may send us to another place of its own.
 	maxRedirects = 2
 )
 
@@ -78,8 +76,8 @@ func New() *Fetcher {
 				MaxResponseHeaderBytes: 8 << 10, DisableCompression: true,
 			},
 			CheckRedirect: func(r *http.Request, via []*http.Request) error {
-				to := r.URL.Hostname()
-				if len(via) > maxRedirects || r.URL.Scheme != "http" || isHere(to) && to != via[0].URL.Hostname() {
+				// Who answers is not authenticated: another server only a certificate can name.
+				if len(via) > maxRedirects || r.URL.Scheme != "http" || r.URL.Host != via[0].URL.Host {
 					return errors.New("it sends us elsewhere")
 				}
 				return nil
@@ -91,7 +89,7 @@ func New() *Fetcher {
 // Close ends what is being asked, and lets nothing else be.
 func (f *Fetcher) Close() { f.cancel() }
 
-// dial connects to a host that a certificate or a server names.
+// dial connects to a host that a certificate names.
 func dial(ctx context.Context, network, to string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(to)
 	if err != nil {
@@ -99,28 +97,6 @@ func dial(ctx context.Context, network, to string) (net.Conn, error) {
 	}
 	d := net.Dialer{Timeout: maxTime, Control: func(_, address string, _ syscall.RawConn) error { return allowed(host, address) }}
 	return d.DialContext(ctx, network, to)
-}
-
-// allowed refuses addresses at which no server of an authority is, but services
-// of this very host or its surroundings are, such as a cloud's metadata. Who
-// answers for a name, or sends us elsewhere, is not authenticated; that an
-// authority is on this host only its certificates can say.
-func allowed(host, address string) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if a := at.Addr().Unmap(); a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.IsLoopback() && !isHere(host) {
-		return fmt.Errorf("%s is no address of an authority's server", a)
-	}
-	return nil
-}
-
-// isHere tells whether a host is called by an address or name that always is this
-// one's own.
-func isHere(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && a.Unmap().IsLoopback()
 }
 
 // Fetch implements auth.Fetcher. Who asks what is being asked waits for the same

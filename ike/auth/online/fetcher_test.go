@@ -135,8 +135,13 @@ func TestHostile(t *testing.T) {
 	here, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://localhost:1/", http.StatusFound)
 	})
+	other, askedOther := serve(t, func(http.ResponseWriter, *http.Request) {})
+	inside, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other+"/reboot", http.StatusTemporaryRedirect)
+	})
 	for _, c := range []struct{ name, server, says string }{
 		{"to this host", here, "sends us elsewhere"},
+		{"to another server", inside, "sends us elsewhere"},
 		{"endless", endless, "more than 1048576 octets"},
 		{"a loop", loop, "sends us elsewhere"},
 		{"to https", secure, "sends us elsewhere"},
@@ -155,6 +160,9 @@ func TestHostile(t *testing.T) {
 	}
 	if n := asked.Load(); n != maxRedirects+1 {
 		t.Errorf("a loop was followed %d times", n)
+	}
+	if n := askedOther.Load(); n != 0 {
+		t.Errorf("a server that no certificate names was asked %d times", n)
 	}
 }
 
@@ -182,7 +190,7 @@ func TestClose(t *testing.T) {
 }
 
 // TestAddresses: names lead to no address of this host, which only a certificate
-// can name.
+// can name, and nothing leads to services of its cloud.
 func TestAddresses(t *testing.T) {
 	for _, c := range []struct {
 		host, address string
@@ -197,6 +205,29 @@ func TestAddresses(t *testing.T) {
 		{"127.0.0.1", "127.0.0.1:80", true},
 		{"localhost", "[::1]:80", true},
 		{"169.254.169.254", "169.254.169.254:80", false},
+		{"ocsp.example.com", "100.64.0.1:80", true},
+		{"ocsp.example.com", "[fd00:1::1]:80", true},
+		{"ocsp.example.com", "[2001:db8::1]:80", true},
+		{"ocsp.example.com", "[64:ff9b::c000:201]:80", true}, // 192.0.2.1
+		{"ocsp.example.com", "0.1.2.3:80", false},
+		{"ocsp.example.com", "255.255.255.255:80", false},
+		{"ocsp.example.com", "168.63.129.16:80", false},
+		{"168.63.129.16", "168.63.129.16:32526", false},
+		{"ocsp.example.com", "100.100.100.200:80", false},
+		{"ocsp.example.com", "192.0.0.192:80", false},
+		{"fd00:ec2::254", "[fd00:ec2::254]:80", false},
+		{"ocsp.example.com", "[fd00:ec2::23]:80", false},
+		{"ocsp.example.com", "[fd20:ce::254]:80", false},
+		{"ocsp.example.com", "[fd00:c1::a9fe:a9fe]:80", false},
+		{"ocsp.example.com", "[fd00:42::42]:80", false},
+		{"ocsp.example.com", "[fe80::a9fe:a9fe%eth0]:80", false},
+		{"ocsp.example.com", "[::ffff:168.63.129.16]:80", false},
+		{"ocsp.example.com", "[64:ff9b::a9fe:a9fe]:80", false},
+		{"ocsp.example.com", "[64:ff9b::a83f:8110]:80", false},
+		{"ocsp.example.com", "[2002:a9fe:a9fe::1]:80", false},
+		{"ocsp.example.com", "[64:ff9b::7f00:1]:80", false},
+		{"ocsp.example.com", "[::a9fe:a9fe]:80", false},
+		{"ocsp.example.com", "[::7f00:1]:80", false},
 	} {
 		if err := allowed(c.host, c.address); (err == nil) != c.allowed {
 			t.Errorf("%s at %s: %v", c.host, c.address, err)
