@@ -64,8 +64,10 @@ type Listen struct {
 type Interface struct {
 	Name      string
 	Addresses []netip.Prefix // the host bits are the interface's own address
-	MTU       int            // 0: computed from the outer MTU and the overhead
-	Routes    bool           // install kernel routes to remote networks
+	// StrongHost: the addresses are reached by the device and from this host only.
+	StrongHost bool
+	MTU        int  // 0: computed from the outer MTU and the overhead
+	Routes     bool // install kernel routes to remote networks
 	// FailClosed: unreachable routes stand behind the routes.
 	FailClosed    bool
 	RouteTable    int // 0: the main table

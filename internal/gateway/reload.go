@@ -102,7 +102,7 @@ func badConfiguration(problems config.Problems) error {
 // stands for those below it, too.
 var changeable = []string{
 	"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
-	"gateway.interface.fail_closed", "gateway.interface.route_table", "gateway.interface.route_metric", "gateway.interface.source_rules",
+	"gateway.interface.strong_host", "gateway.interface.fail_closed", "gateway.interface.route_table", "gateway.interface.route_metric", "gateway.interface.source_rules",
 	"gateway.bandwidth", "log.level",
 }
 

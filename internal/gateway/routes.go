@@ -204,7 +204,7 @@ func (g *Gateway) reconcile() error {
 func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp func(connection string) bool, localTo func(netip.Addr) (netip.Addr, error), device string, mtu int) kernel.Desired {
 	i := &cfg.Gateway.Interface
 	d := kernel.Desired{
-		Interface: device, Addresses: i.Addresses, MTU: mtu, Up: true,
+		Interface: device, Addresses: i.Addresses, Strong: i.StrongHost, MTU: mtu, Up: true,
 		Table: i.RouteTable, FailClosed: i.FailClosed, Own: kernel.Own{Ports: ownPorts(cfg)},
 	}
 	d.Addresses = append(slices.Clip(d.Addresses), given(cfg, connections)...)

@@ -69,8 +69,8 @@ func TestDesiredRoutes(t *testing.T) {
 			t.Errorf("%s: interface %+v", c.what, d)
 		}
 	}
-	cfg.Gateway.Interface.Routes = false
-	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, noWay, "cw0", 1438); len(d.Routes) != 0 || !d.Up {
+	cfg.Gateway.Interface.Routes, cfg.Gateway.Interface.StrongHost = false, true
+	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, noWay, "cw0", 1438); len(d.Routes) != 0 || !d.Up || !d.Strong {
 		t.Errorf("interface.routes off: %+v", d)
 	}
 }

@@ -15,6 +15,9 @@ type Desired struct {
 	// Addresses of the interface. They bring no routes with them, whatever
 	// their prefix: only Routes do.
 	Addresses []netip.Prefix
+	// Strong: packets to Addresses come by the interface or from this host, and
+	// others are dropped.
+	Strong bool
 	// MTU of the interface; zero leaves it as it is.
 	MTU int
 	// Up says whether the interface is to be up. Routes need it up.

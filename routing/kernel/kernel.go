@@ -4,7 +4,7 @@
 //
 // It owns the interface, and the routes and policy rules that carry its protocol
 // number; every other route, rule, address and interface of the host is left
-// alone. It sets no forwarding sysctls and no firewall. A Kernel is safe for
+// alone, but for the place of the rule for the table local (Desired.Strong). It sets no forwarding sysctls and no firewall. A Kernel is safe for
 // concurrent use.
 package kernel
 

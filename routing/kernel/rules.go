@@ -23,11 +23,13 @@ type policyRule struct {
 	family   int
 	from, to netip.Prefix // zero: any
 	local    bool         // what this host itself sends, and nothing else
+	iface    string       // what comes by that interface, and nothing else; empty: any
 	protocol uint8        // 0: any
 	port     uint16       // of the source; 0: any
 	mark     uint32       // 0: any
 	table    int          // to look into; 0: none
 	jump     int          // to the rule of that priority; 0: go on with the next
+	refuse   bool         // drop it
 }
 
 // String is the rule for a person.
@@ -35,6 +37,8 @@ func (r policyRule) String() string {
 	switch {
 	case r.from.IsValid():
 		return fmt.Sprintf("the rule for packets from %v to table %d", r.from, r.table)
+	case r.priority <= refusePriority:
+		return fmt.Sprintf("the rule for who reaches the interface's address %v (%d)", r.to.Addr(), r.priority)
 	case r.to.IsValid():
 		return fmt.Sprintf("the rule for packets of this host to %v to table %d", r.to.Addr(), r.table)
 	case r.jump != 0:
@@ -44,9 +48,12 @@ func (r policyRule) String() string {
 }
 
 // rank is when a rule is added: what keeps our own packets outside comes before
-// what leads packets to the same peers inside. They are removed the other way round.
+// what leads packets to the same peers inside, and what lets packets in before what
+// drops the others. They are removed the other way round.
 func (r policyRule) rank() int {
 	switch {
+	case r.refuse:
+		return 3
 	case r.table != 0:
 		return 2
 	case r.jump != 0:
@@ -65,7 +72,7 @@ func (k *Kernel) setRules(d *Desired) error {
 	for _, p := range d.Rules {
 		wanted[policyRule{priority: rulePriority, family: familyOf(p.Addr()), from: p.Masked(), table: d.Table}] = true
 	}
-	for _, r := range k.hostRules(d) {
+	for _, r := range append(k.hostRules(d), strongRules(d)...) {
 		wanted[r] = true
 	}
 	present := map[policyRule]bool{}
@@ -84,7 +91,7 @@ func (k *Kernel) setRules(d *Desired) error {
 			missing = append(missing, want)
 		}
 	}
-	return errors.Join(k.addRules(missing), k.removeEach(stale))
+	return errors.Join(k.addRules(missing), k.setLocal(d), k.removeEach(stale))
 }
 
 // addRules adds rules. Without those that keep our own packets outside, none is
@@ -94,7 +101,7 @@ func (k *Kernel) addRules(rules []policyRule) error {
 	var errs []error
 	unsafe := false
 	for _, r := range rules {
-		if unsafe && r.local {
+		if unsafe && r.priority == hostPriority {
 			continue
 		}
 		err := k.change(k.handle.RuleAdd(k.write(r)), "add %v", r)
@@ -124,7 +131,7 @@ func (k *Kernel) removeRules() error {
 	for _, r := range ours {
 		rules = append(rules, read(r))
 	}
-	return errors.Join(err, k.removeEach(rules))
+	return errors.Join(err, k.setLocal(&Desired{}), k.removeEach(rules))
 }
 
 // write is a rule in kernel terms.
@@ -138,7 +145,7 @@ func (k *Kernel) write(r policyRule) *netlink.Rule {
 	if r.to.IsValid() {
 		out.Dst = netipx.PrefixIPNet(r.to)
 	}
-	if r.local {
+	if out.IifName = r.iface; r.local {
 		out.IifName = "lo"
 	}
 	if r.port != 0 {
@@ -147,6 +154,8 @@ func (k *Kernel) write(r policyRule) *netlink.Rule {
 	switch {
 	case r.jump != 0:
 		out.Goto = r.jump
+	case r.refuse:
+		out.Type = nl.FR_ACT_BLACKHOLE
 	case r.table == 0:
 		out.Type = nl.FR_ACT_NOP
 	}
@@ -157,7 +166,10 @@ func (k *Kernel) write(r policyRule) *netlink.Rule {
 func read(r netlink.Rule) policyRule {
 	out := policyRule{
 		priority: r.Priority, family: r.Family, local: r.IifName == "lo",
-		protocol: uint8(r.IPProto), mark: r.Mark, table: r.Table, jump: max(r.Goto, 0),
+		protocol: uint8(r.IPProto), mark: r.Mark, table: r.Table, jump: max(r.Goto, 0), refuse: r.Priority == refusePriority, // the action is not told
+	}
+	if !out.local {
+		out.iface = r.IifName
 	}
 	if r.Src != nil {
 		out.from, _ = netipx.FromStdIPNet(r.Src)
