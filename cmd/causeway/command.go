@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -109,11 +108,11 @@ changes nothing, and the errors are shown.`,
 		Example: `  causeway check -c /etc/causeway.yaml && causeway reload`,
 		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := control.NewClient(*socket).Reload(cmd.Context()); err != nil {
+			applied, err := control.NewClient(*socket).Reload(cmd.Context())
+			if err != nil {
 				return commandFailed("reload", err)
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "configuration reloaded")
-			return err
+			return say(cmd.OutOrStdout(), applied, "configuration reloaded")
 		},
 	}
 }

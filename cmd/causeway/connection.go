@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 
@@ -29,11 +28,11 @@ configuration file.`,
 			if err != nil {
 				return err
 			}
-			if err := control.NewClient(*socket).SetConnection(cmd.Context(), args[0], keys, persist); err != nil {
+			applied, err := control.NewClient(*socket).SetConnection(cmd.Context(), args[0], keys, persist)
+			if err != nil {
 				return refused("set "+args[0], err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is set\n", args[0])
-			return err
+			return say(cmd.OutOrStdout(), applied, args[0]+" is set")
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "", "the keys of the connection; - is standard input")
@@ -54,15 +53,25 @@ file.`,
 		Args:              atMost(1, true),
 		ValidArgsFunction: completeNames(socket),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := control.NewClient(*socket).RemoveConnection(cmd.Context(), args[0], persist); err != nil {
+			applied, err := control.NewClient(*socket).RemoveConnection(cmd.Context(), args[0], persist)
+			if err != nil {
 				return refused("remove "+args[0], err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is removed\n", args[0])
-			return err
+			return say(cmd.OutOrStdout(), applied, args[0]+" is removed")
 		},
 	}
 	persistFlag(cmd, &persist)
 	return cmd
+}
+
+// say tells what was done, and what is doubtful about it.
+func say(w io.Writer, applied control.Applied, done string) error {
+	page := page{}
+	for _, doubt := range applied.Warnings {
+		page.printf("%s\n", doubt)
+	}
+	page.printf("%s\n", done)
+	return page.writeTo(w)
 }
 
 func persistFlag(cmd *cobra.Command, persist *bool) {

@@ -99,6 +99,7 @@ type scripted struct {
 	Events   []control.Event             `json:"events"`
 	Changes  control.Plan                `json:"plan"`
 	Used     []control.UsageRow          `json:"usage"`
+	Applied  control.Applied             `json:"applied"`
 
 	stream *control.Stream
 }
@@ -114,7 +115,10 @@ func (g *scripted) result(command string) error {
 
 func (g *scripted) Up(_ context.Context, c string) error   { return g.result("up " + c) }
 func (g *scripted) Down(_ context.Context, c string) error { return g.result("down " + c) }
-func (g *scripted) Reload(context.Context) error           { return g.result("reload") }
+
+func (g *scripted) Reload(context.Context) (control.Applied, error) {
+	return g.Applied, g.result("reload")
+}
 
 func (g *scripted) Plan(string, []byte) (control.Plan, error) {
 	return g.Changes, g.result("plan")
@@ -134,12 +138,12 @@ func (g *scripted) Usage(q control.UsageQuery) (control.Usage, error) {
 	return u, g.result("usage " + q.Connection)
 }
 
-func (g *scripted) SetConnection(_ context.Context, c string, keys []byte, persist bool) error {
-	return g.result(fmt.Sprintf("set %s %s %v", c, bytes.TrimSpace(keys), persist))
+func (g *scripted) SetConnection(_ context.Context, c string, keys []byte, persist bool) (control.Applied, error) {
+	return g.Applied, g.result(fmt.Sprintf("set %s %s %v", c, bytes.TrimSpace(keys), persist))
 }
 
-func (g *scripted) RemoveConnection(_ context.Context, c string, persist bool) error {
-	return g.result(fmt.Sprintf("remove %s %v", c, persist))
+func (g *scripted) RemoveConnection(_ context.Context, c string, persist bool) (control.Applied, error) {
+	return g.Applied, g.result(fmt.Sprintf("remove %s %v", c, persist))
 }
 
 func (g *scripted) Rekey(_ context.Context, c string, ike, children bool) error {

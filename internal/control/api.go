@@ -191,6 +191,11 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// Applied is what is to be said of a change that was made.
+type Applied struct {
+	Warnings []string `json:"warnings,omitempty"`
+}
+
 // PlannedChange is one connection's.
 type PlannedChange struct {
 	Name string   `json:"name"`

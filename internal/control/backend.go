@@ -11,16 +11,16 @@ type Backend interface {
 	Down(ctx context.Context, connection string) error
 	Rekey(ctx context.Context, connection string, ike, children bool) error
 	// Reload reads the configuration file again; a bad one changes nothing.
-	Reload(ctx context.Context) error
+	Reload(ctx context.Context) (Applied, error)
 	// Plan says what the text of a configuration file would change; file is
 	// where it comes from. A bad one is a *Problem.
 	Plan(file string, text []byte) (Plan, error)
 	// SetConnection adds or changes one connection; keys is the mapping of its
 	// keys in YAML or JSON. persist writes it to the configuration file, too;
 	// otherwise it lasts until the next reload or start.
-	SetConnection(ctx context.Context, name string, keys []byte, persist bool) error
+	SetConnection(ctx context.Context, name string, keys []byte, persist bool) (Applied, error)
 	// Usage answers what connections carried.
 	Usage(q UsageQuery) (Usage, error)
 	// RemoveConnection removes one, in the same way.
-	RemoveConnection(ctx context.Context, name string, persist bool) error
+	RemoveConnection(ctx context.Context, name string, persist bool) (Applied, error)
 }

@@ -65,8 +65,14 @@ func (c *Client) Command(ctx context.Context, name, command string, timeout time
 }
 
 // Reload makes the daemon read its configuration again.
-func (c *Client) Reload(ctx context.Context) error {
-	return c.call(ctx, 4*patience, http.MethodPost, "/v1/reload", nil)
+func (c *Client) Reload(ctx context.Context) (Applied, error) {
+	return c.apply(ctx, http.MethodPost, "/v1/reload", nil)
+}
+
+func (c *Client) apply(ctx context.Context, method, path string, body []byte) (Applied, error) {
+	var a Applied
+	err := c.send(ctx, 4*patience, method, path, body, &a)
+	return a, err
 }
 
 // Plan asks what a configuration would change; file is where its text is from.
@@ -91,13 +97,13 @@ func (c *Client) Usage(ctx context.Context, from, to, by, connection string) (Us
 }
 
 // SetConnection adds or changes one connection.
-func (c *Client) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
-	return c.send(ctx, 4*patience, http.MethodPut, connectionPath(name, persist), keys, nil)
+func (c *Client) SetConnection(ctx context.Context, name string, keys []byte, persist bool) (Applied, error) {
+	return c.apply(ctx, http.MethodPut, connectionPath(name, persist), keys)
 }
 
 // RemoveConnection removes one.
-func (c *Client) RemoveConnection(ctx context.Context, name string, persist bool) error {
-	return c.send(ctx, 4*patience, http.MethodDelete, connectionPath(name, persist), nil, nil)
+func (c *Client) RemoveConnection(ctx context.Context, name string, persist bool) (Applied, error) {
+	return c.apply(ctx, http.MethodDelete, connectionPath(name, persist), nil)
 }
 
 func connectionPath(name string, persist bool) string {

@@ -35,7 +35,7 @@ func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := s.backend.Plan(r.URL.Query().Get("file"), text)
 	if err != nil {
-		s.finish(w, r, func(context.Context) error { return err })
+		s.finish(w, r, func(context.Context) (Applied, error) { return Applied{}, err })
 		return
 	}
 	writeJSON(w, http.StatusOK, p)
@@ -46,14 +46,14 @@ func (s *Server) setConnection(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	s.finish(w, r, func(ctx context.Context) error {
+	s.finish(w, r, func(ctx context.Context) (Applied, error) {
 		return s.backend.SetConnection(ctx, r.PathValue("name"), keys, r.URL.Query().Has("persist"))
 	})
 }
 
 func (s *Server) removeConnection(w http.ResponseWriter, r *http.Request) {
 	if c, ok := s.named(w, r); ok {
-		s.finish(w, r, func(ctx context.Context) error {
+		s.finish(w, r, func(ctx context.Context) (Applied, error) {
 			return s.backend.RemoveConnection(ctx, c.Name, r.URL.Query().Has("persist"))
 		})
 	}

@@ -16,24 +16,24 @@ func TestConfigurationReachesTheBackend(t *testing.T) {
 	if err != nil || len(plan.Added) != 1 || !plan.Changed[0].Live || plan.IsZero() {
 		t.Errorf("%+v, %v", plan, err)
 	}
-	for _, err := range []error{
-		client.SetConnection(t.Context(), "new one", []byte("x: y"), false),
-		client.SetConnection(t.Context(), "branch", []byte("x: z"), true),
-		client.RemoveConnection(t.Context(), "branch", true),
-	} {
-		if err != nil {
-			t.Error(err)
+	applied := func(a Applied, err error) {
+		t.Helper()
+		if err != nil || len(a.Warnings) != 1 || a.Warnings[0] != b.calls[len(b.calls)-1]+" is doubtful" {
+			t.Errorf("%+v, %v", a, err)
 		}
 	}
+	applied(client.SetConnection(t.Context(), "new one", []byte("x: y"), false))
+	applied(client.SetConnection(t.Context(), "branch", []byte("x: z"), true))
+	applied(client.RemoveConnection(t.Context(), "branch", true))
 	want := []string{"plan /etc/gw.yaml a: b", "set new one x: y false", "set branch x: z true", "remove branch true"}
 	if d := cmp.Diff(want, b.calls); d != "" {
 		t.Error(d)
 	}
 	var p *Problem
-	if err := client.RemoveConnection(t.Context(), "unknown", false); !errors.As(err, &p) || p.Reason != ReasonRefused {
+	if _, err := client.RemoveConnection(t.Context(), "unknown", false); !errors.As(err, &p) || p.Reason != ReasonRefused {
 		t.Errorf("an unknown connection: %v", err)
 	}
-	if err := client.SetConnection(t.Context(), "big", make([]byte, maxText+1), false); !errors.As(err, &p) || p.Reason != ReasonRefused {
+	if _, err := client.SetConnection(t.Context(), "big", make([]byte, maxText+1), false); !errors.As(err, &p) || p.Reason != ReasonRefused {
 		t.Errorf("a body beyond the limit: %v", err)
 	}
 	b.do = func(context.Context) error { return &Problem{Reason: ReasonBadConfiguration, Message: "line 1"} }

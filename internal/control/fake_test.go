@@ -42,7 +42,12 @@ func (b *backend) run(ctx context.Context, call string) error {
 
 func (b *backend) Up(ctx context.Context, c string) error   { return b.run(ctx, "up "+c) }
 func (b *backend) Down(ctx context.Context, c string) error { return b.run(ctx, "down "+c) }
-func (b *backend) Reload(ctx context.Context) error         { return b.run(ctx, "reload") }
+
+func (b *backend) Reload(ctx context.Context) (Applied, error) { return b.apply(ctx, "reload") }
+
+func (b *backend) apply(ctx context.Context, call string) (Applied, error) {
+	return Applied{Warnings: []string{call + " is doubtful"}}, b.run(ctx, call)
+}
 
 func (b *backend) Plan(file string, text []byte) (Plan, error) {
 	err := b.run(context.Background(), "plan "+file+" "+string(text))
@@ -56,12 +61,12 @@ func (b *backend) Usage(q UsageQuery) (Usage, error) {
 	}}}, err
 }
 
-func (b *backend) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
-	return b.run(ctx, fmt.Sprint("set ", name, " ", string(keys), " ", persist))
+func (b *backend) SetConnection(ctx context.Context, name string, keys []byte, persist bool) (Applied, error) {
+	return b.apply(ctx, fmt.Sprint("set ", name, " ", string(keys), " ", persist))
 }
 
-func (b *backend) RemoveConnection(ctx context.Context, name string, persist bool) error {
-	return b.run(ctx, fmt.Sprint("remove ", name, " ", persist))
+func (b *backend) RemoveConnection(ctx context.Context, name string, persist bool) (Applied, error) {
+	return b.apply(ctx, fmt.Sprint("remove ", name, " ", persist))
 }
 
 func (b *backend) Rekey(ctx context.Context, c string, ike, children bool) error {

@@ -137,7 +137,7 @@ func (s *Server) named(w http.ResponseWriter, r *http.Request) (Connection, bool
 func (s *Server) command(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := s.named(w, r); ok {
-			s.finish(w, r, func(ctx context.Context) error { return do(ctx, c.Name) })
+			s.finish(w, r, func(ctx context.Context) (Applied, error) { return Applied{}, do(ctx, c.Name) })
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 }
 
 // finish runs a command for as long as the parameter timeout allows.
-func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.Context) error) {
+func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.Context) (Applied, error)) {
 	wait := 30 * time.Second
 	if text := r.URL.Query().Get("timeout"); text != "" {
 		d, err := time.ParseDuration(text)
@@ -172,9 +172,9 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
-	err := do(ctx)
+	applied, err := do(ctx)
 	if err == nil {
-		writeJSON(w, http.StatusOK, struct{}{})
+		writeJSON(w, http.StatusOK, applied)
 		return
 	}
 	var p *Problem

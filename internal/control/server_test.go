@@ -77,11 +77,13 @@ func TestCommandsReachTheBackend(t *testing.T) {
 		client.Command(ctx, "branch", "rekey", time.Minute, "ike"),
 		client.Command(ctx, "branch", "rekey", time.Minute, "child"),
 		client.Command(ctx, "branch", "rekey", time.Minute, "ike", "child"),
-		client.Reload(ctx),
 	} {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+	if a, err := client.Reload(ctx); err != nil || len(a.Warnings) != 1 || a.Warnings[0] != "reload is doubtful" {
+		t.Errorf("a reload gives %+v, %v", a, err)
 	}
 	want := []string{
 		"up branch", "down branch", "rekey branch ike children", "rekey branch ike", "rekey branch children",
@@ -146,7 +148,7 @@ func TestFailuresKeepTheirFacts(t *testing.T) {
 		t.Errorf("details (-want +got):\n%s", d)
 	}
 	other, _, _ := daemon(t, &backend{do: func(context.Context) error { return errors.New("broken") }})
-	if err := other.Reload(t.Context()); !errors.As(err, &got) || got.Reason != ReasonInternal || got.Message != "broken" {
+	if _, err := other.Reload(t.Context()); !errors.As(err, &got) || got.Reason != ReasonInternal || got.Message != "broken" {
 		t.Errorf("an error that is no Problem arrives as %v", err)
 	}
 }

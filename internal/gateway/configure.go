@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"causeway/config"
@@ -49,32 +51,33 @@ func (g *Gateway) Plan(file string, text []byte) (control.Plan, error) {
 }
 
 // SetConnection implements control.Backend.
-func (g *Gateway) SetConnection(ctx context.Context, name string, keys []byte, persist bool) error {
-	return g.configure(ctx, "set "+name, persist, func(text []byte) ([]byte, error) { return config.SetConnection(text, name, keys) })
+func (g *Gateway) SetConnection(ctx context.Context, name string, keys []byte, persist bool) (control.Applied, error) {
+	return g.configure(ctx, "set ", name, persist, func(text []byte) ([]byte, error) { return config.SetConnection(text, name, keys) })
 }
 
 // RemoveConnection implements control.Backend.
-func (g *Gateway) RemoveConnection(ctx context.Context, name string, persist bool) error {
-	return g.configure(ctx, "remove "+name, persist, func(text []byte) ([]byte, error) { return config.RemoveConnection(text, name) })
+func (g *Gateway) RemoveConnection(ctx context.Context, name string, persist bool) (control.Applied, error) {
+	return g.configure(ctx, "remove ", name, persist, func(text []byte) ([]byte, error) { return config.RemoveConnection(text, name) })
 }
 
 // configure changes one connection of the running configuration, and of the
 // file if that is asked for. Either both change or neither.
-func (g *Gateway) configure(ctx context.Context, what string, persist bool, edit func([]byte) ([]byte, error)) error {
+func (g *Gateway) configure(ctx context.Context, what, name string, persist bool, edit func([]byte) ([]byte, error)) (applied control.Applied, err error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	text, err := edit(g.text)
 	if err != nil {
-		return &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
+		return applied, &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
 	}
+	_, before := config.Parse(g.options.ConfigPath, g.text, Checks())
 	next, problems := config.Parse(g.options.ConfigPath, text, Checks())
 	if err := badConfiguration(problems); err != nil {
-		return err
+		return applied, err
 	}
 	var file *replacement
 	if persist {
 		if file, err = g.rewrite(edit); err != nil {
-			return &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
+			return applied, &control.Problem{Reason: control.ReasonBadConfiguration, Message: err.Error(), Hint: "nothing was changed"}
 		}
 		defer file.drop()
 	}
@@ -82,15 +85,29 @@ func (g *Gateway) configure(ctx context.Context, what string, persist bool, edit
 	var routes *routesError
 	if err != nil && !errors.As(err, &routes) {
 		logReloadFailure(g.log, err)
-		return err
+		return applied, err
 	}
 	if persist {
 		if err := file.commit(); err != nil {
-			return fmt.Errorf("gateway: the change is in force, and the file could not be written: %w", err)
+			return applied, fmt.Errorf("gateway: the change is in force, and the file could not be written: %w", err)
 		}
 	}
-	g.log.Info(what + " by the API: " + done)
-	return err
+	applied.Warnings = doubts(name, before, problems)
+	g.log.Info(what + name + " by the API: " + done)
+	return applied, err
+}
+
+// doubts are the warnings about one connection, and those that were not there
+// before it was changed. What was changed has no place in a file.
+func doubts(name string, before, after config.Problems) (out []string) {
+	own := "connections." + name + "."
+	for _, w := range after.Warnings() {
+		same := func(o config.Problem) bool { return o.Path == w.Path && o.What == w.What }
+		if strings.HasPrefix(w.Path, own) || !slices.ContainsFunc(before, same) {
+			out = append(out, "warning: "+w.Path+": "+w.What)
+		}
+	}
+	return out
 }
 
 // replacement is a file beside another whose place it is to take.

@@ -5,6 +5,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"causeway/config"
 )
 
 // TestReplace: the file that takes another's place belongs to whom that belongs,
@@ -50,5 +54,20 @@ func TestReplace(t *testing.T) {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || info.Mode().Perm() != 0o640 || int(owner.Gid) != group || int(owner.Uid) != os.Getuid() {
 		t.Errorf("mode %v, owner %+v", info.Mode(), owner)
+	}
+}
+
+// TestDoubts: who changes a connection hears what is doubtful about it, and what
+// the change made doubtful elsewhere, and not the rest again.
+func TestDoubts(t *testing.T) {
+	doubt := func(path, what string) config.Problem {
+		return config.Problem{File: "gw.yaml", Line: 3, Path: path, What: what, Severity: config.Warning}
+	}
+	old := doubt("connections.other.idle", "never passes")
+	before := config.Problems{old, doubt("connections.branch.idle", "never passes")}
+	after := config.Problems{old, doubt("connections.branch.idle", "never passes"), doubt("connections", "there is no connection"), doubt("connections.branch2.idle", "is new")}
+	want := []string{"warning: connections.branch.idle: never passes", "warning: connections: there is no connection", "warning: connections.branch2.idle: is new"}
+	if d := cmp.Diff(want, doubts("branch", before, after)); d != "" {
+		t.Error(d)
 	}
 }

@@ -41,7 +41,7 @@ func TestManyPrefixes(t *testing.T) {
 	text := strings.Replace(b.String(), ", "+gone.String(), "", 1)
 	f.write(t, []byte(text))
 	began = time.Now()
-	if err := f.Reload(t.Context()); err != nil {
+	if _, err := f.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("reloaded after %v", time.Since(began).Round(time.Millisecond))

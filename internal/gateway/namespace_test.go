@@ -121,7 +121,7 @@ func start(t *testing.T, text string) *running {
 	defer tick.Stop()
 	for range 6000 {
 		if s, err := r.client.Status(t.Context()); err == nil && len(s.Connections) > 0 {
-			_ = r.client.Reload(t.Context()) // changes nothing, and waits for the start's end
+			_, _ = r.client.Reload(t.Context()) // changes nothing, and waits for the start's end
 			return r
 		}
 		select {
@@ -250,12 +250,12 @@ func TestInsideReload(t *testing.T) {
 	peerless(t)
 	g := start(t, gatewayText)
 	g.write(t, strings.Replace(gatewayText, "10.3.0.0/16", "10.30.0.0/16", 1))
-	if err := g.client.Reload(t.Context()); err != nil {
+	if _, err := g.client.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantRoutes(t, []string{"10.2.0.0/16", "10.30.0.0/16"})
 	g.write(t, gatewayText[:strings.Index(gatewayText, "  demand:")])
-	if err := g.client.Reload(t.Context()); err != nil {
+	if _, err := g.client.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := g.client.Status(t.Context())
@@ -266,7 +266,7 @@ func TestInsideReload(t *testing.T) {
 		t.Errorf("connections after one was removed: %+v", s.Connections)
 	}
 	g.write(t, strings.Replace(gatewayText, "169.254.21.2", "169.254.21.6", 1))
-	if err := g.client.Reload(t.Context()); err != nil {
+	if _, err := g.client.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	link, err := netlink.LinkByName("cw0")
@@ -368,7 +368,11 @@ func TestInsideConfigure(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(g.client.SetConnection(ctx, "branch", []byte(branchKeys), false))
+	done := func(_ control.Applied, err error) {
+		t.Helper()
+		must(err)
+	}
+	done(g.client.SetConnection(ctx, "branch", []byte(branchKeys), false))
 	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16", "10.9.0.0/16"})
 	if text() != gatewayText {
 		t.Error("the file changed without being asked to")
@@ -378,12 +382,12 @@ func TestInsideConfigure(t *testing.T) {
 	if len(plan.Removed) != 1 || plan.Removed[0] != "branch" || len(plan.Added)+len(plan.Changed)+len(plan.Settings) != 0 {
 		t.Errorf("a reload would do %+v", plan)
 	}
-	must(g.client.Reload(ctx)) // back to what the file says
+	done(g.client.Reload(ctx)) // back to what the file says
 	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16"})
 
-	must(g.client.SetConnection(ctx, "branch", []byte(branchKeys), true))
-	must(g.client.RemoveConnection(ctx, "demand", true))
-	must(g.client.Reload(ctx))
+	done(g.client.SetConnection(ctx, "branch", []byte(branchKeys), true))
+	done(g.client.RemoveConnection(ctx, "demand", true))
+	done(g.client.Reload(ctx))
 	wantRoutes(t, []string{"10.2.0.0/16", "10.3.0.0/16", "10.9.0.0/16"})
 	if s := text(); !strings.Contains(s, "branch:") || strings.Contains(s, "demand:") || !strings.Contains(s, "name: hq") {
 		t.Errorf("the file:\n%s", s)
@@ -392,9 +396,17 @@ func TestInsideConfigure(t *testing.T) {
 		t.Errorf("the file's mode: %v, %v", mode.Mode(), err)
 	}
 
+	weak := branchKeys + "ike: {proposals: [aes128-sha1-modp1024]}\n"
+	applied, err := g.client.SetConnection(ctx, "branch", []byte(weak), false)
+	must(err)
+	if len(applied.Warnings) == 0 || !strings.HasPrefix(applied.Warnings[0], "warning: connections.branch.ike.proposals[0]: ") {
+		t.Errorf("a weak connection: %q", applied.Warnings)
+	}
+	done(g.client.SetConnection(ctx, "branch", []byte(branchKeys), false))
+
 	var p *control.Problem
 	before := text()
-	if err := g.client.SetConnection(ctx, "branch", []byte("remote: {address: nobody!}"), true); !errors.As(err, &p) || p.Reason != control.ReasonBadConfiguration {
+	if _, err := g.client.SetConnection(ctx, "branch", []byte("remote: {address: nobody!}"), true); !errors.As(err, &p) || p.Reason != control.ReasonBadConfiguration {
 		t.Errorf("a bad connection: %v", err)
 	}
 	if text() != before {

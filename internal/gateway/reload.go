@@ -22,18 +22,23 @@ import (
 // Reload implements control.Backend: it reads the configuration file again and
 // applies what changed. A file with a problem, or a change that needs a
 // restart, leaves everything as it is. What came of it is in the log, too.
-func (g *Gateway) Reload(ctx context.Context) error {
+func (g *Gateway) Reload(ctx context.Context) (control.Applied, error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
 	notifySupervisor(reloadingState()...)
 	defer notifySupervisor("READY=1")
-	done, err := g.reload(ctx)
+	next, text, problems := load(g.options)
+	done, err := g.adopt(ctx, next, text, problems)
 	if err != nil {
 		logReloadFailure(g.log, err)
-		return err
+		return control.Applied{}, err
 	}
 	g.log.Info(done)
-	return nil
+	var applied control.Applied
+	for _, w := range problems.Warnings() {
+		applied.Warnings = append(applied.Warnings, w.String())
+	}
+	return applied, nil
 }
 
 func logReloadFailure(log *zap.Logger, err error) {
@@ -42,12 +47,6 @@ func logReloadFailure(log *zap.Logger, err error) {
 		p = &control.Problem{Reason: control.ReasonInternal, Message: err.Error()}
 	}
 	log.Error("reload: "+p.Message, zap.String(fieldReason, p.Reason), zap.String(fieldHint, p.Hint))
-}
-
-// reload says what it changed.
-func (g *Gateway) reload(ctx context.Context) (done string, err error) {
-	next, text, problems := load(g.options)
-	return g.adopt(ctx, next, text, problems)
 }
 
 // adopt applies a configuration that was read, and its text, if it can be. It

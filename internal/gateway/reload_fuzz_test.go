@@ -299,7 +299,7 @@ func reloadDamaged(t *testing.T, program []byte) (taken bool) {
 	defer f.end()
 	before := f.state()
 	f.write(t, text)
-	err := f.Reload(t.Context())
+	_, err := f.Reload(t.Context())
 	after := f.state()
 	next, problems := config.Parse(f.path, text, Checks())
 	if err != nil {
@@ -364,7 +364,8 @@ func (f *fuzzed) touchedOnlyChanges(t *testing.T, before, after *state, next *co
 		}
 	}
 	f.log = zap.NewNop()
-	if done, err := f.reload(t.Context()); err != nil || !strings.Contains(done, "nothing has changed") {
+	next, text, problems := load(f.options)
+	if done, err := f.adopt(t.Context(), next, text, problems); err != nil || !strings.Contains(done, "nothing has changed") {
 		t.Errorf("the same file again: %q, %v", done, err)
 	}
 }

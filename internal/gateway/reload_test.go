@@ -96,7 +96,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 	} {
 		write(c.text)
 		out.Reset()
-		err := g.Reload(t.Context())
+		_, err := g.Reload(t.Context())
 		var p *control.Problem
 		if !errors.As(err, &p) || p.Reason != c.reason || !strings.Contains(p.Message, c.says) {
 			t.Errorf("%s: error %v, want %s %q", c.what, err, c.reason, c.says)
@@ -110,7 +110,7 @@ func TestReloadThatIsRefused(t *testing.T) {
 	}
 	write(twoSites + "\n# a remark\n")
 	out.Reset()
-	if err := g.Reload(t.Context()); err != nil || !strings.Contains(out.String(), "nothing has changed") {
+	if _, err := g.Reload(t.Context()); err != nil || !strings.Contains(out.String(), "nothing has changed") {
 		t.Errorf("the same again: error %v, log\n%s", err, out.String())
 	}
 }

@@ -143,7 +143,7 @@ func (g *Gateway) wait(ctx context.Context, reload <-chan struct{}, c *carrier) 
 			return fmt.Errorf("gateway: the data path ended: %w", c.err)
 		case <-reload:
 			// Reload says in the log what came of it.
-			_ = g.Reload(ctx)
+			_, _ = g.Reload(ctx)
 		}
 	}
 }
