@@ -306,3 +306,21 @@ func (s *scene) clients(end link.End) (own, other *world.Namespace) {
 func atSiteA(end link.End) bool {
 	return end.Local == world.SiteA.Outer4 || end.Local == world.SiteA.Outer6
 }
+
+// TestFailedStart: a daemon whose configuration does not load has ended, and is in
+// nobody's way in the same place.
+func TestFailedStart(t *testing.T) {
+	s := newScene(t)
+	_, b := link.Pair()
+	broken := b
+	broken.SwanKeys = []string{"proposals = nonsense"}
+	d, err := strongswan.New(s.GatewayB, s.Dir, broken)
+	s.must(err)
+	if err := s.bounded(d.Start); err == nil || !strings.Contains(err.Error(), "proposals") {
+		t.Fatalf("a configuration that does not load: %v", err)
+	}
+	if _, err := d.SAs(s.ctx); err == nil {
+		t.Error("the daemon that did not load its configuration still runs")
+	}
+	s.strongswan(s.GatewayB, b)
+}

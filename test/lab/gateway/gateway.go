@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"causeway/test/lab/link"
+	"causeway/test/lab/place"
 	"causeway/test/lab/world"
 )
 
@@ -64,13 +65,13 @@ func (g *Gateway) Start(ctx context.Context) error {
 		return err
 	}
 	g.process = p
-	return world.Eventually(ctx, "the gateway's socket", func() error {
+	return place.OrEnd(p, world.Eventually(ctx, "the gateway's socket", func() error {
 		if err := p.Running(); err != nil {
 			return err
 		}
 		_, err := g.Status(ctx)
 		return err
-	})
+	}))
 }
 
 // Status is what `causeway status -o json` says.

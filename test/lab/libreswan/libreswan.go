@@ -181,10 +181,10 @@ exec /usr/libexec/ipsec/pluto --nofork --stderrlog --config %s --secretsfile %s`
 		}
 		return err
 	})
-	if err != nil || !d.starts {
-		return err
+	if err == nil && d.starts {
+		err = d.Initiate(ctx)
 	}
-	return d.Initiate(ctx)
+	return place.OrEnd(p, err)
 }
 
 func (d *Daemon) whack(ctx context.Context, arguments ...string) (string, error) {

@@ -111,7 +111,7 @@ exec iked -d -v -f iked.conf`, d.place.Dir()))
 	}
 	d.process = p
 	// Its control socket answers before the others are there.
-	return world.Eventually(ctx, "iked's socket", func() error {
+	return place.OrEnd(p, world.Eventually(ctx, "iked's socket", func() error {
 		if err := p.Running(); err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ exec iked -d -v -f iked.conf`, d.place.Dir()))
 			err = errors.New("openiked: it does not listen")
 		}
 		return err
-	})
+	}))
 }
 
 // Log is the test's file that the daemon logs to.

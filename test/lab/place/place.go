@@ -6,8 +6,10 @@ package place
 
 import (
 	"context"
+	"errors"
 	"net"
 	"syscall"
+	"time"
 )
 
 // Place is where a daemon runs, for one test. Its programs see one directory,
@@ -42,4 +44,18 @@ type Process interface {
 	Kill()
 	// Terminate asks it to end with SIGTERM and gives the exit error.
 	Terminate(ctx context.Context) error
+}
+
+// endTime bounds the end of what did not come up.
+const endTime = 10 * time.Second
+
+// OrEnd is err. If it is one, the process is ended: a daemon that did not come up
+// would be in the way of the next in the same place.
+func OrEnd(p Process, err error) error {
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	return errors.Join(err, p.Terminate(ctx))
 }

@@ -73,10 +73,10 @@ func (d *Daemon) Start(ctx context.Context) error {
 		}
 		return conn.Close()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.load(ctx)
 	}
-	return d.load(ctx)
+	return place.OrEnd(p, err)
 }
 
 func (d *Daemon) load(ctx context.Context) error {
