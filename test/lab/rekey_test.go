@@ -137,3 +137,60 @@ func TestLifetime(t *testing.T) {
 		t.Errorf("strongSwan has the SAs %v, %v", list, err)
 	}
 }
+
+// TestReauthentication authenticates anew: by strongSwan, with an IKE SA that is
+// made before the old one goes or after it, and by us by time. Only the one in the
+// middle loses packets.
+func TestReauthentication(t *testing.T) {
+	for _, begins := range []string{"initiator", "responder"} {
+		t.Run(begins+"/their make before break", func(t *testing.T) {
+			s := newScene(t)
+			g, d, a, b := s.reauthenticating(begins == "initiator", "make_before_break = yes")
+			before := s.status(g, link.Name)
+			s.under(func() {
+				s.must(d.Reauthenticate(s.ctx))
+				s.rekeyed(g, before, true, true)
+			})
+			s.agree(g, d, a, b)
+		})
+		t.Run(begins+"/their break before make", func(t *testing.T) {
+			s := newScene(t)
+			g, d, a, b := s.reauthenticating(begins == "initiator", "make_before_break = no")
+			before := s.status(g, link.Name)
+			s.must(d.Reauthenticate(s.ctx))
+			s.replaced(g, before)
+			s.pingBoth(a)
+			s.agree(g, d, a, b)
+		})
+	}
+	t.Run("ours", func(t *testing.T) {
+		s := newScene(t)
+		a, b := link.Pair()
+		a.IKEKeys = []string{"reauth: 10s"}
+		g, d := s.joined(a, b)
+		var children, ikes []string
+		s.under(func() {
+			s.eventually("three IKE SAs", func() error {
+				if children, ikes = s.seen(g, children, ikes); len(ikes) < 3 || len(children) < 3 {
+					return fmt.Errorf("seen until now: %v and %v", children, ikes)
+				}
+				return nil
+			})
+		})
+		if list, err := d.SAs(s.ctx); err != nil || len(list) == 0 {
+			t.Errorf("strongSwan has the SAs %v, %v", list, err)
+		}
+	})
+}
+
+// reauthenticating joins our gateway, which begins or does not, to a strongSwan
+// with this setting.
+func (s *scene) reauthenticating(begins bool, setting string) (*gateway.Gateway, *strongswan.Daemon, link.End, link.End) {
+	s.t.Helper()
+	a, _ := link.Pair()
+	a.Start = begins
+	b := a.Peer()
+	b.SwanDaemon = []string{setting}
+	g, d := s.joined(a, b)
+	return g, d, a, b
+}

@@ -145,8 +145,20 @@ func (d *Daemon) RekeyChild(ctx context.Context) error {
 
 // RekeyIKE begins to replace the newest IKE SA. Of IKEv1 there are several while
 // old ones wait to be deleted.
-func (d *Daemon) RekeyIKE(ctx context.Context) error {
-	return d.rekeyNewest(ctx, "ike", func(s IKE) []sa { return []sa{{s.ID, s.State == "ESTABLISHED"}} })
+func (d *Daemon) RekeyIKE(ctx context.Context) error { return d.rekeyNewest(ctx, "ike", established) }
+
+// Reauthenticate begins to make the newest IKE SA anew, with its Child SAs.
+func (d *Daemon) Reauthenticate(ctx context.Context) error {
+	return d.rekeyNewest(ctx, "ike", established, "reauth")
+}
+
+func established(s IKE) []sa { return []sa{{s.ID, s.State == "ESTABLISHED"}} }
+
+// Install sets a trap: a packet that the Child SA is for brings the tunnel up. In
+// userspace only a strongSwan since 5.9.11 can.
+func (d *Daemon) Install(ctx context.Context) error {
+	_, err := d.call(ctx, "install", vici.Section{"child": link.Name, "ike": link.Name})
+	return err
 }
 
 // sa is one security association: the daemon's number of it, which rises, and
@@ -156,7 +168,7 @@ type sa struct {
 	up bool
 }
 
-func (d *Daemon) rekeyNewest(ctx context.Context, kind string, of func(IKE) []sa) error {
+func (d *Daemon) rekeyNewest(ctx context.Context, kind string, of func(IKE) []sa, how ...string) error {
 	list, err := d.SAs(ctx)
 	if err != nil {
 		return err
@@ -172,7 +184,11 @@ func (d *Daemon) rekeyNewest(ctx context.Context, kind string, of func(IKE) []sa
 	if newest == 0 {
 		return fmt.Errorf("strongswan: there is no %s to rekey: %+v", kind, list)
 	}
-	_, err = d.call(ctx, "rekey", vici.Section{kind + "-id": strconv.FormatUint(newest, 10)})
+	ask := vici.Section{kind + "-id": strconv.FormatUint(newest, 10)}
+	for _, h := range how {
+		ask[h] = "yes"
+	}
+	_, err = d.call(ctx, "rekey", ask)
 	return err
 }
 
