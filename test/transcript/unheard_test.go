@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -83,6 +84,32 @@ func unheard(t *testing.T, fates []fate) {
 		if closed, ok := r.(sa.IKEClosed); ok {
 			t.Errorf("b closed the IKE SA: %+v", closed)
 		}
+	}
+}
+
+// TestUnheardCopies has a stranger send copies of an IKE_AUTH for ever, whose sender
+// is gone: they keep the IKE SA for no longer than the repeats of a peer could.
+func TestUnheardCopies(t *testing.T) {
+	a, b := Pair()
+	w := New(a, b, nil)
+	w.A.Up()
+	w.Deliver(0)
+	w.Deliver(0)
+	raw := w.Network[0].Bytes
+	from, to := w.Network[0].Source, w.Network[0].Destination
+	w.Deliver(0)
+	w.A.Crash()
+	w.Network = nil
+	const limit = 3*time.Minute + 31*time.Second // and the request that is not answered then
+	for w.Now.Sub(Epoch) < limit {
+		if len(w.B.Snapshot().IKE) != 1 {
+			t.Fatalf("the IKE SA is gone after %v", w.Now.Sub(Epoch))
+		}
+		w.B.Receive(sa.Datagram{Raw: bytes.Clone(raw), Local: to, Remote: from})
+		w.Advance(time.Second, true)
+	}
+	if len(w.B.Snapshot().IKE) != 0 {
+		t.Errorf("after %v of copies the IKE SA is still there", w.Now.Sub(Epoch))
 	}
 }
 
