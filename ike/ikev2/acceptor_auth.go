@@ -111,6 +111,7 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 		return
 	}
 	if want == wire.ExchangeIKEIntermediate {
+		h.shrink(len(msg.raw), msg.fragments, d.Remote.Addr())
 		a.intermediateRequest(h, msg)
 		return
 	}

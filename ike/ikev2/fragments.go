@@ -73,6 +73,13 @@ func room(size int, remote netip.Addr) int {
 // seal makes the datagrams of a message (RFC 7296 §3.14, RFC 7383 §2.5.1): one,
 // or several where both ends can fragment and it is longer than the limit.
 func (a *association) seal(m draft, random io.Reader) ([][]byte, error) {
+	return a.sealAgain(m, 0, random)
+}
+
+// sealAgain is seal for a message that was sent in before datagrams already: if it
+// goes in several now, in more than that. By their number the peer tells the pieces
+// of the one cut from those of the other (RFC 7383 §2.5.2).
+func (a *association) sealAgain(m draft, before int, random io.Reader) ([][]byte, error) {
 	whole := wire.HeaderLen + wire.GenericHeaderLen + len(m.plain) + a.outgoing.Overhead(len(m.plain))
 	limit := room(a.fragmentSize, a.remote.Addr())
 	if a.fragmentSize == 0 || whole <= limit {
@@ -80,7 +87,11 @@ func (a *association) seal(m draft, random io.Reader) ([][]byte, error) {
 		return [][]byte{raw}, err
 	}
 	piece := a.pieceLen(limit)
-	total := (len(m.plain) + piece - 1) / piece
+	count := func() int { return (len(m.plain) + piece - 1) / piece }
+	for count() <= before && piece > 1 {
+		piece--
+	}
+	total := count()
 	if total > maxFragments {
 		return nil, fmt.Errorf("ikev2: a message of %d octets does not fit into %d fragments", len(m.plain), maxFragments)
 	}
@@ -200,7 +211,8 @@ func (a *association) collect(outer *wire.Message, f *wire.EncryptedFragment, d 
 }
 
 // recut gives what to send when the request on its way is repeated: it is cut
-// anew, into the smallest pieces, when it was sent several times in vain.
+// anew, into the smallest pieces, when it was sent several times in vain. What is
+// cut anew has all its tries before it, from the shortest wait on (RFC 7383 §2.5.2).
 func (s *ikeSA) recut() [][]byte {
 	if x, ok := s.current.(*probeExchange); ok {
 		return s.reprobe(x)
@@ -211,8 +223,8 @@ func (s *ikeSA) recut() [][]byte {
 		return s.window.request
 	}
 	s.fragmentSize = floor
-	if again, err := s.seal(s.asking, s.m.random.Source); err == nil {
-		s.window.request = again
+	if again, err := s.sealAgain(s.asking, len(s.window.request), s.m.random.Source); err == nil {
+		s.window.restart(s.m.now, again, s.m.random.Fraction())
 	}
 	return s.window.request
 }
@@ -229,7 +241,7 @@ func (s *ikeSA) cutAnew(outer *wire.Message, d sa.Datagram) bool {
 		return false
 	}
 	if s.shrink(len(d.Raw), int(f.Total), d.Remote.Addr()) {
-		if again, err := s.seal(s.answering, s.m.random.Source); err == nil {
+		if again, err := s.sealAgain(s.answering, len(s.window.answer), s.m.random.Source); err == nil {
 			s.window.answer = again
 		}
 	}
@@ -240,12 +252,12 @@ func (s *ikeSA) cutAnew(outer *wire.Message, d sa.Datagram) bool {
 // shrink cuts our messages into pieces no longer than those that the peer sends:
 // it may have learnt what the path carries. octets is the length of the first of
 // its total fragments.
-func (s *ikeSA) shrink(octets, total int, remote netip.Addr) bool {
+func (a *association) shrink(octets, total int, remote netip.Addr) bool {
 	overhead := DefaultFragmentSize - room(DefaultFragmentSize, remote)
 	size := max(octets+overhead, smallest(remote))
-	if total < 2 || size >= s.fragmentSize {
+	if total < 2 || size >= a.fragmentSize {
 		return false
 	}
-	s.fragmentSize = size
+	a.fragmentSize = size
 	return true
 }

@@ -48,6 +48,30 @@ func TestNarrowPathIsFound(t *testing.T) {
 	}
 }
 
+// What is cut anew has all its tries before it, from the shortest wait on, and goes on
+// until they are used up (RFC 7383 §2.5.2).
+func TestCutAnewBeginsTheScheduleAnew(t *testing.T) {
+	w := cutting(t)
+	w.A.Up()
+	w.Deliver(0)
+	w.Deliver(0)
+	var sent []time.Duration // of the first datagram of each try
+	begin, last := w.Now, time.Time{}
+	for ; w.Now.Sub(begin) < 5*time.Minute; w.Advance(50*time.Millisecond, false) {
+		if len(w.Network) > 0 && w.Now != last {
+			sent, last = append(sent, w.Now.Sub(begin)), w.Now
+		}
+		w.Network = nil
+	}
+	tries := transcript.Retransmit.Tries
+	if len(sent) != 2+tries {
+		t.Fatalf("sent at %v: 2 sends before it was cut anew and %d from then on are due", sent, tries)
+	}
+	if before, after := sent[1]-sent[0], sent[3]-sent[2]; after > before+200*time.Millisecond {
+		t.Errorf("the first wait is %v, and %v after it was cut anew", before, after)
+	}
+}
+
 // CVE-2016-1287 (Cisco ASA): the lengths of fragments were added up wrongly.
 func TestCVE_2016_1287_FragmentsOfMoreThanAMessage(t *testing.T) {
 	w := cutting(t)

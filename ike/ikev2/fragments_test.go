@@ -87,6 +87,39 @@ func TestFragmentsFillThePath(t *testing.T) {
 	}
 }
 
+// A message that is cut anew goes in more pieces than before, also where the new size
+// alone would not make it so: the peer keeps the pieces of both cuts apart by their
+// number (RFC 7383 §2.5.2).
+func TestCutAnewIntoMore(t *testing.T) {
+	from, to := pipe(t, "aes256gcm16-prfsha256-x25519")
+	random := rand.NewChaCha8([32]byte{})
+	for _, n := range []int{700, 900, 1000, 3000, 60000} {
+		m := big(t, from, 1, n)
+		from.fragmentSize = 600
+		first, err := from.seal(m, random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from.fragmentSize = minFragmentSize4
+		again, err := from.sealAgain(m, len(first), random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(again) <= len(first) {
+			t.Errorf("%d octets in %d pieces, and cut anew in %d", n, len(first), len(again))
+		}
+		to.assembly.clear()
+		for i, raw := range append(first[:1:1], again...) {
+			if len(raw) > room(minFragmentSize4, from.remote.Addr()) && i > 0 {
+				t.Errorf("a piece of %d octets", len(raw))
+			}
+			if msg, _, err := give(t, to, raw, time.Time{}); i == len(again) && (err != nil || !bytes.Equal(msg.plain, m.plain)) {
+				t.Errorf("%d octets: %v", n, err)
+			}
+		}
+	}
+}
+
 // FuzzAssembly gives the fragments of two cuts of one message in any order, with
 // copies, losses and damage: either the whole message comes out as it went in,
 // or nothing does.

@@ -121,9 +121,10 @@ func (m *Machine) runTimers() {
 func (s *ikeSA) repeat() (exhausted bool) {
 	again, exhausted := s.window.repeat(s.m.now, s.m.random.Fraction)
 	if again != nil {
+		attempt := s.window.attempt
 		again = s.recut()
 		h, _ := wire.ParseHeader(again[0])
-		s.transmit(h, again, s.requestSummary, s.window.attempt, s.path())
+		s.transmit(h, again, s.requestSummary, attempt, s.path())
 		s.seekPaths()
 	}
 	return exhausted

@@ -32,6 +32,13 @@ func (w *window) open(now time.Time, request [][]byte, jitter float64) {
 	w.dueAt = now.Add(w.policy.Wait(0, jitter))
 }
 
+// restart puts another form of the request on its way in its place, and begins its
+// schedule anew.
+func (w *window) restart(now time.Time, request [][]byte, jitter float64) {
+	w.request, w.attempt = request, 0
+	w.dueAt = now.Add(w.policy.Wait(0, jitter))
+}
+
 // expects reports whether id answers the request on its way.
 func (w *window) expects(id uint32) bool { return w.request != nil && id == w.nextID }
 
