@@ -211,6 +211,7 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantDelete = n.wantDelete || s.wantDelete
 	n.wantUpdate = n.wantUpdate || s.wantUpdate
 	n.wantAddresses = n.wantAddresses || s.wantAddresses
+	s.inheritSight(n)
 	if s.wantTicket || !s.ticketAt.IsZero() { // SK_d is another one
 		n.wantTicket, s.wantTicket, s.ticketAt = true, false, time.Time{}
 	}

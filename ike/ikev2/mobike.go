@@ -170,10 +170,29 @@ func (x *checkExchange) moving(s *ikeSA, msg *message) {
 	if !s.mobike || !s.origin || n == nil {
 		return
 	}
-	if s.seenAt != nil && !bytes.Equal(s.seenAt, n.Data) {
+	before := s.seenAt
+	if before == nil && !s.nat.local {
+		before = natHash(s.spiI, s.spiR, msg.local)
+	}
+	if before != nil && !bytes.Equal(before, n.Data) {
 		s.wantUpdate = true
 	}
 	s.observeNAT(msg)
+}
+
+// unseen is what nobody sees us at.
+var unseen = []byte{}
+
+// inheritSight has the IKE SA that replaces s know that the peer may see us elsewhere
+// by the time of its first check: the hash of where it does covers the SPIs, so the
+// two cannot be compared, and the peer is told of our address once more (RFC 4555 §3.8).
+func (s *ikeSA) inheritSight(n *ikeSA) {
+	if s.mobike && s.origin && s.nat.local {
+		n.seenAt = unseen
+	}
+	if s.wantCookie {
+		n.wantCheck, n.wantCookie = true, true
+	}
 }
 
 // serveMobile does what an INFORMATIONAL of the peer says of addresses, and gives

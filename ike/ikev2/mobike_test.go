@@ -66,6 +66,38 @@ func TestUnexpectedNAT(t *testing.T) {
 	}
 }
 
+// A message by another path, of a peer behind a NAT too, moves nothing but the answer to
+// it, unless it has UPDATE_SA_ADDRESSES: that tests a path (RFC 4555 §3.8, §3.10).
+func TestMessageByAnotherPath(t *testing.T) {
+	for _, mobike := range []bool{true, false} {
+		a, b := transcript.Pair()
+		a.MOBIKE, b.MOBIKE = mobike, mobike
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.NAT, w.NATShift = netip.MustParseAddr("198.51.100.9"), 1000
+		w.A.Up()
+		w.DeliverAll()
+		before := w.B.Machine.Snapshot().IKE[0].Remote
+		other := netip.MustParseAddrPort("198.51.100.9:7777")
+		for _, act := range w.A.Machine.Forge(w.Now, wire.ExchangeInformational) {
+			if s, ok := act.(sa.Send); ok {
+				w.B.Receive(sa.Datagram{Raw: s.Bytes, Local: s.Remote, Remote: other})
+			}
+		}
+		var to netip.AddrPort
+		for _, act := range w.B.Actions {
+			if s, ok := act.(sa.Send); ok {
+				to = s.Remote
+			}
+		}
+		if to != other {
+			t.Errorf("MOBIKE %v: the answer goes to %v", mobike, to)
+		}
+		if after := w.B.Machine.Snapshot().IKE[0].Remote; (after == before) != mobike {
+			t.Errorf("MOBIKE %v: b has a at %v, which was at %v", mobike, after, before)
+		}
+	}
+}
+
 // Without MOBIKE UPDATE_SA_ADDRESSES moves nothing, wherever it comes from.
 func TestUpdateWithoutMOBIKE(t *testing.T) {
 	w := tunnel(t)

@@ -160,12 +160,14 @@ func (s *ikeSA) object(ex wire.ExchangeType, err error) {
 }
 
 // witness notes that an authentic message came: the peer is alive, and where it
-// came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23).
+// came from is where it is, if the peer is behind a NAT (RFC 7296 §2.23). With
+// MOBIKE only UPDATE_SA_ADDRESSES says that, so that a message by another path tests
+// it (RFC 4555 §3.8).
 func (s *ikeSA) witness(msg *message) {
 	s.heardAt, s.spokeAt = s.m.now, s.m.now
 	s.heard()
 	s.m.emit(traceReceived(s.m.settings.Name, msg))
-	if s.state == adopted || s.nat.remote {
+	if s.state == adopted || s.nat.remote && !s.mobike {
 		s.relocate(msg.local, msg.remote)
 	}
 }
