@@ -105,13 +105,13 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		}})
 		return nil
 	}
+	if s.mobike && translated(msg) {
+		s.answer(wire.ExchangeInformational, append([]wire.Payload{notify(wire.NotifyUnexpectedNATDetected, nil)}, cookie2Of(msg)...))
+		return nil
+	}
 	s.takeCrashToken(msg)
 	s.redirectedUp(msg)
-	answer, err := s.serveMobile(msg)
-	if err != nil {
-		return err
-	}
-	answer = append(answer, s.ticketFor(msg)...)
+	answer := append(s.serveMobile(msg), s.ticketFor(msg)...)
 	gone := &wire.Delete{Protocol: wire.ProtocolESP}
 	for _, p := range msg.Payloads {
 		d, ok := p.(*wire.Delete)

@@ -59,7 +59,8 @@ func (m *Machine) localAddress(ev sa.LocalAddress) {
 		if s.local.Addr() == ev.Addr || !ev.Addr.IsValid() || !s.origin && slices.Contains(ev.Others, s.local.Addr()) {
 			continue
 		}
-		s.wantUpdate, s.wantAddresses = s.origin, s.wantAddresses || !s.origin
+		s.wantUpdate = s.origin
+		s.wantAddresses = s.wantAddresses || !s.origin || len(now) > 1 // the one that was in use is a further one
 		s.relocate(netip.AddrPortFrom(ev.Addr, s.local.Port()), s.remote)
 	}
 }
@@ -68,6 +69,7 @@ func (m *Machine) localAddress(ev sa.LocalAddress) {
 type updateExchange struct {
 	cookie []byte
 	by     path
+	told   bool // of our further addresses, too
 }
 
 func (*updateExchange) kind() wire.ExchangeType { return wire.ExchangeInformational }
@@ -79,8 +81,8 @@ func (s *ikeSA) update() {
 	x := &updateExchange{cookie: s.m.random.Bytes(cookie2Len), by: s.path()}
 	ps := []wire.Payload{notify(wire.NotifyUpdateSAAddresses, nil)}
 	ps = append(ps, s.whereabouts()...)
-	if s.wantAddresses {
-		ps, s.wantAddresses = append(ps, s.otherAddresses()...), len(s.otherAddresses()) == 0
+	if others := s.otherAddresses(); s.wantAddresses && len(others) > 0 {
+		ps, s.wantAddresses, x.told = append(ps, others...), false, true
 	}
 	ps = append(ps, s.noNATs()...)
 	s.request(x, append(ps, notify(wire.NotifyCookie2, x.cookie)))
@@ -91,11 +93,11 @@ func (s *ikeSA) whereabouts() []wire.Payload {
 	return natNotifies(s.spiI, s.spiR, s.local, s.remote, s.m.settings.ForceEncapsulation)
 }
 
-// respond takes the peer's answer. If we moved again meanwhile, the peer is told
-// anew.
+// respond takes the peer's answer. If we moved again meanwhile it counts for nothing,
+// and the peer is told anew (RFC 4555 §3.5).
 func (x *updateExchange) respond(s *ikeSA, msg *message) {
-	if s.natSeen(msg) {
-		s.wantUpdate = true
+	if s.path() != x.by || s.natSeen(msg) {
+		s.wantUpdate, s.wantAddresses = true, s.wantAddresses || x.told
 		return
 	}
 	if n := msg.errorNotify(); n != nil && n.NotifyType != wire.NotifyUnexpectedNATDetected {
@@ -110,7 +112,6 @@ func (x *updateExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	s.observeNAT(msg)
-	s.wantUpdate = s.wantUpdate || s.path() != x.by
 }
 
 // proved checks that the peer gave our COOKIE2 back. One that does not ends the
@@ -197,12 +198,9 @@ func (s *ikeSA) inheritSight(n *ikeSA) {
 
 // serveMobile does what an INFORMATIONAL of the peer says of addresses, and gives
 // what its answer has of them.
-func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
+func (s *ikeSA) serveMobile(msg *message) []wire.Payload {
 	if !s.mobike {
-		return nil, nil
-	}
-	if translated(msg) {
-		return nil, refuse(wire.NotifyUnexpectedNATDetected, nil)
+		return nil
 	}
 	if msg.notify(wire.NotifyUpdateSAAddresses) != nil && !s.origin {
 		if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
@@ -218,8 +216,15 @@ func (s *ikeSA) serveMobile(msg *message) ([]wire.Payload, error) {
 	if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
 		ps = natNotifies(s.spiI, s.spiR, msg.local, msg.remote, s.m.settings.ForceEncapsulation)
 	}
-	if n := msg.notify(wire.NotifyCookie2); n != nil && len(n.Data) <= maxCookie2 {
-		ps = append(ps, notify(wire.NotifyCookie2, n.Data))
+	return append(ps, cookie2Of(msg)...)
+}
+
+// cookie2Of gives the COOKIE2 of a request back, whatever the answer is (RFC 4555
+// §4.2.5).
+func cookie2Of(msg *message) []wire.Payload {
+	n := msg.notify(wire.NotifyCookie2)
+	if n == nil || len(n.Data) > maxCookie2 {
+		return nil
 	}
-	return ps, nil
+	return []wire.Payload{notify(wire.NotifyCookie2, n.Data)}
 }

@@ -69,7 +69,10 @@ func usable(a netip.Addr) bool {
 }
 
 // addressesExchange tells the peer our addresses.
-type addressesExchange struct{ checkExchange }
+type addressesExchange struct {
+	checkExchange
+	by path
+}
 
 // tellAddresses sends them.
 func (s *ikeSA) tellAddresses() {
@@ -78,23 +81,37 @@ func (s *ikeSA) tellAddresses() {
 	if len(ps) == 0 {
 		ps = []wire.Payload{notify(wire.NotifyNoAdditionalAddresses, nil)}
 	}
-	s.request(&addressesExchange{}, append(ps, s.noNATs()...))
+	s.request(&addressesExchange{by: s.path()}, append(ps, s.noNATs()...))
 }
 
-// respond makes it anew where somebody changed addresses on the way.
+// respond makes it anew where somebody changed addresses on the way, and where it was
+// sent from more than one: the peer cannot know which of them counts (RFC 4555 §3.6).
 func (x *addressesExchange) respond(s *ikeSA, msg *message) {
-	s.wantAddresses = s.natSeen(msg)
+	again := s.natSeen(msg)
+	s.wantAddresses = s.wantAddresses || again || s.path() != x.by
 	x.checkExchange.respond(s, msg)
 }
 
-// hearAddresses takes an INFORMATIONAL about the peer's addresses. Where the one in
-// use is not among them, the peer is where this came from.
+// hearAddresses takes an INFORMATIONAL about the peer's addresses, of which where it
+// came from is one. Where the one in use is not among them, the peer is there.
 func (s *ikeSA) hearAddresses(msg *message) {
-	if !s.takeAddresses(msg) || !s.origin || msg.remote.Addr() == s.remote.Addr() || slices.Contains(s.peerAddresses, s.remote.Addr()) {
+	if !s.takeAddresses(msg) || !s.origin || msg.remote.Addr() == s.remote.Addr() {
+		return
+	}
+	if slices.Contains(s.peerAddresses, s.remote.Addr()) {
+		s.peerAddresses = withAddress(s.peerAddresses, msg.remote.Addr())
 		return
 	}
 	s.wantUpdate = true
 	s.relocate(msg.local, msg.remote)
+}
+
+// withAddress is a list with one more address, as the last if the list is full.
+func withAddress(list []netip.Addr, a netip.Addr) []netip.Addr {
+	if slices.Contains(list, a) {
+		return list
+	}
+	return append(slices.Clone(list[:min(len(list), maxAddresses-1)]), a)
 }
 
 // seekPaths asks for the paths on which the request that is on its way is to be
@@ -128,11 +145,15 @@ func (m *Machine) tryPaths(ev sa.PathsFound) {
 const maxPaths = 16
 
 // answeredBy goes on by the path that an answer came by, if it is one of those that
-// were tried.
+// were tried. What was in use at either end is a further address from then on.
 func (s *ikeSA) answeredBy(msg *message) {
 	by := path{msg.local, msg.remote}
 	if slices.Contains(s.tried, by) && by != s.path() {
 		s.wantUpdate = true
+		s.wantAddresses = s.wantAddresses || by.local.Addr() != s.local.Addr() && len(s.m.addresses) > 1
+		if old := s.remote.Addr(); old != by.remote.Addr() {
+			s.peerAddresses = withAddress(slices.DeleteFunc(slices.Clone(s.peerAddresses), func(a netip.Addr) bool { return a == by.remote.Addr() }), old)
+		}
 		s.relocate(msg.local, msg.remote)
 	}
 	s.tried = nil

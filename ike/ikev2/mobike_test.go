@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -59,6 +60,12 @@ func TestUnexpectedNAT(t *testing.T) {
 		&wire.Notify{NotifyType: wire.NotifyNoNATsAllowed, Data: make([]byte, 12)},
 	}
 	if got := forge(w, wire.ExchangeInformational, update...); got != "N(UNEXPECTED_NAT_DETECTED)" {
+		t.Errorf("b answers %s", got)
+	}
+	w.DeliverAll()
+	// COOKIE2 comes back with whatever is answered (RFC 4555 §4.2.5).
+	update = append(update, &wire.Notify{NotifyType: wire.NotifyCookie2, Data: make([]byte, 8)})
+	if got := forge(w, wire.ExchangeInformational, update...); got != "N(UNEXPECTED_NAT_DETECTED) N(COOKIE2)" {
 		t.Errorf("b answers %s", got)
 	}
 	if after := w.B.Machine.Snapshot().IKE[0].Remote; after != before || !up(w.B) {
@@ -178,5 +185,165 @@ func TestHostileAddresses(t *testing.T) {
 	forge(w, wire.ExchangeInformational, ps...)
 	if got := w.B.Machine.PeerAddresses(); len(got) != 8 {
 		t.Errorf("b keeps %d addresses", len(got))
+	}
+}
+
+// two is a tunnel whose ends agreed on MOBIKE and have two addresses each.
+func two(t *testing.T) (w *transcript.World, addresses [4]netip.Addr) {
+	t.Helper()
+	for i, text := range []string{"192.0.2.1", "192.0.2.101", "192.0.2.2", "192.0.2.102"} {
+		addresses[i] = netip.MustParseAddr(text)
+	}
+	a, b := transcript.Pair()
+	a.MOBIKE, b.MOBIKE, a.LocalAddresses, b.LocalAddresses = true, true, addresses[:2:2], addresses[2:]
+	w = transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Also, w.B.Also = addresses[1:2:2], addresses[3:]
+	w.A.Up()
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+	return w, addresses
+}
+
+// A peer's address that is left for another one is one of its further addresses, and
+// found again when the other one is silent (RFC 4555 §3.10).
+func TestFormerAddressIsKept(t *testing.T) {
+	w, at := two(t)
+	for round, lost := range []netip.Addr{at[2], at[3], at[2]} {
+		w.B.Unreachable = []netip.Addr{lost}
+		w.A.Step(sa.Rekey{Children: true})
+		w.Advance(40*time.Second, true)
+		if err := transcript.Agree(w); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		if got := w.A.Machine.Snapshot().IKE[0].Remote.Addr(); got == lost {
+			t.Fatalf("round %d: a sends to %v", round, got)
+		}
+	}
+	if got := w.B.Machine.PeerAddresses(); !slices.Equal(got, at[1:2]) {
+		t.Errorf("b keeps %v of a", got)
+	}
+}
+
+// Who moves between addresses that it has tells the peer which are the further ones
+// now (RFC 4555 §3.6).
+func TestAddressesAfterAMove(t *testing.T) {
+	w, at := two(t)
+	w.A.Addr, w.A.Also = at[1], at[:1:1]
+	w.A.Step(sa.LocalAddress{Addr: at[1], Others: at[:1]})
+	w.DeliverAll()
+	if got := w.B.Machine.PeerAddresses(); !slices.Equal(got, at[:1]) {
+		t.Errorf("b keeps %v of a, which is at %v now", got, at[1])
+	}
+}
+
+// Addresses that were told from two addresses are told once more: the peer cannot know
+// which of the two counts (RFC 4555 §3.6).
+func TestAddressesToldOnTheMove(t *testing.T) {
+	w, at := two(t)
+	third := netip.MustParseAddr("192.0.2.202")
+	w.B.Settings.LocalAddresses = append(w.B.Settings.LocalAddresses, third)
+	w.B.Also = []netip.Addr{at[3], third}
+	w.B.Step(sa.LocalAddress{Addr: at[2], Others: w.B.Also})
+	w.Drop(0) // its request that tells of the third one
+	w.B.Addr, w.B.Also = third, []netip.Addr{at[3]}
+	w.B.Step(sa.LocalAddress{Addr: third, Others: w.B.Also}) // while it waits for the answer
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.A.Machine.Snapshot().IKE[0].Remote.Addr(); got != third {
+		t.Errorf("a sends to %v", got)
+	}
+	if got := w.A.Machine.PeerAddresses(); !slices.Equal(got, []netip.Addr{at[3]}) {
+		t.Errorf("a keeps %v of b, which is at %v", got, third)
+	}
+}
+
+// Where a list of addresses comes from is one of them (RFC 4555 §3.6).
+func TestAddressOfTheHeaderIsKept(t *testing.T) {
+	w, at := two(t)
+	list := []wire.Payload{&wire.Notify{NotifyType: wire.NotifyAdditionalIP4Address, Data: at[2].AsSlice()}}
+	for _, act := range w.B.Machine.Forge(w.Now, wire.ExchangeInformational, list...) {
+		if s, ok := act.(sa.Send); ok {
+			w.A.Receive(sa.Datagram{Raw: s.Bytes, Local: s.Remote, Remote: netip.AddrPortFrom(at[3], 4500)})
+		}
+	}
+	if got := w.A.Machine.PeerAddresses(); !slices.Equal(got, []netip.Addr{at[2], at[3]}) {
+		t.Errorf("a keeps %v", got)
+	}
+}
+
+// The answer to an update says nothing of where we are if we moved meanwhile (RFC 4555
+// §3.5).
+func TestAnswerToAFormerUpdate(t *testing.T) {
+	w := roaming(t)
+	w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if h.Flags.Response() && wire.FindNotify(ps, wire.NotifyCookie2) != nil {
+			return []wire.Payload{notify(wire.NotifyUnacceptableAddresses, 0, nil)}
+		}
+		return ps
+	}
+	w.A.Addr = netip.MustParseAddr("192.0.2.77")
+	w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+	w.Deliver(0)
+	w.A.Addr = netip.MustParseAddr("192.0.2.78")
+	w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+	answer := w.Drop(0)
+	w.A.Receive(sa.Datagram{Raw: answer.Bytes, Local: answer.Destination, Remote: atB})
+	w.B.Faulty = nil
+	w.DeliverAll()
+	if f := w.A.Snapshot().LastFailure; f != nil {
+		t.Errorf("a took the answer for one about its new address: %v", f)
+	}
+	if got := w.B.Machine.Snapshot().IKE[0].Remote.Addr(); got != w.A.Addr {
+		t.Errorf("b has a at %v", got)
+	}
+}
+
+// The end that did not begin leaves the other time to find a path: its liveness check
+// is sent as often as any request (RFC 4555 §3.11).
+func TestResponderIsPatient(t *testing.T) {
+	was := transcript.Retransmit
+	transcript.Retransmit.Tries = 8
+	t.Cleanup(func() { transcript.Retransmit = was })
+	for mobike, want := range map[bool]int{true: 8, false: 5} {
+		a, b := transcript.Pair()
+		a.MOBIKE, b.MOBIKE, a.DPD = mobike, mobike, 0
+		w := transcript.New(a, b, nil)
+		w.A.Up()
+		w.DeliverAll()
+		sent := 0
+		for range 600 {
+			sent += len(w.Network)
+			w.Network = nil
+			w.Advance(time.Second, false)
+		}
+		if sent != want || up(w.B) {
+			t.Errorf("MOBIKE %v: b asked %d times", mobike, sent)
+		}
+	}
+}
+
+// That the peer is to be asked whether it is where it says outlives a rekey (RFC 4555
+// §3.7).
+func TestRoutabilityIsAskedAfterARekey(t *testing.T) {
+	w := roaming(t)
+	w.A.Addr = netip.MustParseAddr("192.0.2.77")
+	w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+	w.HoldWork = true
+	w.B.Step(sa.Rekey{IKE: true}) // b makes its key share, and asks nothing meanwhile
+	w.DeliverAll()
+	w.HoldWork = false
+	asked := false
+	w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		asked = asked || !h.Flags.Response() && wire.FindNotify(ps, wire.NotifyCookie2) != nil
+		return ps
+	}
+	w.Work()
+	w.DeliverAll()
+	if !asked {
+		t.Error("b does not ask")
 	}
 }

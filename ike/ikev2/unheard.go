@@ -56,9 +56,10 @@ func (u *unheard) wait(now time.Time, d time.Duration) {
 func (s *ikeSA) muted() bool { return s.unheard != nil && !s.unheard.lookAt.IsZero() }
 
 // patience is how often to send a request that otherwise is sent that often; 0: as
-// long as any.
+// long as any. Where the peer decides about addresses it needs time for that, too (RFC
+// 4555 §3.11).
 func (s *ikeSA) patience(tries int) int {
-	if s.unheard != nil {
+	if s.unheard != nil || s.mobike && !s.origin {
 		return 0
 	}
 	return tries
