@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -139,7 +140,18 @@ func (s *ikeSA) observeNAT(msg *message) {
 	s.seenAt = n.Data
 	if nat := detectNAT(msg, s.spiI, s.spiR); nat != s.nat {
 		s.nat = nat
+		s.encapsulate()
 		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: s.remote, New: s.remote, NAT: nat.String()})
+	}
+}
+
+// encapsulate replaces Child SAs whose ESP goes without UDP where there is a NAT now,
+// and the reverse (RFC 4555 §3.5).
+func (s *ikeSA) encapsulate() {
+	for _, c := range s.children {
+		if c.state == childInstalled && c.Bare != s.bare() {
+			c.wantRekey, c.rekeyAfter = true, time.Time{}
+		}
 	}
 }
 
@@ -205,6 +217,7 @@ func (s *ikeSA) serveMobile(msg *message) []wire.Payload {
 	if msg.notify(wire.NotifyUpdateSAAddresses) != nil && !s.origin {
 		if msg.notify(wire.NotifyNATDetectionSourceIP) != nil {
 			s.nat = detectNAT(msg, s.spiI, s.spiR)
+			s.encapsulate()
 		}
 		if s.remote != msg.remote {
 			s.wantCheck, s.wantCookie = true, true

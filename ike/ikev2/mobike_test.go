@@ -347,3 +347,28 @@ func TestRoutabilityIsAskedAfterARekey(t *testing.T) {
 		t.Error("b does not ask")
 	}
 }
+
+// ESP that goes without UDP goes in UDP once there is a NAT, and without again when
+// it is gone (RFC 4555 §3.5).
+func TestEncapsulationFollowsTheNAT(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MOBIKE, b.MOBIKE, a.BareESP, b.BareESP = true, true, true, true
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.DeliverAll()
+	for _, c := range []struct {
+		nat  netip.Addr
+		bare bool
+	}{{netip.Addr{}, true}, {netip.MustParseAddr("198.51.100.9"), false}, {netip.Addr{}, true}} {
+		w.NAT = c.nat
+		w.Advance(time.Minute, true)
+		if err := transcript.Agree(w); err != nil {
+			t.Fatal(err)
+		}
+		for _, h := range []*transcript.Host{w.A, w.B} {
+			if got := h.Snapshot().Children[0].Child.Bare; got != c.bare {
+				t.Errorf("%s: NAT %v: ESP without UDP is %v", h.Name, c.nat, got)
+			}
+		}
+	}
+}
