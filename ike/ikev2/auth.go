@@ -89,7 +89,7 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 	}
 	ps = append(append(ps, proof), s.mobile()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
-	ps = append(append(ps, s.m.syncSupported()...), s.ticketRequest()...)
+	ps = append(append(ps, syncSupported(settings.MessageIDSync, settings.MessageIDSync)...), s.ticketRequest()...)
 	childless, f := s.beginsChildless()
 	switch {
 	case f != nil:
@@ -307,9 +307,8 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	ps = append(ps, s.authLifetime()...)
 	ps = append(ps, s.m.crashTokenFor(&s.association)...)
 	s.takeCrashToken(msg)
-	if s.agreeSync(msg); s.synced {
-		ps = append(ps, s.m.syncSupported()...)
-	}
+	s.agreeSync(msg)
+	ps = append(ps, syncSupported(s.synced, s.replaySynced)...)
 	if s.agreeMobile(msg); s.mobike {
 		ps = append(ps, s.mobile()...)
 	}

@@ -110,6 +110,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		return nil
 	}
 	s.takeCrashToken(msg)
+	s.skipAhead(msg)
 	s.redirectedUp(msg)
 	answer := append(s.serveMobile(msg), s.ticketFor(msg)...)
 	gone := &wire.Delete{Protocol: wire.ProtocolESP}

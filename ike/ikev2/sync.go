@@ -49,16 +49,21 @@ func readSync(msg *message) (nonce []byte, v syncs, ok bool) {
 }
 
 // syncSupported is the part of IKE_AUTH that says so.
-func (m *Machine) syncSupported() []wire.Payload {
-	if !m.settings.MessageIDSync {
-		return nil
+func syncSupported(ids, counters bool) (ps []wire.Payload) {
+	if ids {
+		ps = append(ps, notify(wire.NotifyIKEv2MessageIDSyncSupported, nil))
 	}
-	return []wire.Payload{notify(wire.NotifyIKEv2MessageIDSyncSupported, nil), notify(wire.NotifyIPsecReplayCounterSyncSupported, nil)}
+	if counters {
+		ps = append(ps, notify(wire.NotifyIPsecReplayCounterSyncSupported, nil))
+	}
+	return ps
 }
 
+// agreeSync notes what both ends can: each of the two is of use without the other (RFC
+// 6311 §5).
 func (s *ikeSA) agreeSync(msg *message) {
 	s.synced = s.m.settings.MessageIDSync && msg.notify(wire.NotifyIKEv2MessageIDSyncSupported) != nil
-	s.replaySynced = s.synced && msg.notify(wire.NotifyIPsecReplayCounterSyncSupported) != nil
+	s.replaySynced = s.m.settings.MessageIDSync && msg.notify(wire.NotifyIPsecReplayCounterSyncSupported) != nil
 }
 
 // synchronize takes over at these message IDs and finds out the peer's.

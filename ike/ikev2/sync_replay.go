@@ -36,8 +36,8 @@ func (s *ikeSA) replayBehind(by uint64) []wire.Payload {
 	return []wire.Payload{notify(wire.NotifyIPsecReplayCounterSync, data)}
 }
 
-// skipAhead leaves out numbers on every Child SA of the IKE SA, as a synchronization
-// asks that is not a repeat.
+// skipAhead leaves out numbers on every Child SA of the IKE SA, as a synchronization of
+// message IDs asks that is not a repeat, or an INFORMATIONAL of its own (RFC 6311 §5).
 func (s *ikeSA) skipAhead(msg *message) {
 	n := msg.notify(wire.NotifyIPsecReplayCounterSync)
 	if n == nil || !s.replaySynced {

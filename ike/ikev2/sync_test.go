@@ -179,3 +179,47 @@ func TestReplayCounterSync(t *testing.T) {
 		}
 	}
 }
+
+// Each of the two capabilities is of use without the other, and the responder asserts
+// none that the initiator did not (RFC 6311 §5).
+func TestSyncCapabilitiesAreApart(t *testing.T) {
+	ids, counters := wire.NotifyIKEv2MessageIDSyncSupported, wire.NotifyIPsecReplayCounterSyncSupported
+	for _, without := range [][]wire.NotifyType{{ids}, {counters}, {ids, counters}, nil} {
+		a, b := transcript.Pair()
+		a.MessageIDSync, b.MessageIDSync = true, true
+		w := transcript.New(a, b, nil)
+		w.A.Faulty = func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+			return slices.DeleteFunc(slices.Clone(ps), func(p wire.Payload) bool {
+				n, ok := p.(*wire.Notify)
+				return ok && slices.Contains(without, n.NotifyType)
+			})
+		}
+		var asserted []wire.NotifyType
+		w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			for _, n := range []wire.NotifyType{ids, counters} {
+				if h.Exchange == wire.ExchangeIKEAuth && wire.FindNotify(ps, n) != nil {
+					asserted = append(asserted, n)
+				}
+			}
+			return ps
+		}
+		w.A.Up()
+		w.DeliverAll()
+		for _, n := range []wire.NotifyType{ids, counters} {
+			if slices.Contains(asserted, n) == slices.Contains(without, n) {
+				t.Errorf("a leaves out %v, and b asserts %v", without, asserted)
+			}
+		}
+		before := len(w.B.Actions)
+		if got := forge(w, wire.ExchangeInformational, &wire.Notify{NotifyType: wire.NotifyIPsecReplayCounterSync, Data: []byte{0, 0, 3, 232}}); got != "" {
+			t.Errorf("b answers %s", got)
+		}
+		skipped := slices.ContainsFunc(w.B.Actions[before:], func(act sa.Action) bool {
+			s, ok := act.(sa.SkipAhead)
+			return ok && s.By == 1000
+		})
+		if skipped == slices.Contains(without, counters) {
+			t.Errorf("a leaves out %v, and b leaves out numbers: %v", without, skipped)
+		}
+	}
+}
