@@ -200,6 +200,8 @@ func two(t *testing.T) (w *transcript.World, addresses [4]netip.Addr) {
 	w.A.Also, w.B.Also = addresses[1:2:2], addresses[3:]
 	w.A.Up()
 	w.DeliverAll()
+	w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+	w.Advance(10*time.Second, true)
 	if err := transcript.Agree(w); err != nil {
 		t.Fatal(err)
 	}
@@ -314,6 +316,8 @@ func TestResponderIsPatient(t *testing.T) {
 		w := transcript.New(a, b, nil)
 		w.A.Up()
 		w.DeliverAll()
+		w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+		w.Advance(10*time.Second, true)
 		sent := 0
 		for range 600 {
 			sent += len(w.Network)
