@@ -41,15 +41,16 @@ var errPartial = errors.New("ikev2: the message is not complete")
 // draft is a message of ours before encryption. It is kept for the case that it
 // has to be cut anew.
 type draft struct {
-	header wire.Header
-	first  wire.PayloadType
-	plain  []byte
+	header   wire.Header
+	first    wire.PayloadType
+	reserved byte // of the peer's: the octet behind first, as received
+	plain    []byte
 }
 
 // draftOf lays the payloads of a message out.
 func draftOf(h wire.Header, payloads []wire.Payload) (draft, error) {
 	plain, err := wire.AppendPayloads(nil, payloads)
-	return draft{h, wire.FirstType(payloads), plain}, err
+	return draft{header: h, first: wire.FirstType(payloads), plain: plain}, err
 }
 
 // smallest is what every path between the addresses carries.

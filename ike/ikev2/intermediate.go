@@ -104,16 +104,20 @@ func (a *association) renewKeys(shared []byte) error {
 }
 
 // draft is the message as its sender laid it out.
-func (m *message) draft() draft { return draft{m.Header, m.first, m.plain} }
+func (m *message) draft() draft {
+	return draft{m.Header, m.first, m.raw[wire.HeaderLen+1], m.plain}
+}
 
 // chain notes a message of IKE_INTERMEDIATE, of the initiator or the responder,
 // for AUTH (RFC 9242 §3.3.2). It is as if it had not been cut, and the lengths in
-// its headers are those of the plaintext.
+// its headers are those of the plaintext. What is reserved in the header of the
+// Encrypted payload counts as it came, with the first fragment.
 func (a *association) chain(m draft, byInitiator bool) {
 	header, err := wire.AppendEncrypted(nil, m.header, m.first, len(m.plain))
 	if err != nil {
 		return // it was sent or read, so it can be laid out
 	}
+	header[wire.HeaderLen+1] = m.reserved
 	if byInitiator {
 		a.chainI = keymat.Intermediate(a.prf, a.keys.PI, a.chainI, header, m.plain)
 	} else {
