@@ -212,6 +212,7 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	n.wantUpdate = n.wantUpdate || s.wantUpdate
 	n.wantAddresses = n.wantAddresses || s.wantAddresses
 	s.inheritSight(n)
+	s.endTicket()
 	if s.wantTicket || !s.ticketAt.IsZero() { // SK_d is another one
 		n.wantTicket, s.wantTicket, s.ticketAt = true, false, time.Time{}
 	}

@@ -278,6 +278,8 @@ func (s *ikeSA) drop(c cause, e ending) {
 	case s.proven:
 		if e.failure != nil {
 			s.m.failure = e.failure
+		} else {
+			s.endTicket() // it was ended, and not lost
 		}
 		s.m.emit(sa.IKEClosed{
 			Connection: s.m.settings.Name, SPIi: s.spiI, SPIr: s.spiR,

@@ -120,9 +120,6 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
 			s.answer(wire.ExchangeInformational, nil)
-			if s == s.m.current() {
-				s.m.forgetTicket() // the session was ended, and not lost
-			}
 			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
 			return nil
 		case d.Protocol == wire.ProtocolESP:

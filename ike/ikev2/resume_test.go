@@ -394,3 +394,35 @@ func TestTicketsNeedCookies(t *testing.T) {
 		t.Errorf("the second: %v", m)
 	}
 }
+
+// A ticket ends with its IKE SA: when that is replaced, by a rekey or by another one
+// that no ticket came with, and when either end deletes it (RFC 5723 §6.2).
+func TestTicketEndsWithItsIKESA(t *testing.T) {
+	withoutTickets := func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+		return slices.DeleteFunc(slices.Clone(ps), func(p wire.Payload) bool {
+			n, ok := p.(*wire.Notify)
+			return ok && n.NotifyType == wire.NotifyTicketLTOpaque
+		})
+	}
+	for name, end := range map[string]func(w *transcript.World){
+		"rekey":          func(w *transcript.World) { w.A.Step(sa.Rekey{IKE: true}) },
+		"rekey of b":     func(w *transcript.World) { w.B.Step(sa.Rekey{IKE: true}) },
+		"authentication": func(w *transcript.World) { w.A.Step(sa.Rekey{Reauthenticate: true}) },
+		"delete":         func(w *transcript.World) { w.B.Step(sa.Down{}) },
+	} {
+		a, b := transcript.Pair()
+		a.SessionResumption, b.SessionResumption = true, true
+		w := transcript.New(a, b, nil)
+		w.A.Up()
+		w.Advance(10*time.Second, true)
+		if err := transcript.Agree(w); err != nil || w.A.Machine.TicketKey() == nil {
+			t.Fatalf("%s: no ticket: %v", name, err)
+		}
+		w.B.Faulty = withoutTickets
+		end(w)
+		w.Advance(20*time.Second, true)
+		if w.A.Machine.TicketKey() != nil {
+			t.Errorf("%s: a keeps the ticket", name)
+		}
+	}
+}

@@ -30,6 +30,7 @@ const (
 // heldTicket is one that the peer gave us, with what it stands for.
 type heldTicket struct {
 	resumption
+	of      uint64 // our SPI of the IKE SA that it is of
 	opaque  []byte
 	expires time.Time
 	suite   transform.Suite
@@ -154,7 +155,7 @@ func (s *ikeSA) takeTicket(msg *message) {
 	s.m.forgetTicket()
 	s.m.ticket = &heldTicket{
 		resumption: resumption{binding: binding, idI: s.idI, idR: s.idR, reauthAt: s.reauthAt, unprovenAt: s.unprovenAt},
-		opaque:     slices.Clone(n.Data[4:]), expires: s.m.now.Add(life), suite: s.suite, skd: slices.Clone(s.keys.D),
+		of:         s.localSPI(), opaque: slices.Clone(n.Data[4:]), expires: s.m.now.Add(life), suite: s.suite, skd: slices.Clone(s.keys.D),
 	}
 	s.ticketAt = s.m.later(life/2, lifetimeJitter)
 }
@@ -165,6 +166,14 @@ func (m *Machine) forgetTicket() {
 	if m.ticket != nil {
 		keymat.Erase(m.ticket.skd)
 		m.ticket = nil
+	}
+}
+
+// endTicket throws the ticket away if it is of s: a ticket ends with its IKE SA where
+// that is deleted, by either end, or replaced (RFC 5723 §6.2).
+func (s *ikeSA) endTicket() {
+	if t := s.m.ticket; t != nil && t.of == s.localSPI() {
+		s.m.forgetTicket()
 	}
 }
 
