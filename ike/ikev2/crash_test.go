@@ -1,9 +1,11 @@
 package ikev2_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -123,6 +125,41 @@ func TestWrongToken(t *testing.T) {
 		w.A.Receive(sa.Datagram{Raw: raw, Local: atA, Remote: atB})
 		if !up(w.A) {
 			t.Fatalf("%s ended the IKE SA", wire.Summary(ps))
+		}
+	}
+}
+
+// A new token counts in any message of the IKE SA, and of several that are shown it is
+// enough that one is right (RFC 6290 §4.4, §4.5).
+func TestTokenIsReplaced(t *testing.T) {
+	renewed := &wire.Notify{Protocol: 1, NotifyType: wire.NotifyQuickCrashDetection, Data: make([]byte, 16)}
+	for _, request := range []bool{true, false} {
+		a, b := transcript.Pair()
+		a.CrashDetection, b.CrashDetection, a.DPD = true, true, 0
+		w := transcript.New(a, b, nil)
+		w.A.Up()
+		w.DeliverAll()
+		w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+		w.Advance(10*time.Second, true)
+		w.A.Faulty = func(_ wire.Header, ps []wire.Payload) []wire.Payload { return append(slices.Clone(ps), renewed) }
+		if request {
+			forge(w, wire.ExchangeInformational, renewed)
+		} else {
+			w.Advance(time.Minute, true) // b asks whether a lives
+		}
+		ike := w.B.Machine.Snapshot().IKE[0]
+		ps := []wire.Payload{notify(wire.NotifyInvalidIKESPI, 0, nil)}
+		for n := range 3 {
+			ps = append(ps, &wire.Notify{Protocol: 1, NotifyType: wire.NotifyQuickCrashDetection, Data: bytes.Repeat([]byte{byte(n + 1)}, 32)})
+		}
+		m := wire.Message{Header: wire.Header{InitiatorSPI: ike.SPIi, ResponderSPI: ike.SPIr, Exchange: wire.ExchangeInformational,
+			Flags: wire.FlagResponse | wire.FlagInitiator, MessageID: 2}, Payloads: append(ps, renewed)}
+		raw, err := m.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.B.Receive(sa.Datagram{Raw: raw, Local: atB, Remote: netip.MustParseAddrPort("203.0.113.9:4500")}); up(w.B) {
+			t.Errorf("in a request %v: b did not take the new token", request)
 		}
 	}
 }

@@ -33,6 +33,7 @@ func (*checkExchange) abandon(*ikeSA)          {}
 
 func (x *checkExchange) respond(s *ikeSA, msg *message) {
 	s.checked()
+	s.takeCrashToken(msg)
 	x.moving(s, msg)
 }
 
