@@ -123,3 +123,7 @@ func Observe(h sa.HalfOpen, see func(octets int)) {
 	half := h.(*HalfOpen)
 	half.association.prf = half.association.prf.Observed(see)
 }
+
+// ResumedAlone reports whether the peer's AUTH of the session's resumption covered its
+// message alone.
+func (m *Machine) ResumedAlone() bool { return m.current().resumed.alone }

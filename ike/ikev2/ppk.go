@@ -103,9 +103,13 @@ func (s *ikeSA) proofOf(msg *message) (*wire.Authentication, bool) {
 	return proof, ok
 }
 
-// mixPPK takes the PPK in use into SK_d, for all keys to come (RFC 8784 §3).
+// mixPPK takes the PPK in use into SK_d, for all keys to come (RFC 8784 §3). That
+// there is one and it is not used is told (§6).
 func (s *ikeSA) mixPPK() {
 	if s.ppk == nil {
+		if p := s.m.settings.PPK; p != nil && s.resumed == nil {
+			s.m.emit(sa.PPKUnused{Connection: s.m.settings.Name, Remote: s.remote, ID: p.ID})
+		}
 		return
 	}
 	d := s.mixed(s.keys.D, s.ppk)

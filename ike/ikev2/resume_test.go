@@ -426,3 +426,17 @@ func TestTicketEndsWithItsIKESA(t *testing.T) {
 		}
 	}
 }
+
+// AUTH of a resumption covers what it covers otherwise: message, nonce and identity
+// (RFC 5723 §4.3.3).
+func TestResumedAuthCoversTheSignedOctets(t *testing.T) {
+	w := resumable(t, nil)
+	w.A.Up()
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil || !resumed(w) {
+		t.Fatalf("not resumed: %v", err)
+	}
+	if w.A.Machine.ResumedAlone() || w.B.Machine.ResumedAlone() {
+		t.Error("AUTH covered the message alone")
+	}
+}

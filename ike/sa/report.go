@@ -104,6 +104,14 @@ type TicketRefused struct {
 	Why        string
 }
 
+// PPKUnused: a post-quantum key is configured, and the peer was authenticated without
+// it, which is allowed (RFC 8784 §6).
+type PPKUnused struct {
+	Connection string
+	Remote     netip.AddrPort
+	ID         string // of the key
+}
+
 // MessageTrace is one message sent or received, for level debug.
 type MessageTrace struct {
 	Connection    string
@@ -160,5 +168,6 @@ func (Failed) isReport()           {}
 func (EndpointChanged) isReport()  {}
 func (RedirectedTo) isReport()     {}
 func (TicketRefused) isReport()    {}
+func (PPKUnused) isReport()        {}
 func (MessageTrace) isReport()     {}
 func (MessageDropped) isReport()   {}

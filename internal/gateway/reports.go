@@ -28,6 +28,7 @@ const (
 	kindEndpointChanged  = "endpoint_changed"
 	kindRedirected       = "redirected"
 	kindTicketRefused    = "ticket_refused"
+	kindPPKUnused        = "ppk_unused"
 	kindPathUp           = "path_up"
 	kindPathDown         = "path_down"
 	kindPathProbed       = "path_probed"
@@ -65,6 +66,8 @@ func describe(r sa.Report) control.Event {
 		return redirected(r)
 	case sa.TicketRefused:
 		return event(kindTicketRefused, levelInfo, r.Connection, fmt.Sprintf("the peer does not resume the session: %s; a whole exchange follows", r.Why), "remote", r.Remote.String())
+	case sa.PPKUnused:
+		return event(kindPPKUnused, levelWarn, r.Connection, fmt.Sprintf("the peer at %v does not use the post-quantum key %q: who records this traffic may read it when he has a quantum computer", r.Remote, r.ID), "remote", r.Remote.String())
 	case sa.PathProbed:
 		return pathProbed(r)
 	case sa.AddressAssigned:
@@ -108,6 +111,8 @@ func factsOf(r sa.Report) (kind, connection string, failure *sa.Failure) {
 		return kindRedirected, r.Connection, nil
 	case sa.TicketRefused:
 		return kindTicketRefused, r.Connection, nil
+	case sa.PPKUnused:
+		return kindPPKUnused, r.Connection, nil
 	case sa.PathProbed:
 		return kindPathProbed, r.Connection, nil
 	case sa.AddressAssigned:

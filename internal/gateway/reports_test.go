@@ -86,6 +86,8 @@ var reportCases = []struct {
 		"the peer sends us to vpn-2.example.com"},
 	{sa.TicketRefused{Connection: "azure", Remote: there, Why: "it answers TICKET_NACK"}, "ticket_refused", "info",
 		"the peer does not resume the session: it answers TICKET_NACK; a whole exchange follows"},
+	{sa.PPKUnused{Connection: "azure", Remote: there, ID: "one"}, "ppk_unused", "warn",
+		`the peer at 203.0.113.5:4500 does not use the post-quantum key "one"`},
 	{sa.EndpointChanged{Connection: "azure", Old: here, New: there}, "endpoint_changed", "info",
 		"the peer moved from 198.51.100.10:4500 to 203.0.113.5:4500"},
 	{sa.EndpointChanged{Connection: "azure", Local: here, Old: there, New: there}, "endpoint_changed", "info",

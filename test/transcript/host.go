@@ -377,6 +377,8 @@ func describe(r sa.Report) string {
 		return "is sent to " + r.To
 	case sa.TicketRefused:
 		return "does without its ticket: " + r.Why
+	case sa.PPKUnused:
+		return fmt.Sprintf("does without the post-quantum key %q", r.ID)
 	case sa.EndpointChanged:
 		if r.Old == r.New && r.NAT == "" {
 			return fmt.Sprintf("is at %v now", r.Local)
