@@ -72,8 +72,8 @@ func (s *ikeSA) giveCrashToken(old *ikeSA) {
 }
 
 // crashed reports whether a message without protection proves that the peer lost
-// the IKE SA.
-func (s *ikeSA) crashed(outer *wire.Message) bool {
+// the IKE SA. One that tries to, and does not, is told of.
+func (s *ikeSA) crashed(outer *wire.Message, d sa.Datagram) bool {
 	if s.peerToken == nil || !outer.Flags.Response() || encrypted(outer) || s.state < established || s.state > deleting ||
 		wire.FindNotify(outer.Payloads, wire.NotifyInvalidIKESPI) == nil {
 		return false
@@ -83,6 +83,9 @@ func (s *ikeSA) crashed(outer *wire.Message) bool {
 		if ok && i < maxNotifies && n.NotifyType == wire.NotifyQuickCrashDetection && subtle.ConstantTimeCompare(n.Data, s.peerToken) == 1 {
 			return true
 		}
+	}
+	if wire.FindNotify(outer.Payloads, wire.NotifyQuickCrashDetection) != nil {
+		s.m.dropped(d.Remote, sa.ReasonInvalidSyntax, "a token of crash detection that is not the peer's")
 	}
 	return false
 }

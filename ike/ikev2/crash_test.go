@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +127,15 @@ func TestWrongToken(t *testing.T) {
 		if !up(w.A) {
 			t.Fatalf("%s ended the IKE SA", wire.Summary(ps))
 		}
+	}
+	told := 0
+	for _, r := range w.A.Reports {
+		if d, ok := r.(sa.MessageDropped); ok && strings.Contains(d.Detail, "token") {
+			told++
+		}
+	}
+	if told != 3 {
+		t.Errorf("a tells of %d wrong tokens", told)
 	}
 }
 
