@@ -376,3 +376,37 @@ func TestEncapsulationFollowsTheNAT(t *testing.T) {
 		}
 	}
 }
+
+// ESP from where the peer should not be does not show that it knows where we are: it is
+// asked, once in a while (RFC 4555 §3.12). Without MOBIKE there is nothing to know.
+func TestESPFromElsewhere(t *testing.T) {
+	for _, mobike := range []bool{true, false} {
+		a, b := transcript.Pair()
+		a.MOBIKE, b.MOBIKE = mobike, mobike
+		w := transcript.New(a, b, nil)
+		w.A.Up()
+		w.Advance(10*time.Second, true)
+		asked := 0
+		w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			if !h.Flags.Response() {
+				asked++
+			}
+			return ps
+		}
+		spi := w.A.Snapshot().Children[0].Child.SPIIn
+		for range 10 {
+			w.A.Step(sa.EndpointSeen{SPI: spi, Local: atA, Remote: atB})
+			w.DeliverAll()
+		}
+		if asked != 0 {
+			t.Errorf("MOBIKE %v: a asks about ESP from where b is", mobike)
+		}
+		for range 10 {
+			w.A.Step(sa.EndpointSeen{SPI: spi, Local: atA, Remote: netip.MustParseAddrPort("203.0.113.9:4500")})
+			w.DeliverAll()
+		}
+		if (asked == 1) != mobike {
+			t.Errorf("MOBIKE %v: a asks %d times", mobike, asked)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 // receive takes a message that names this IKE SA.
 func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
 	switch {
-	case s.crashed(outer):
+	case s.crashed(outer, d):
 		s.bury()
 	case s.receiveSync(outer, d):
 	case s.state == initSent:
@@ -198,17 +198,19 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 
 // endpointSeen follows a peer behind a NAT to where its authentic ESP comes
 // from: the NAT gave it another port or address (RFC 7296 §2.23). A peer that is
-// not behind a NAT does not move that way.
+// not behind a NAT does not move that way; with MOBIKE it is asked, since such ESP does
+// not show that it knows where we are (RFC 4555 §3.12).
 func (m *Machine) endpointSeen(ev sa.EndpointSeen) {
 	for _, s := range m.sas {
-		if !s.nat.remote || s.state != established && s.state != rekeying {
+		if s.state != established && s.state != rekeying || find(s.children, func(c *child) bool { return c.SPIIn == ev.SPI }) == nil {
 			continue
 		}
-		for _, c := range s.children {
-			if c.SPIIn == ev.SPI {
-				s.relocate(ev.Local, ev.Remote)
-				return
-			}
+		switch {
+		case s.nat.remote:
+			s.relocate(ev.Local, ev.Remote)
+		case s.mobike && ev.Remote.Addr() != s.remote.Addr() && m.now.Sub(s.doubtedAt) >= max(doubtWait, m.settings.DPD):
+			s.doubtedAt, s.wantCheck = m.now, true
 		}
+		return
 	}
 }
