@@ -211,3 +211,22 @@ func TestFragmentsCutAnew(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A synchronization of message IDs, which must not be cut, fits into whatever a path
+// carries (RFC 7383 §3).
+func TestSynchronizationFits(t *testing.T) {
+	from, _ := pipe(t, "aes256-sha512-x25519")
+	m, err := draftOf(from.header(wire.ExchangeInformational, false, 0), []wire.Payload{
+		syncNotify(make([]byte, syncNonceLen), syncs{1, 2}), notify(wire.NotifyIPsecReplayCounterSync, make([]byte, 8)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, remote := range []string{"192.0.2.2:4500", "[2001:db8::2]:4500"} {
+		from.remote = netip.MustParseAddrPort(remote)
+		from.fragmentSize = smallest(from.remote.Addr())
+		if raws, err := from.seal(m, rand.NewChaCha8([32]byte{})); err != nil || len(raws) != 1 {
+			t.Errorf("%s: %d datagrams: %v", remote, len(raws), err)
+		}
+	}
+}
