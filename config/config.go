@@ -329,7 +329,13 @@ type ESP struct {
 	TFCPadding int
 	// TFCDummies is how many dummy packets are sent a second; 0: none.
 	TFCDummies int
+	// PerCore is how many Child SAs for single workers there may be besides the one
+	// for all (RFC 9611); 0: none, PerCoreAuto: as the workers need.
+	PerCore int
 }
+
+// PerCoreAuto leaves it to the number of workers.
+const PerCoreAuto = -1
 
 // Encapsulation says when ESP is carried in UDP.
 type Encapsulation string

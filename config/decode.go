@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -132,7 +133,7 @@ func scalar[V any](d *decoder, n *yaml.Node, path string, k kind[V]) (v V, ok bo
 		d.unreadable(n, path, "has no value: must be %s", k.Allowed)
 	case n.Kind != yaml.ScalarNode:
 		d.unreadable(n, path, "must be %s, not %s", k.Allowed, got)
-	case got == "text" && k.unquoted && n.Value != k.word && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+	case got == "text" && k.unquoted && !slices.Contains(k.words, n.Value) && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 		hint := ""
 		if _, err := k.parse(n.Value); err == nil {
 			hint = ": remove the quotes"

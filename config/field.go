@@ -40,10 +40,10 @@ type entry struct {
 // kind is a type of value: what it looks like and how its text is read.
 type kind[V any] struct {
 	shape
-	text     bool   // YAML must read it as text
-	unquoted bool   // a number or a truth value, which quotes would make text
-	word     string // what may be quoted nevertheless
-	secret   bool   // never repeated in a message
+	text     bool     // YAML must read it as text
+	unquoted bool     // a number or a truth value, which quotes would make text
+	words    []string // what may be quoted nevertheless
+	secret   bool     // never repeated in a message
 	parse    func(text string) (V, error)
 }
 

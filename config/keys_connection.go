@@ -239,7 +239,26 @@ var espKeys = section[ESP]{
 	value(Key{Name: "tfc_dummies", Doc: "So many packets a second that mean nothing are sent besides, at random, while there is bandwidth to spare (RFC 4303 §2.6).",
 		Default: "off", Example: "10"},
 		either("off", whole[int](1, 10000, "packets a second from 1 to 10000")), func(e *ESP) *int { return &e.TFCDummies }),
+	value(Key{Name: "per_core", Doc: "Further Child SAs like the first, each for one worker (`gateway.workers`) of either end, so that workers that send share nothing and the peer can receive on several (RFC 9611): as many as this besides the first one, if the peer offers them, too. `auto` is one for each worker, and at least 16 if the peer asks for them. For peers that are trusted, and with few, fast connections.",
+		Default: "off", Example: "auto"},
+		perCore, func(e *ESP) *int { return &e.PerCore }),
 }
+
+// perCore has two words that stand for numbers.
+var perCore = func() kind[int] {
+	k := either("off", whole[int](1, 128, "a number from 1 to 128"))
+	k.Allowed = "off, auto, or a number from 1 to 128"
+	k.AnyOf[0].Enum = []string{"off", "auto"}
+	k.words = []string{"off", "auto"}
+	parse := k.parse
+	k.parse = func(text string) (int, error) {
+		if text == "auto" {
+			return PerCoreAuto, nil
+		}
+		return parse(text)
+	}
+	return k
+}()
 
 // replayWindow is in whole words of the bitmap (RFC 6479).
 var replayWindow = func() kind[int] {

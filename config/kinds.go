@@ -61,7 +61,7 @@ func whole[V ~int | ~uint16](lowest, highest int, allowed string) kind[V] {
 func either[V int | uint64 | time.Duration](word string, k kind[V]) kind[V] {
 	parse := k.parse
 	out := k
-	out.word = word
+	out.words = []string{word}
 	out.shape = shape{
 		Allowed: word + ", or " + k.Allowed,
 		AnyOf:   []shape{{Type: "string", Enum: []string{word}}, k.shape},

@@ -26,6 +26,9 @@ func (d *decoder) ikev1(c *Connection) {
 	if c.IKE.ForbidNAT {
 		d.fail(c, "ike.forbid_nat", "that there is no NAT can be held against a peer in IKEv2 only: leave it out, or use ike.version: 2")
 	}
+	if c.ESP.PerCore != 0 {
+		d.fail(c, "esp.per_core", "Child SAs for single workers are an extension of IKEv2: leave it out, or use ike.version: 2")
+	}
 	d.xauth(c)
 	d.modeConfig(c)
 	switch {

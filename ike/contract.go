@@ -10,13 +10,17 @@ import (
 // DataPath is what the control plane needs of ESP. Its methods may be called
 // from any goroutine and must not block on the network.
 type DataPath interface {
-	// AllocateSPI reserves an inbound SPI for the connection.
-	AllocateSPI(connection string) (uint32, error)
+	// AllocateSPI reserves an inbound SPI for the connection, of a Child SA for the
+	// worker with the number resource, counted from 1, or for all if it is 0.
+	AllocateSPI(connection string, resource int) (uint32, error)
 	// InstallInbound makes the data path receive on c.SPIIn.
 	InstallInbound(connection string, c *sa.Child) error
 	// ActivateOutbound makes it send on c.SPIOut, in preference to older
-	// children. The child is installed already.
+	// children, of which a worker prefers those for itself. The child is installed
+	// already.
 	ActivateOutbound(connection string, c *sa.Child) error
+	// StopOutbound sends no more on a Child SA, by its inbound SPI.
+	StopOutbound(connection string, spiIn uint32)
 	// RemoveChild takes both directions away, or gives back an SPI that was
 	// only allocated.
 	RemoveChild(connection string, spiIn uint32)

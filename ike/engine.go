@@ -159,10 +159,11 @@ func newOwnerSet(owners map[string]*owner) *ownerSet {
 	return s
 }
 
-// TrafficNeeded says that a packet wants a Child SA of the connection.
-func (e *Engine) TrafficNeeded(connection string, flow selector.Flow) {
+// TrafficNeeded says that a packet wants a Child SA of the connection, or a worker,
+// counted from 1, one of its own (RFC 9611).
+func (e *Engine) TrafficNeeded(connection string, flow selector.Flow, resource int) {
 	if o := e.owner(connection); o != nil {
-		o.inbox.offer(sa.TrafficNeeded{Flow: flow})
+		o.inbox.offer(sa.TrafficNeeded{Flow: flow, Resource: resource})
 	}
 }
 

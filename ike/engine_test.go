@@ -221,7 +221,7 @@ func TestTrafficBringsAConnectionUp(t *testing.T) {
 		if s := a.status("to-right"); s.State != StateDown || !s.WaitsForTraffic {
 			t.Fatalf("before traffic: %s, waits %v", s.State, s.WaitsForTraffic)
 		}
-		a.engine.TrafficNeeded("to-right", selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1})
+		a.engine.TrafficNeeded("to-right", selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1}, 0)
 		time.Sleep(5 * time.Second)
 		wantUp(t, a, "to-right")
 	})

@@ -41,7 +41,7 @@ func TestIdleConnectionGoesDown(t *testing.T) {
 		a.set(c)
 		b.set(connection(t, "a", "192.0.2.1", "a long shared key", StartOnDemand))
 		for range 2 {
-			a.engine.TrafficNeeded("b", selector.Flow{})
+			a.engine.TrafficNeeded("b", selector.Flow{}, 0)
 			time.Sleep(time.Second)
 			for range 20 {
 				a.data.sent.Add(1)

@@ -144,7 +144,7 @@ func newFakeDataPath() *fakeDataPath {
 	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}}
 }
 
-func (d *fakeDataPath) AllocateSPI(string) (uint32, error) {
+func (d *fakeDataPath) AllocateSPI(string, int) (uint32, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.next++
@@ -172,6 +172,12 @@ func (d *fakeDataPath) ActivateOutbound(_ string, c *sa.Child) error {
 	}
 	d.outbound[c.SPIIn] = c
 	return nil
+}
+
+func (d *fakeDataPath) StopOutbound(_ string, spiIn uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.outbound, spiIn)
 }
 
 func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {

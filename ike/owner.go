@@ -206,6 +206,8 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		if err := dp.ActivateOutbound(o.name(), a.Child); err != nil {
 			o.dataPathRefused(a.Child, err)
 		}
+	case sa.StopOutbound:
+		dp.StopOutbound(o.name(), a.SPIIn)
 	case sa.RemoveChild:
 		delete(o.unusable, a.SPIIn)
 		delete(o.installed, a.SPIIn)

@@ -42,8 +42,8 @@ type version struct {
 }
 
 // spiAllocator reserves ESP SPIs for a connection, whose name never changes.
-func (e *Engine) spiAllocator(s *sa.Settings) func() (uint32, error) {
-	return func() (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name) }
+func (e *Engine) spiAllocator(s *sa.Settings) ikev2.SPIAllocator {
+	return func(resource int) (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name, resource) }
 }
 
 func (e *Engine) newIKEv1() *version {
@@ -52,7 +52,7 @@ func (e *Engine) newIKEv1() *version {
 		return ikev1.New(ikev1.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
-			AllocateSPI: e.spiAllocator(s),
+			AllocateSPI: func() (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name, 0) },
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 		})

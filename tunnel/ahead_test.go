@@ -35,7 +35,7 @@ func TestAhead(t *testing.T) {
 		}
 	}
 	check("at first")
-	spi, err := s.AllocateSPI("peer")
+	spi, err := s.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	}
 	tunnel.AddConnection("peer", ConnectionConfig{})
 	tunnel.SetRoutes(routesTo(t, "peer", "10.0.0.0/8", "fd00::/8"))
-	spi, err := tunnel.AllocateSPI("peer")
+	spi, err := tunnel.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"causeway/esp"
@@ -25,6 +26,8 @@ type ConnectionConfig struct {
 	// Hold keeps the first packets while the connection has no Child SA and sends
 	// them when it has one: it waits for traffic to come up.
 	Hold bool
+	// OwnSAs is how many workers may ask for a Child SA of their own (RFC 9611).
+	OwnSAs int
 }
 
 // connection is the forwarding state of one connection. Workers read it; the
@@ -40,10 +43,11 @@ type connection struct {
 	name     string
 	home     int // the worker that its SPIs are steered to
 	counters counters
-	lastIn   atomic.Int64 // Tunnel.now of the last authentic ESP packet, 0: none yet
-	asked    atomic.Int64 // Tunnel.now of the last OnTrafficNeeded
-	moved    atomic.Int64 // Tunnel.now of the last OnEndpoint
-	avoided  atomic.Bool  // another connection of the same prefixes goes first
+	lastIn   atomic.Int64   // Tunnel.now of the last authentic ESP packet, 0: none yet
+	asked    atomic.Int64   // Tunnel.now of the last OnTrafficNeeded
+	moved    atomic.Int64   // Tunnel.now of the last OnEndpoint
+	own      []atomic.Int64 // by worker: Tunnel.now of its last request for an SA of its own
+	avoided  atomic.Bool    // another connection of the same prefixes goes first
 	held     held
 
 	// ---- guarded by Tunnel.mu
@@ -51,7 +55,7 @@ type connection struct {
 }
 
 func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {
-	c := &connection{name: name, home: t.emptiest()}
+	c := &connection{name: name, home: t.emptiest(), own: make([]atomic.Int64, len(t.sad.homes))}
 	c.up, c.down = t.up.NewClass(cfg.Share, c), t.down.NewClass(cfg.Share, c)
 	c.config.Store(&cfg)
 	c.outbound.Store(newOutboundList())
@@ -96,7 +100,25 @@ type outboundSA struct {
 	transport     *transportMode // nil: tunnel mode
 	local, remote netip.AddrPort
 	hard          *atomic.Bool // the hard limit has been reported
+	resource      int          // the worker that it is for, counted from 1; 0: all
 }
+
+// rank is how far the SA suits the worker of a number: its own, one for all, one for
+// another worker. everybody is none of them.
+func (sa *outboundSA) rank(worker int) int {
+	switch sa.resource {
+	case worker + 1:
+		return ownRank
+	case 0:
+		return ownRank - 1
+	}
+	return ownRank - 2
+}
+
+const (
+	ownRank   = 3
+	everybody = -1
+)
 
 // outboundList is the Child SAs of a connection, newest first: after a rekey
 // both the old and the new match, and the new must carry.
@@ -111,26 +133,36 @@ func newOutboundList(children ...*outboundSA) *outboundList {
 	return l
 }
 
-// carrier finds the SA for the flow, or nil. Selectors are about addresses as
-// the peer knows them.
-func (c *connection) carrier(list *outboundList, f selector.Flow) *outboundSA {
+// without is the list without the SA of a pair.
+func (l *outboundList) without(spiIn uint32) *outboundList {
+	return newOutboundList(slices.DeleteFunc(slices.Clone(l.children), func(c *outboundSA) bool { return c.spiIn == spiIn })...)
+}
+
+// carrier finds the SA for the flow of a worker, or nil. Selectors are about addresses
+// as the peer knows them.
+func (c *connection) carrier(list *outboundList, f selector.Flow, worker int) *outboundSA {
 	if table := c.config.Load().Translate; table != nil {
 		var err error
 		if f.Src, f.Dst, err = table.Outbound(f.Src, f.Dst); err != nil {
 			return nil
 		}
 	}
-	return list.match(&f)
+	return list.match(&f, worker)
 }
 
-// match finds the SA for the flow, or nil (RFC 4301 §5.1).
-func (l *outboundList) match(f *selector.Flow) *outboundSA {
+// match finds the SA for the flow, or nil (RFC 4301 §5.1): of those that suit the
+// worker best the newest.
+func (l *outboundList) match(f *selector.Flow, worker int) *outboundSA {
+	var best *outboundSA
+	rank := 0
 	for _, c := range l.children {
-		if c.policy.Outbound(f) {
-			return c
+		if r := c.rank(worker); r > rank && c.policy.Outbound(f) {
+			if best, rank = c, r; r == ownRank {
+				break
+			}
 		}
 	}
-	return nil
+	return best
 }
 
 const (

@@ -3,7 +3,6 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -83,18 +82,26 @@ func (t *Tunnel) SetRoutes(routes *routing.Table) {
 	t.forwarding.Store(newForwarding(routes, t.forwarding.Load().connections))
 }
 
-// AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it. All
-// SPIs of a connection are at home with one worker: the kernel merges by
-// addresses and ports, so what its SAs receive comes in one order only if it comes
-// to one socket.
-func (t *Tunnel) AllocateSPI(connection string) (uint32, error) {
+// AllocateSPI reserves an inbound SPI; RemoveChild or ReleaseSPI frees it. The SPIs
+// of a connection whose Child SAs are for all workers are at home with one: the
+// kernel merges by addresses and ports, so what its SAs receive comes in one order
+// only if it comes to one socket. A Child SA that is for the worker of the number
+// resource, counted from 1, is at home there (RFC 9611).
+func (t *Tunnel) AllocateSPI(connection string, resource int) (uint32, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	home := 0
 	if c := t.forwarding.Load().connections[connection]; c != nil {
 		home = c.home
 	}
-	return t.sad.allocate(home)
+	if resource > 0 {
+		home = (resource - 1) % len(t.sad.homes)
+	}
+	spi, err := t.sad.allocate(home)
+	if err == nil && resource > 0 {
+		t.sad.resources[spi] = resource
+	}
+	return spi, err
 }
 
 // emptiest is the worker that is home to the fewest connections, which now has
@@ -160,15 +167,24 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 	}
 	if pair.out == nil {
 		pair.out = &outboundSA{
-			conn: pair.conn, out: out, policy: policy, spiIn: spiIn,
+			conn: pair.conn, out: out, policy: policy, spiIn: spiIn, resource: t.sad.resources[spiIn],
 			local: local, remote: remote,
 			mtu: t.childMTU(out, remote, pair.in.transport), hard: new(atomic.Bool), turns: new(turns), transport: pair.in.transport,
 		}
 	}
-	others := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
-		func(c *outboundSA) bool { return c.spiIn == spiIn })
+	others := pair.conn.outbound.Load().without(spiIn).children
 	t.publish(pair.conn, newOutboundList(append([]*outboundSA{pair.out}, others...)...))
 	return nil
+}
+
+// StopOutbound sends no more on the Child SA with that inbound SPI, which is still
+// received on. Stopping one that is not sent on is harmless.
+func (t *Tunnel) StopOutbound(spiIn uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if pair := t.children[spiIn]; pair != nil && pair.out != nil {
+		t.setOutbound(pair.conn, pair.conn.outbound.Load().without(spiIn))
+	}
 }
 
 // RemoveChild ends the Child SA pair with that inbound SPI in both directions
@@ -186,9 +202,7 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 	}
 	delete(t.children, spiIn)
 	if pair.out != nil {
-		next := slices.DeleteFunc(slices.Clone(pair.conn.outbound.Load().children),
-			func(c *outboundSA) bool { return c.spiIn == spiIn })
-		t.setOutbound(pair.conn, newOutboundList(next...))
+		t.setOutbound(pair.conn, pair.conn.outbound.Load().without(spiIn))
 	}
 	t.sad.release(spiIn)
 	// A worker may be in the middle of a batch with these SAs, and what it

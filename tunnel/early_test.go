@@ -14,7 +14,7 @@ func half(t *testing.T, p *pair) (receive func()) {
 	t.Helper()
 	spis := [2]uint32{}
 	for i, g := range []*gateway{p.a, p.b} {
-		spi, err := g.AllocateSPI("peer")
+		spi, err := g.AllocateSPI("peer", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestEarlyPacketsAreBounded(t *testing.T) {
 // time it is looked up stays held, and stops nobody.
 func TestEarlyOfAnSAThatIsRemoved(t *testing.T) {
 	p := newPair(t, pairConfig{noChild: true})
-	spi, err := p.b.AllocateSPI("peer")
+	spi, err := p.b.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

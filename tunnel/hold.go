@@ -73,7 +73,7 @@ func (w *outboundWorker) hold(c *connection, b []byte, p *packet) (sa *outboundS
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if list := c.outbound.Load(); len(list.children) > 0 {
-		return c.carrier(list, p.key.flow()), false
+		return c.carrier(list, p.key.flow(), w.number), false
 	}
 	if !h.add(w.now, b) {
 		return nil, false
@@ -141,7 +141,7 @@ func (h *holder) send(t *Tunnel, c *connection, list *outboundList, packets []he
 			w.refuse(c, list, one.bytes, p)
 			continue
 		}
-		if sa := c.carrier(list, p.key.flow()); sa != nil {
+		if sa := c.carrier(list, p.key.flow(), w.number); sa != nil {
 			w.onward(sa, one.bytes, p)
 		} else {
 			rest = append(rest, one)

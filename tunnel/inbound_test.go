@@ -23,7 +23,7 @@ func TestSelectorViolation(t *testing.T) {
 	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
 		spis := [2]uint32{}
 		for i, g := range []*gateway{p.a, p.b} {
-			spi, err := g.AllocateSPI("peer")
+			spi, err := g.AllocateSPI("peer", 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -50,7 +50,7 @@ func (c *connection) carrierOf(b []byte) (*outboundSA, *packet, error) {
 	if p.parse(b) != nil || p.length != len(b) {
 		return nil, nil, errMalformed
 	}
-	sa := c.carrier(c.outbound.Load(), p.key.flow())
+	sa := c.carrier(c.outbound.Load(), p.key.flow(), everybody)
 	if sa == nil {
 		return nil, nil, ErrNoSA
 	}

@@ -289,7 +289,7 @@ func (p *pair) child(t testing.TB, ofA, ofB selector.List, change func(*esp.Para
 	t.Helper()
 	spis := [2]uint32{}
 	for i, g := range []*gateway{p.a, p.b} {
-		spi, err := g.AllocateSPI("peer")
+		spi, err := g.AllocateSPI("peer", 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ const (
 // to one goroutine.
 type outboundWorker struct {
 	t       *Tunnel
+	number  int // of the worker, or everybody
 	scratch *esp.Scratch
 	source  source
 	replies replies
@@ -73,6 +74,7 @@ func (c *outboundSA) outbound(b []byte, p *packet) outboundPacket {
 // newOutboundWorker makes the worker of one queue of the device.
 func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 	w := newSourceless(t, queue)
+	w.number = queue
 	switch device := t.cfg.Device.(type) {
 	case tun.SuperDevice:
 		w.source = newSuperSource(device, queue)
@@ -88,6 +90,7 @@ func newOutboundWorker(t *Tunnel, queue int) *outboundWorker {
 func newSourceless(t *Tunnel, worker int) *outboundWorker {
 	w := &outboundWorker{
 		t:         t,
+		number:    everybody,
 		scratch:   esp.NewScratch(),
 		pending:   make([]outboundPacket, 0, maxPending),
 		fragments: make([]byte, 0, fragmentScratch),
@@ -217,14 +220,27 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 		return conn, nil, nil
 	}
 	list := conn.outbound.Load()
-	sa := conn.carrier(list, p.key.flow())
+	sa := conn.carrier(list, p.key.flow(), w.number)
 	if sa != nil && w.t.isOwn(sa, &p.key) {
 		return conn, list, nil
 	}
-	if sa != nil {
+	if sa != nil && w.content(conn, sa, p) {
 		entry.key, entry.from, entry.list, entry.sa = p.key, w.forwarding, list, sa
 	}
 	return conn, list, sa
+}
+
+// content asks for an SA of the worker's own where the one it found is for all, and
+// tells whether the answer may be remembered: not before it asked.
+func (w *outboundWorker) content(c *connection, sa *outboundSA, p *packet) bool {
+	if len(c.own) < 2 || w.number < 0 || sa.resource == w.number+1 || w.number >= min(c.config.Load().OwnSAs, len(c.own)) || w.t.cfg.OnOwnSAWanted == nil {
+		return true
+	}
+	if !once(&c.own[w.number], w.now) {
+		return false
+	}
+	w.t.cfg.OnOwnSAWanted(c.name, p.key.flow(), w.number+1)
+	return true
 }
 
 // fetch has all come at once that the connection's packets take.

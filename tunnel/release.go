@@ -112,7 +112,7 @@ func (u upRelease) one(c *connection, r *meter.Released) {
 		return
 	}
 	flow := p.key.flow()
-	sa := c.outbound.Load().match(&flow)
+	sa := c.outbound.Load().match(&flow, everybody)
 	if sa == nil {
 		c.counters.dropOut(DropNoSA, 1)
 		return

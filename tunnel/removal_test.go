@@ -39,7 +39,7 @@ func TestRemovedKeysAreErased(t *testing.T) {
 // TestErasedInTheMiddleOfABatch: the run is dropped whole, others go out.
 func TestErasedInTheMiddleOfABatch(t *testing.T) {
 	s := newStage(t, nil)
-	spi, err := s.AllocateSPI("peer")
+	spi, err := s.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,8 @@ type sad struct {
 	homes    []home
 	reserved []atomic.Uint32 // by slot: the SPI handed out, 0 if free; workers read it, too
 	previous []uint16        // by slot: the upper half used last
+	// resources are the workers, counted from 1, of SPIs that are for one.
+	resources map[uint32]int
 }
 
 // home is the slots of one worker.
@@ -76,6 +78,8 @@ func newSAD(random io.Reader, workers int) (*sad, error) {
 		homes:    make([]home, workers),
 		reserved: make([]atomic.Uint32, sadSize),
 		previous: make([]uint16, sadSize),
+
+		resources: map[uint32]int{},
 	}
 	order, err := s.shuffled()
 	if err != nil {
@@ -164,6 +168,7 @@ func (s *sad) release(spi uint32) {
 	if !s.isReserved(spi) {
 		return
 	}
+	delete(s.resources, spi)
 	slot := spi & (sadSize - 1)
 	s.slots[slot].Store(nil)
 	s.reserved[slot].Store(0)

@@ -138,7 +138,7 @@ func TestControlRefuses(t *testing.T) {
 	if !p.a.sad.isReserved(spiA) || p.a.sad.lookup(spiA) == nil {
 		t.Error("ReleaseSPI removed an SA")
 	}
-	spare, err := p.a.AllocateSPI("peer")
+	spare, err := p.a.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestHomes(t *testing.T) {
 	}
 	allocate := func(connection string) int {
 		t.Helper()
-		spi, err := g.AllocateSPI(connection)
+		spi, err := g.AllocateSPI(connection, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestHomes(t *testing.T) {
 	for range sadSize - 3*51 - 2 {
 		allocate("a")
 	}
-	if _, err := g.AllocateSPI("a"); !errors.Is(err, errSADFull) {
+	if _, err := g.AllocateSPI("a", 0); !errors.Is(err, errSADFull) {
 		t.Errorf("one more than there is: %v", err)
 	}
 }

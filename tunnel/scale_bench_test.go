@@ -24,7 +24,7 @@ func scaleStage(t testing.TB, connections, prefixes int) *stage {
 	for i := range connections {
 		name := fmt.Sprint("c", i)
 		s.AddConnection(name, ConnectionConfig{})
-		spi, err := s.AllocateSPI(name)
+		spi, err := s.AllocateSPI(name, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

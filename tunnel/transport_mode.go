@@ -262,6 +262,6 @@ func (t *Tunnel) isOwn(sa *outboundSA, k *flowKey) bool {
 
 // looped tells whether a packet that found no SA did so because it is our own.
 func (w *outboundWorker) looped(c *connection, list *outboundList, p *packet) bool {
-	sa := c.carrier(list, p.key.flow())
+	sa := c.carrier(list, p.key.flow(), everybody)
 	return sa != nil && w.t.isOwn(sa, &p.key)
 }

@@ -52,7 +52,7 @@ func hostPolicy(local, remote string, protocol uint8) *selector.Policy {
 func (p *pair) transport(t testing.TB, at, from *gateway, local, remote, originalLocal, originalRemote string, protocol uint8) {
 	t.Helper()
 	at.SetRoutes(routesTo(t, "peer", remote+map[bool]string{false: "/32", true: "/128"}[netip.MustParseAddr(remote).Is6()]))
-	spi, err := at.AllocateSPI("peer")
+	spi, err := at.AllocateSPI("peer", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

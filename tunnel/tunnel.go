@@ -56,6 +56,9 @@ type Config struct {
 	// OnTrafficNeeded tells that a packet of a connection found no Child SA;
 	// at most once a second for each connection.
 	OnTrafficNeeded func(connection string, f selector.Flow)
+	// OnOwnSAWanted tells that a worker, counted from 1, sends on a Child SA that is for
+	// all; at most once a second for each worker of a connection.
+	OnOwnSAWanted func(connection string, f selector.Flow, worker int)
 	// OnLifetime tells that a Child SA pair reached a limit in bytes, packets
 	// or sequence numbers: once for each limit of each direction.
 	OnLifetime func(connection string, spiIn uint32, hard bool)

@@ -150,6 +150,9 @@ func (p *page) connection(c *control.Connection) {
 		if child.Mode == "transport" {
 			how = ", transport mode"
 		}
+		if child.Worker > 0 {
+			how += fmt.Sprintf(", for worker %d", child.Worker)
+		}
 		line("Child SA", "%s_in %s_out, ESP in %s%s", child.SPIIn, child.SPIOut, strings.ToUpper(child.Encapsulation), how)
 		line("  selectors", "%s === %s", strings.Join(child.LocalSelectors, ","), strings.Join(child.RemoteSelectors, ","))
 		line("  suite", "%s", child.Suite)

@@ -32,26 +32,26 @@ func (s *ikeSA) audit(c *child) {
 	case idle && c.state == childInstalled && !c.wantDelete && s.outdated(c):
 		c.replaced, c.wantDelete = true, true
 	case !silent && out > 0 && in > 0:
-		delete(s.m.patience, c.Name)
+		delete(s.m.patience, c.slot())
 	case silent && c.state == childInstalled && c.outbound == outboundActive && !c.redundant && !c.wantDelete:
 		c.wantRekey = true
-		s.m.patience[c.Name] = min(s.m.patience[c.Name]+1, maxAuditPatience)
+		s.m.patience[c.slot()] = min(s.m.patience[c.slot()]+1, maxAuditPatience)
 	}
-	c.auditAt = s.m.now.Add(s.m.auditWait(c.Name))
+	c.auditAt = s.m.now.Add(s.m.auditWait(c.slot()))
 }
 
 // outdated reports whether a newer Child SA of the IKE SA carries all that c does:
 // the peer made it beside c, as one does that lost c.
 func (s *ikeSA) outdated(c *child) bool {
 	return find(s.children, func(o *child) bool {
-		return o.Name == c.Name && o.outbound == outboundActive && !o.wantDelete && o.EstablishedAt.After(c.EstablishedAt) &&
+		return o.slot() == c.slot() && c.Resource == 0 && o.outbound == outboundActive && !o.wantDelete && o.EstablishedAt.After(c.EstablishedAt) &&
 			o.LocalSelectors.Contains(c.LocalSelectors) && o.RemoteSelectors.Contains(c.RemoteSelectors)
 	}) != nil
 }
 
-// auditWait is how long a Child SA of a name may be sent on in vain.
-func (m *Machine) auditWait(name string) time.Duration {
-	return m.settings.DPD / 2 << m.patience[name]
+// auditWait is how long a Child SA of a slot may be sent on in vain.
+func (m *Machine) auditWait(of slot) time.Duration {
+	return m.settings.DPD / 2 << m.patience[of]
 }
 
 // unknownSPI tells the peer to delete a Child SA that only it has.

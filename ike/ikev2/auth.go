@@ -99,7 +99,7 @@ func (s *ikeSA) sendAuth(id auth.Identity, shown []wire.Payload, proof *wire.Aut
 		s.request(&authExchange{}, append(ps, more...))
 		return
 	}
-	offer, err := s.offerChild(settings.Children[0], true)
+	offer, err := s.offerChild(settings.Children[0], 0, true)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
 		return

@@ -63,6 +63,10 @@ type child struct {
 	outbound outboundState
 	// ours says that we made it: our request, the peer's answer.
 	ours bool
+	// grouped says that others for single workers may stand beside it (resource.go).
+	grouped bool
+	// stopped says that the data path sends on it no more (resource.go).
+	stopped bool
 	// redundant is the lesser of two that replaced one Child SA: its maker is
 	// to delete it (RFC 7296 §2.8.1).
 	redundant bool
@@ -77,6 +81,8 @@ type child struct {
 	carriedIn, carriedOut uint64    // at the last audit
 	carryAt               time.Time // when to look whether the peer knows it (reauth.go); zero: never
 	inAuth                bool      // IKE_AUTH made it
+	idleAt                time.Time // when to look whether its worker still needs it (resource.go); zero: never
+	idleCarried           uint64    // by then
 	expireAt              time.Time // zero: never
 	wantRekey, wantDelete bool
 }
@@ -100,6 +106,9 @@ type agreement struct {
 	keys   keymat.ChildKeys
 	we     bool
 	rekeys uint32
+	// resource and grouped are of RFC 9611 (resource.go).
+	resource int
+	grouped  bool
 }
 
 // install makes a Child SA of what was agreed and receives on it. Its outbound
@@ -112,14 +121,14 @@ func (s *ikeSA) install(a *agreement) *child {
 	if !a.we {
 		in, out, inMAC, outMAC = out, in, outMAC, inMAC
 	}
-	c := &child{ours: a.we, settings: a.settings, Child: &sa.Child{
+	c := &child{ours: a.we, grouped: a.grouped, settings: a.settings, Child: &sa.Child{
 		Name: a.settings.Name, SPIIn: a.spiIn, SPIOut: a.spiOut, Suite: a.suite,
 		EncryptionIn: auth.NewSecret(in), EncryptionOut: auth.NewSecret(out),
 		IntegrityIn: auth.NewSecret(inMAC), IntegrityOut: auth.NewSecret(outMAC),
 		LocalSelectors: a.local, RemoteSelectors: a.remote,
 		Local: s.local, Remote: s.remote, Bare: s.bare(), NoTFC: a.noTFC, Transport: a.transport,
 		Soft: s.m.softLifetime(life), Hard: hard,
-		EstablishedAt: s.m.now, Rekeys: a.rekeys,
+		EstablishedAt: s.m.now, Rekeys: a.rekeys, Resource: a.resource,
 	}}
 	a.keys.Erase()
 	if !a.we {
@@ -130,8 +139,9 @@ func (s *ikeSA) install(a *agreement) *child {
 		c.expireAt = s.m.now.Add(c.Hard.Time)
 	}
 	s.children = append(s.children, c)
-	delete(s.m.retries, a.settings.Name)
-	s.m.made[a.settings.Name] = [2]time.Time{s.m.now, s.m.made[a.settings.Name][0]}
+	delete(s.m.retries, c.slot())
+	s.m.made[c.slot()] = [2]time.Time{s.m.now, s.m.made[c.slot()][0]}
+	s.watchIdle(c)
 	s.m.do(sa.InstallInbound{Child: c.Child})
 	return c
 }
@@ -159,17 +169,19 @@ func (s *ikeSA) announce(c *child) {
 
 // activate sends on c from now on.
 func (s *ikeSA) activate(c *child) {
-	c.outbound, c.carryAt = outboundActive, time.Time{}
+	c.outbound, c.carryAt, c.stopped = outboundActive, time.Time{}, false
 	if c.auditAt.IsZero() && s.m.cfg.Carried != nil && s.m.settings.DPD > 0 {
-		c.auditAt = s.m.now.Add(s.m.auditWait(c.Name))
+		c.auditAt = s.m.now.Add(s.m.auditWait(c.slot()))
 	}
 	s.m.do(sa.ActivateOutbound{Child: c.Child})
 	// What goes with its IKE SA does not stand before what stays.
 	if n := s.m.current(); n != nil && n != s && (s.lesser || s.replaced || s.wantDelete) {
-		if o := find(n.children, func(o *child) bool { return o.Name == c.Name && o.outbound == outboundActive }); o != nil {
+		if o := find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }); o != nil {
 			s.m.do(sa.ActivateOutbound{Child: o.Child})
 		}
+		return
 	}
+	s.retireGroup(c)
 }
 
 // move gives a Child SA other outer addresses. What the data path and others
@@ -212,9 +224,10 @@ func (s *ikeSA) removeChild(c *child, e ending) {
 		}
 	}
 	if c.outbound == outboundActive {
-		s.m.promote(c.Name)
+		s.m.promote(c.slot())
 	}
 	if e.replaced {
+		s.stopAlone(c)
 		s.m.removals = append(s.m.removals, removal{c.Child, s.m.now.Add(graceTime)})
 	} else {
 		s.m.uninstall(c.Child)
@@ -225,15 +238,15 @@ func (s *ikeSA) removeChild(c *child, e ending) {
 	})
 }
 
-// removeChildren ends all Child SAs of the IKE SA and gives their names.
-func (s *ikeSA) removeChildren(e ending) (names []string) {
+// removeChildren ends all Child SAs of the IKE SA and gives their slots.
+func (s *ikeSA) removeChildren(e ending) (slots []slot) {
 	for len(s.children) > 0 {
 		c := s.children[0]
-		names = append(names, c.Name)
+		slots = append(slots, c.slot())
 		c.outbound = outboundRegistered // nothing of this IKE SA takes over
 		s.removeChild(c, e)
 	}
-	return names
+	return slots
 }
 
 // uninstall takes a Child SA out of the data path and erases its keys.
@@ -244,28 +257,28 @@ func (m *Machine) uninstall(c *sa.Child) {
 	}
 }
 
-// promote makes the newest Child SA of a name send where none does: what the
+// promote makes the newest Child SA of a slot send where none does: what the
 // last one that did leaves behind. One that the peer knows goes before one that it
 // may not have heard of.
-func (m *Machine) promote(name string) {
+func (m *Machine) promote(of slot) {
 	var best *child
-	var of *ikeSA
+	var on *ikeSA
 	for _, s := range m.sas {
 		for _, c := range s.children {
-			if c.Name != name || c.wantDelete {
+			if c.slot() != of || c.wantDelete {
 				continue
 			}
 			if c.outbound == outboundActive {
 				return
 			}
 			if best == nil || c.known() || !best.known() {
-				best, of = c, s
+				best, on = c, s
 			}
 		}
 	}
 	if best != nil {
 		best.redundant = false
-		of.activate(best)
+		on.activate(best)
 	}
 }
 
@@ -335,6 +348,6 @@ func (s *ikeSA) expireChild(c *child) {
 	s.m.uninstall(c.Child)
 	if c.outbound == outboundActive {
 		c.outbound = outboundRegistered
-		s.m.promote(c.Name)
+		s.m.promote(c.slot())
 	}
 }

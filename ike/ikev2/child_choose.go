@@ -21,11 +21,12 @@ type childChoice struct {
 	local, remote selector.List
 	noTFC         bool // the peer cannot cut padding off
 	transport     *sa.Transport
+	placement
 }
 
 // chooseChild judges a peer's offer: selectors first, then proposals. Of the
-// wanted Child SAs only those of among may be chosen.
-func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool) (*childChoice, *refusal) {
+// wanted Child SAs only those of among may be chosen, and of old its place.
+func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, old *child, inAuth bool) (*childChoice, *refusal) {
 	proposal, ok := payload[*wire.SecurityAssociation](msg)
 	tsi, tsr := msg.selectors(true), msg.selectors(false)
 	if !ok || tsi == nil || tsr == nil {
@@ -46,7 +47,10 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, inAuth bool)
 		return nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{Reason: sa.ReasonInvalidSyntax,
 			Message: "the peer offers a Child SA with an SPI that is zero or in use", Hint: "the peer's implementation is broken"})
 	}
-	if c.spiIn, err = s.m.cfg.AllocateSPI(); err != nil {
+	if refused := s.place(c, msg, old); refused != nil {
+		return nil, refused
+	}
+	if c.spiIn, err = s.m.cfg.AllocateSPI(c.resource); err != nil {
 		return nil, refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
 	}
 	s.reserved = c.spiIn
@@ -91,7 +95,7 @@ func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, p prop
 		if local.Equal(wantLocal) && remote.Equal(wantRemote) {
 			score += 2
 		}
-		if s.m.missing(w.Name) {
+		if s.m.missing(slot{w.Name, 0}) {
 			score++
 		}
 		if score > best {
@@ -120,15 +124,15 @@ func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32
 	made := s.install(&agreement{
 		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
 		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys, noTFC: c.noTFC,
-		transport: c.transport,
+		transport: c.transport, resource: c.resource, grouped: c.grouped,
 	})
 	return made, c.payloads()
 }
 
 // payloads are SA, TSi and TSr of the answer, and what it says of the mode.
 func (c *childChoice) payloads() []wire.Payload {
-	return append([]wire.Payload{
+	return slices.Concat([]wire.Payload{
 		answerProposal(c.suite, c.proposal, c.offered, spiBytes(c.spiIn)),
 		selectorsToWire(c.remote, true), selectorsToWire(c.local, false),
-	}, c.mode()...)
+	}, c.mode(), resourceInfo(c.tells))
 }

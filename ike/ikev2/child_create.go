@@ -30,13 +30,16 @@ func (x *createExchange) kind() wire.ExchangeType { return wire.ExchangeCreateCh
 
 func (x *createExchange) abandon(s *ikeSA) { x.offer.release(s.m) }
 
-// createChild makes another Child SA.
-func (s *ikeSA) createChild(w sa.ChildSettings) {
-	o, err := s.offerChild(w, false)
+// createChild makes another Child SA, for all workers or for one.
+func (s *ikeSA) createChild(w sa.ChildSettings, resource int) {
+	o, err := s.offerChild(w, resource, false)
 	if err != nil {
-		s.m.postpone(w.Name, false)
+		s.m.postpone(slot{w.Name, resource}, false)
 		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
 		return
+	}
+	if resource > 0 {
+		o.like(s.shared(w.Name))
 	}
 	s.startCreate(&createExchange{offer: o})
 }
@@ -196,7 +199,7 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		// RFC 7296 §2.25.2: not while the IKE SA is replaced or ends.
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
-	if refused := s.crowded(); refused != nil {
+	if refused := s.crowded(msg); refused != nil {
 		return refused
 	}
 	s.forgetFollowUps()
@@ -209,7 +212,7 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		}
 		among = []sa.ChildSettings{old.settings}
 	}
-	choice, refused := s.chooseChild(msg, among, false)
+	choice, refused := s.chooseChild(msg, among, old, false)
 	if refused != nil {
 		return refused
 	}
@@ -313,7 +316,7 @@ func (s *ikeSA) collide(v *servedChild) *childRival {
 	switch {
 	case v.old != nil && x.offer.rekeys == v.old:
 		v.old.rival = r
-	case v.old == nil && x.offer.rekeys == nil && x.offer.settings.Name == v.choice.settings.Name:
+	case v.old == nil && x.offer.rekeys == nil && x.offer.resource == 0 && v.choice.resource == 0 && x.offer.settings.Name == v.choice.settings.Name:
 		x.rival = r
 	default:
 		return nil

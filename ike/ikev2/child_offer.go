@@ -3,6 +3,7 @@ package ikev2
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"causeway/esp/selector"
 	"causeway/ike/keymat"
@@ -30,18 +31,20 @@ type childOffer struct {
 	tried   []uint16
 	more    [][]byte // secrets of additional key exchanges
 	rekeys  *child
+	placement
 }
 
 // offerChild prepares an offer. In IKE_AUTH there is no key exchange, so no
 // groups are offered (RFC 7296 §1.2).
-func (s *ikeSA) offerChild(w sa.ChildSettings, inAuth bool) (*childOffer, error) {
+func (s *ikeSA) offerChild(w sa.ChildSettings, resource int, inAuth bool) (*childOffer, error) {
 	m := s.m
-	spi, err := m.cfg.AllocateSPI()
+	spi, err := m.cfg.AllocateSPI(resource)
 	if err != nil {
 		return nil, err
 	}
 	o := &childOffer{settings: w, spi: spi, proposals: m.settings.ESPProposals}
 	o.local, o.remote = w.At(s.local.Addr(), s.remote.Addr())
+	o.placement = placement{resource: resource, tells: m.settings.Resources.Most > 0}
 	if inAuth {
 		o.proposals = transform.WithoutGroups(o.proposals)
 	} else {
@@ -66,7 +69,7 @@ func (o *childOffer) release(m *Machine) {
 
 // payloads are SA, Ni, KEi, TSi and TSr of the offer behind first.
 func (o *childOffer) payloads(first []wire.Payload) []wire.Payload {
-	ps := append(first, o.mode()...)
+	ps := slices.Concat(first, o.mode(), resourceInfo(o.tells))
 	ps = append(ps, toWire(transform.PreferGroup(o.proposals, o.group), spiBytes(o.spi)))
 	if o.nonce != nil {
 		ps = append(ps, &wire.Nonce{Data: o.nonce})
@@ -110,6 +113,9 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	if out == 0 || s.childByOut(out) != nil {
 		return nil, &syntaxError{"the peer's SPI is zero or in use"}
 	}
+	if err := o.confirmPlace(msg, suite, local, remote, transport); err != nil {
+		return nil, err
+	}
 	var rekeys uint32
 	if o.rekeys != nil {
 		rekeys = o.rekeys.SPIIn
@@ -118,6 +124,7 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
 		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr, o.more...), we: true, rekeys: rekeys,
 		noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil, transport: transport,
+		resource: o.resource, grouped: o.grouped,
 	}), nil
 }
 
@@ -140,8 +147,12 @@ func (s *ikeSA) childFailed(o *childOffer, err error) {
 	o.release(s.m)
 	s.disown(o, err)
 	var n *notifyError
+	if errors.As(err, &n) && o.resource > 0 && (n.NotifyType == wire.NotifyTSMaxQueue || n.NotifyType == wire.NotifyNoAdditionalSAs) {
+		s.noMore(o.settings.Name)
+		return
+	}
 	temporary := errors.As(err, &n) && n.NotifyType == wire.NotifyTemporaryFailure
-	s.m.postpone(o.settings.Name, temporary)
+	s.m.postpone(slot{o.settings.Name, o.resource}, temporary)
 	if !temporary {
 		s.m.fail(s.remote, s.childFailure(o, err))
 	}

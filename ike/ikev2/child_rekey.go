@@ -26,17 +26,17 @@ import (
 // rekeyChild starts to replace c.
 func (s *ikeSA) rekeyChild(c *child) {
 	c.wantRekey = false
-	o, err := s.offerChild(c.settings, false)
+	o, err := s.offerChild(c.settings, c.Resource, false)
 	if err != nil {
 		c.wantRekey, c.rekeyAfter = true, s.m.later(rekeyWait, waitJitter)
 		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
 		return
 	}
-	if !c.ours {
+	if !c.ours || c.Resource > 0 {
 		// What the peer asked for is what it gets again (RFC 7296 §2.9.2).
 		o.local, o.remote = c.LocalSelectors, c.RemoteSelectors
 	}
-	o.rekeys = c
+	o.rekeys, o.grouped = c, c.grouped
 	c.state = childRekeying
 	s.startCreate(&createExchange{offer: o, early: s.m.now.Before(c.confirmedAt)})
 }
@@ -72,7 +72,9 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 			s.removeChild(old, ending{remote: true, failure: &sa.Failure{
 				Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",
 			}})
-			s.m.retries[old.Name] = &retry{at: s.m.now}
+			if old.Resource == 0 { // otherwise its worker asks again
+				s.m.retries[old.slot()] = &retry{at: s.m.now}
+			}
 			return
 		}
 	}

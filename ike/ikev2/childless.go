@@ -59,7 +59,7 @@ func (s *ikeSA) chooseInAuth(msg *message) (*childChoice, *refusal) {
 	if s.m.settings.Childless == sa.ChildlessForce {
 		return nil, notInAuth()
 	}
-	return s.chooseChild(msg, s.m.settings.Children, true)
+	return s.chooseChild(msg, s.m.settings.Children, nil, true)
 }
 
 // notInAuth refuses the Child SA of an IKE_AUTH where there is to be none. The

@@ -61,6 +61,9 @@ type ikeSA struct {
 	orphans [][]byte
 	// reserved is an inbound SPI of a request that is being answered, or 0.
 	reserved uint32
+	// toldFull says that it was reported that the peer takes no more Child SAs for
+	// single workers (resource.go).
+	toldFull bool
 	// followed is a request whose additional key exchanges are to come, or nil.
 	followed *followed
 
@@ -269,10 +272,10 @@ func (s *ikeSA) drop(c cause, e ending) {
 	s.dropRival()
 	s.reauthFailed()
 	e.replaced = e.replaced || s.replaced || s.lesser && s.m.current() != nil && s.m.current() != s
-	names := s.removeChildren(e)
+	slots := s.removeChildren(e)
 	s.turn(c)
-	for _, name := range names {
-		s.m.promote(name) // where another IKE SA has one that waits
+	for _, of := range slots {
+		s.m.promote(of) // where another IKE SA has one that waits
 	}
 	switch {
 	case s.proven:

@@ -84,7 +84,8 @@ func (s *ikeSA) deleteChildren() bool {
 		// The peer stops receiving before we hear that it did.
 		if c.outbound == outboundActive && c.replaced {
 			c.outbound = outboundRegistered
-			s.m.promote(c.Name)
+			s.m.promote(c.slot())
+			s.stopAlone(c)
 		}
 	}
 	s.request(x, []wire.Payload{d})

@@ -29,10 +29,14 @@ const (
 	lastMessageID = 1 << 31
 )
 
-// crowded refuses another Child SA where there are too many.
-func (s *ikeSA) crowded() *refusal {
-	if len(s.children) < maxChildren {
+// crowded refuses another Child SA where there are too many. NO_ADDITIONAL_SAS would
+// say that there may be none with other selectors either (RFC 9611 §3).
+func (s *ikeSA) crowded(msg *message) *refusal {
+	switch {
+	case len(s.children) < maxChildren:
 		return nil
+	case s.m.settings.Resources.Most > 0 && msg.notify(wire.NotifySAResourceInfo) != nil:
+		return refuse(wire.NotifyTSMaxQueue, nil)
 	}
 	return refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{
 		Reason:  sa.ReasonLocalRefused,

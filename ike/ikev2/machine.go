@@ -13,8 +13,9 @@ import (
 )
 
 // SPIAllocator reserves an inbound ESP SPI in the data path. The machine gives
-// it back with sa.RemoveChild, whether or not it was ever installed.
-type SPIAllocator func() (uint32, error)
+// it back with sa.RemoveChild, whether or not it was ever installed. resource is the
+// worker, counted from 1, that the Child SA is for; 0: all.
+type SPIAllocator func(resource int) (uint32, error)
 
 // Config is what a Machine is made of.
 type Config struct {
@@ -63,9 +64,9 @@ type Machine struct {
 
 	sas      []*ikeSA // the oldest first
 	wanted   bool     // Up was asked for, and Down was not since
-	retries  map[string]*retry
-	patience map[string]int          // how often the next audit of a Child SA was put off (audit.go)
-	made     map[string][2]time.Time // when a Child SA of that name was made last, and before
+	retries  map[slot]*retry
+	patience map[slot]int          // how often the next audit of a Child SA was put off (audit.go)
+	made     map[slot][2]time.Time // when a Child SA of that slot was made last, and before
 	removals []removal
 	failure  *sa.Failure // the newest
 	// redirects is when peers sent us elsewhere lately, and redirection the last
@@ -94,7 +95,7 @@ func New(cfg Config) *Machine {
 	if cfg.Retransmit == (sa.RetransmitPolicy{}) {
 		cfg.Retransmit = sa.DefaultRetransmit
 	}
-	return &Machine{cfg: cfg, settings: cfg.Settings, addresses: cfg.Settings.LocalAddresses, random: sansio.Entropy{Source: cfg.Random}, retries: map[string]*retry{}, patience: map[string]int{}, made: map[string][2]time.Time{}}
+	return &Machine{cfg: cfg, settings: cfg.Settings, addresses: cfg.Settings.LocalAddresses, random: sansio.Entropy{Source: cfg.Random}, retries: map[slot]*retry{}, patience: map[slot]int{}, made: map[slot][2]time.Time{}}
 }
 
 // Reconfigure replaces the settings, as of the next Step. Child SAs whose
@@ -104,10 +105,10 @@ func (m *Machine) Reconfigure(settings *sa.Settings) {
 	before := m.settings
 	m.settings = settings
 	m.planRedirect(before)
-	m.retries = map[string]*retry{}
+	m.retries = map[slot]*retry{}
 	for _, s := range m.sas {
 		for _, c := range s.children {
-			if !c.wantedBy(settings) {
+			if !c.wantedBy(settings) || c.Resource > lastResource(settings) {
 				c.wantDelete = true
 			}
 		}
@@ -142,7 +143,7 @@ func (m *Machine) handle(ev sa.Event) {
 			m.adopt(h)
 		}
 	case sa.TrafficNeeded:
-		m.trafficNeeded(ev.Flow)
+		m.trafficNeeded(ev)
 	case sa.LifetimeHit:
 		m.lifetimeHit(ev)
 	case sa.MoveTo:

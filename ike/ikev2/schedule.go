@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"causeway/esp/selector"
+	"causeway/ike/sa"
 	"causeway/ike/sansio"
 )
 
@@ -85,22 +86,22 @@ func (s *ikeSA) rekeyNextChild() bool {
 // createMissingChild makes one Child SA that is wanted and not there. Only the
 // newest IKE SA does.
 func (s *ikeSA) createMissingChild() bool {
-	if s != s.m.current() || !s.m.due(s.m.nextChild()) {
+	if s != s.m.current() {
 		return false
 	}
 	for _, w := range s.m.settings.Children {
-		if r := s.m.retries[w.Name]; r != nil && s.m.due(r.at) && s.m.missing(w.Name) {
-			s.createChild(w)
+		if r := s.m.retries[slot{w.Name, 0}]; s.m.wanted && r != nil && s.m.due(r.at) && s.m.missing(slot{w.Name, 0}) {
+			s.createChild(w, 0)
 			return true
 		}
 	}
-	return false
+	return s.createForWorker()
 }
 
-// missing reports whether no Child SA of a name is there.
-func (m *Machine) missing(name string) bool {
+// missing reports whether no Child SA of a slot is there.
+func (m *Machine) missing(of slot) bool {
 	for _, s := range m.sas {
-		if !s.leaving() && slices.ContainsFunc(s.children, func(c *child) bool { return c.Name == name && !c.wantDelete }) {
+		if !s.leaving() && slices.ContainsFunc(s.children, func(c *child) bool { return c.slot() == of && !c.wantDelete }) {
 			return false
 		}
 	}
@@ -114,20 +115,26 @@ func (m *Machine) planChildren() {
 		return
 	}
 	for _, w := range m.settings.Children {
-		if m.retries[w.Name] != nil || !m.missing(w.Name) {
+		of := slot{w.Name, 0}
+		if m.retries[of] != nil || !m.missing(of) {
 			continue
 		}
-		// One that went twice as soon as it was made is not made again at once,
-		// or a peer that deletes it and we would keep each other busy.
-		r := &retry{at: m.now}
-		if made := m.made[w.Name]; m.now.Sub(made[1]) < retryFirst {
-			r.at = made[0].Add(retryFirst)
-		}
+		r := &retry{at: m.soonest(of)}
 		if !s.initiator {
 			r.at = m.now.Add(responderPatience)
 		}
-		m.retries[w.Name] = r
+		m.retries[of] = r
 	}
+}
+
+// soonest is when a Child SA of a slot may be made. One that went twice as soon as it
+// was made is not made again at once, or a peer that deletes it and we would keep
+// each other busy.
+func (m *Machine) soonest(of slot) time.Time {
+	if made := m.made[of]; m.now.Sub(made[1]) < retryFirst {
+		return made[0].Add(retryFirst)
+	}
+	return m.now
 }
 
 // nextChild is when the next missing Child SA is to be made; the zero time is
@@ -135,7 +142,7 @@ func (m *Machine) planChildren() {
 func (m *Machine) nextChild() time.Time {
 	var d sansio.Deadline
 	for _, w := range m.settings.Children {
-		if r := m.retries[w.Name]; m.wanted && r != nil && m.missing(w.Name) {
+		if r := m.retries[slot{w.Name, 0}]; m.wanted && r != nil && m.missing(slot{w.Name, 0}) {
 			d.By(r.at)
 		}
 	}
@@ -143,11 +150,11 @@ func (m *Machine) nextChild() time.Time {
 }
 
 // postpone plans the next try of a missing Child SA after a failure.
-func (m *Machine) postpone(name string, temporary bool) {
-	r := m.retries[name]
+func (m *Machine) postpone(of slot, temporary bool) {
+	r := m.retries[of]
 	if r == nil {
 		r = &retry{}
-		m.retries[name] = r
+		m.retries[of] = r
 	}
 	wait := temporaryWait
 	if !temporary {
@@ -158,13 +165,19 @@ func (m *Machine) postpone(name string, temporary bool) {
 }
 
 // trafficNeeded makes a missing Child SA at once, whatever its back-off.
-func (m *Machine) trafficNeeded(f selector.Flow) {
-	if m.current() == nil {
+func (m *Machine) trafficNeeded(ev sa.TrafficNeeded) {
+	s := m.current()
+	switch {
+	case s == nil:
+		return
+	case ev.Resource > 0:
+		s.workerNeeds(ev)
 		return
 	}
 	for _, w := range m.settings.Children {
-		if m.missing(w.Name) && selector.Compile(w.Local, w.Remote).Outbound(&f) {
-			m.retries[w.Name] = &retry{at: m.now}
+		of := slot{w.Name, 0}
+		if m.missing(of) && selector.Compile(w.Local, w.Remote).Outbound(&ev.Flow) {
+			m.retries[of] = &retry{at: m.now}
 			m.wanted = true
 		}
 	}

@@ -20,6 +20,7 @@ func (m *Machine) Deadline() time.Time {
 	}
 	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() && !s.muted() {
 		d.By(m.nextChild())
+		s.forWorkers(func(_ sa.ChildSettings, _ int, at time.Time) bool { d.By(at); return false })
 	}
 	return d.At
 }
@@ -48,6 +49,7 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 		d.By(c.expireAt)
 		d.By(c.carryAt)
 		d.By(c.auditAt)
+		d.By(c.idleAt)
 	}
 	if s.current != nil || s.sync != nil || s.serving() || s.contest() != nil || s.muted() {
 		return // the next exchange waits for that
@@ -182,6 +184,9 @@ func (s *ikeSA) runTimers() {
 	for _, c := range slices.Clone(s.children) {
 		if s.m.due(c.auditAt) {
 			s.audit(c)
+		}
+		if s.m.due(c.idleAt) {
+			s.judgeIdle(c)
 		}
 		if s.m.due(c.carryAt) {
 			s.lookForProof(c)

@@ -47,6 +47,10 @@ type InstallInbound struct{ Child *Child }
 // child whose selectors match too.
 type ActivateOutbound struct{ Child *Child }
 
+// StopOutbound has the data path send no more on the Child SA with that inbound SPI;
+// another carries. It is received on as before.
+type StopOutbound struct{ SPIIn uint32 }
+
 // RemoveChild takes the Child SA with that inbound SPI, both directions, out
 // of the data path. Removing an unknown SPI is harmless.
 type RemoveChild struct{ SPIIn uint32 }
@@ -106,6 +110,7 @@ func (RegisterSPI) isAction()      {}
 func (ReleaseSPI) isAction()       {}
 func (InstallInbound) isAction()   {}
 func (ActivateOutbound) isAction() {}
+func (StopOutbound) isAction()     {}
 func (RemoveChild) isAction()      {}
 func (SkipAhead) isAction()        {}
 func (MoveChildren) isAction()     {}

@@ -34,4 +34,6 @@ type Child struct {
 	RekeyAt       time.Time // zero: never
 	// Rekeys is the inbound SPI of the Child SA that this one replaces, or 0.
 	Rekeys uint32
+	// Resource is the worker, counted from 1, that it is for (RFC 9611); 0: all.
+	Resource int
 }

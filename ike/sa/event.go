@@ -25,8 +25,12 @@ type WorkDone struct {
 	Result any
 }
 
-// TrafficNeeded says that a packet waits for a Child SA which is not there.
-type TrafficNeeded struct{ Flow selector.Flow }
+// TrafficNeeded says that a packet waits for a Child SA which is not there, or, with
+// a Resource, that a worker sends on one that is for all and could use its own.
+type TrafficNeeded struct {
+	Flow     selector.Flow
+	Resource int // the worker, counted from 1
+}
 
 // LifetimeHit says that the data path reached a limit of the Child SA whose
 // inbound SPI is SPI.

@@ -46,6 +46,7 @@ const (
 	ReasonPPKMismatch            Reason = "ppk_mismatch"              // the two ends have no post-quantum key in common
 	ReasonNATForbidden           Reason = "nat_forbidden"             // there is a NAT where none may be (RFC 4555 §3.9)
 	ReasonTicketRefused          Reason = "ticket_refused"            // a ticket of a session that is not resumed (RFC 5723)
+	ReasonMaxQueue               Reason = "max_queue"                 // the peer takes no more Child SAs for single workers (RFC 9611)
 	ReasonInternal               Reason = "internal"                  // a defect of this program
 )
 

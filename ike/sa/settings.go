@@ -62,6 +62,9 @@ type Settings struct {
 
 	ChildLifetime Lifetime
 
+	// Resources is about Child SAs for single workers.
+	Resources Resources
+
 	// ForceEncapsulation claims a NAT so that every peer uses UDP.
 	ForceEncapsulation bool
 	// BareESP leaves UDP away where there is no NAT.
@@ -154,6 +157,16 @@ type ChildSettings struct {
 	Name          string
 	Local, Remote selector.List
 	Mode          Mode
+}
+
+// Resources is about Child SAs with the same selectors as another, each for one
+// worker of either end (RFC 9611).
+type Resources struct {
+	// Workers is how many workers this end has that may ask for one of their own.
+	Workers int
+	// Most is how many there may be besides the one that is for all, whoever asked;
+	// 0: it is not offered to the peer that there be any.
+	Most int
 }
 
 // Lifetime is when a Child SA is replaced: at the first limit reached. The hard

@@ -128,6 +128,8 @@ type Child struct {
 	BytesOut        uint64     `json:"bytes_out"`
 	EstablishedAt   time.Time  `json:"established_at"`
 	RekeyAt         *time.Time `json:"rekey_at,omitempty"`
+	// Worker is the one that it is for, counted from 1 (RFC 9611); absent: all.
+	Worker int `json:"worker,omitempty"`
 }
 
 // LastError is the newest failure of a connection.

@@ -39,8 +39,8 @@ func (d *dataPath) replayWindow(connection string) int {
 }
 
 // AllocateSPI implements ike.DataPath.
-func (d *dataPath) AllocateSPI(connection string) (uint32, error) {
-	return d.tunnel.AllocateSPI(connection)
+func (d *dataPath) AllocateSPI(connection string, resource int) (uint32, error) {
+	return d.tunnel.AllocateSPI(connection, resource)
 }
 
 // InstallInbound implements ike.DataPath.
@@ -87,6 +87,9 @@ func outerOf(c *sa.Child) (local, remote netip.AddrPort) {
 func policyOf(c *sa.Child) *selector.Policy {
 	return selector.Compile(c.LocalSelectors, c.RemoteSelectors)
 }
+
+// StopOutbound implements ike.DataPath.
+func (d *dataPath) StopOutbound(_ string, spiIn uint32) { d.tunnel.StopOutbound(spiIn) }
 
 // RemoveChild implements ike.DataPath.
 func (d *dataPath) RemoveChild(_ string, spiIn uint32) {

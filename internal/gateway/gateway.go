@@ -165,7 +165,8 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
 		IKEPorts:        ownPorts(cfg),
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },
-		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f) },
+		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f, 0) },
+		OnOwnSAWanted:   func(connection string, f selector.Flow, worker int) { g.engine.TrafficNeeded(connection, f, worker) },
 		OnLifetime:      func(connection string, spiIn uint32, hard bool) { g.engine.LifetimeHit(connection, spiIn, hard) },
 		OnUnknownSPI:    func(spi uint32, local, remote netip.AddrPort) { g.engine.UnknownSPI(spi, local, remote) },
 		OnEndpoint: func(connection string, spiIn uint32, local, remote netip.AddrPort) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -208,8 +209,16 @@ func connectionConfig(c config.Connection) tunnel.ConnectionConfig {
 	tfc := tunnel.TFC{Padding: c.ESP.TFCPadding, Dummies: c.ESP.TFCDummies}
 	return tunnel.ConnectionConfig{
 		Transit: c.Transit, Share: share, TFC: tfc, Translate: translationOf(c),
-		Hold: c.Start == config.StartOnTraffic,
+		Hold: c.Start == config.StartOnTraffic, OwnSAs: ownSAs(c.ESP.PerCore),
 	}
+}
+
+// ownSAs is how many workers may ask for a Child SA of their own: there may be fewer.
+func ownSAs(perCore int) int {
+	if perCore == config.PerCoreAuto {
+		return math.MaxInt
+	}
+	return perCore
 }
 
 // forget removes from the data path the connections that cfg has no more.

@@ -215,7 +215,7 @@ func (f *fuzzed) write(t *testing.T, text []byte) {
 // child gives the connection a Child SA.
 func (f *fuzzed) child(t *testing.T, name string) (spi uint32) {
 	t.Helper()
-	spi, err := f.tunnel.AllocateSPI(name)
+	spi, err := f.tunnel.AllocateSPI(name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

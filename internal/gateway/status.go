@@ -102,7 +102,7 @@ func (g *Gateway) childStatus(c *sa.Child) control.Child {
 		Encapsulation: encapsulationOf(c), Mode: c.Mode(),
 		LocalSelectors: selectorTexts(c.LocalSelectors), RemoteSelectors: selectorTexts(c.RemoteSelectors),
 		PacketsIn: n.PacketsIn, BytesIn: n.BytesIn, PacketsOut: n.PacketsOut, BytesOut: n.BytesOut,
-		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt),
+		EstablishedAt: c.EstablishedAt, RekeyAt: moment(c.RekeyAt), Worker: c.Resource,
 	}
 }
 

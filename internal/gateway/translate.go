@@ -123,6 +123,7 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 		RedirectTo:        c.IKE.RedirectTo,
 
 		Reauthentication: c.IKE.Reauth,
+		Resources:        resourcesOf(cfg, &c),
 		ChildLifetime:    sa.Lifetime{Time: c.ESP.Lifetime, Bytes: c.ESP.LifetimeBytes, Packets: uint64(c.ESP.LifetimePackets)},
 
 		// ESP is in UDP wherever the peer can. A peer whose kernel does ESP answers
@@ -155,6 +156,27 @@ func settingsOf(cfg *config.Config, c config.Connection, fetcher auth.Fetcher) (
 	s.AnyRemoteIdentity = c.Remote.Identity != "" && s.RemoteIdentity.IsZero()
 	s.IKEProposals, s.ESPProposals, err = algorithmsOf(c)
 	return s, err
+}
+
+// leastPerCore is how many Child SAs for single workers a peer may ask for at least,
+// which may have more processors than this host.
+const leastPerCore = 16
+
+// resourcesOf is how many Child SAs for single workers there may be. Where there is one
+// socket for all ESP there is no use in asking for any.
+func resourcesOf(cfg *config.Config, c *config.Connection) sa.Resources {
+	workers := cfg.Gateway.Workers
+	if workers == 0 {
+		workers = processors
+	}
+	most := c.ESP.PerCore
+	if most == config.PerCoreAuto {
+		most = max(2*workers, leastPerCore) // RFC 9611 §6
+	}
+	if workers == 1 || without(cfg, config.OffloadSPISteering) {
+		workers = 0
+	}
+	return sa.Resources{Workers: min(workers, most), Most: most}
 }
 
 // loginOf is what IKEv1 has between phase 1 and its Child SAs.

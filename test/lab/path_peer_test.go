@@ -194,7 +194,7 @@ func (p *peer) HasAddr(a netip.Addr) bool { return a == p.local }
 func (p *peer) LocalAddr(netip.Addr) (netip.Addr, error) { return p.local, nil }
 
 // AllocateSPI implements ike.DataPath.
-func (p *peer) AllocateSPI(string) (uint32, error) {
+func (p *peer) AllocateSPI(string, int) (uint32, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.spis++
@@ -212,6 +212,9 @@ func (p *peer) ActivateOutbound(_ string, c *sa.Child) error {
 	}
 	return nil
 }
+
+// StopOutbound implements ike.DataPath.
+func (p *peer) StopOutbound(string, uint32) {}
 
 // RemoveChild implements ike.DataPath.
 func (p *peer) RemoveChild(string, uint32) {}

@@ -125,7 +125,7 @@ func (h *Host) change(do func() error) error {
 }
 
 // AllocateSPI implements ike.DataPath. No SPI comes twice.
-func (h *Host) AllocateSPI(string) (spi uint32, err error) {
+func (h *Host) AllocateSPI(string, int) (spi uint32, err error) {
 	return spi, h.change(func() error {
 		h.nextSPI++
 		spi = h.nextSPI
@@ -164,6 +164,14 @@ func (h *Host) without(spiIn uint32) {
 			return
 		}
 	}
+}
+
+// StopOutbound implements ike.DataPath.
+func (h *Host) StopOutbound(_ string, spiIn uint32) {
+	_ = h.change(func() error {
+		h.without(spiIn)
+		return nil
+	})
 }
 
 // RemoveChild implements ike.DataPath.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"causeway/esp/selector"
 	"causeway/ike/cookie"
 	"causeway/ike/ikev2"
 	"causeway/ike/sa"
@@ -236,6 +237,8 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		delete(h.Inbound, a.SPIIn)
 		delete(h.reserved, a.SPIIn)
 		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
+	case sa.StopOutbound:
+		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
 	case sa.SkipAhead:
 		h.world.logf("%s leaves out %d sequence numbers of %08x", h.Name, a.By, a.SPIIn)
 	case sa.MoveChildren:
@@ -265,20 +268,31 @@ func (h *Host) activate(c *sa.Child) {
 	h.Outbound = append(h.Outbound, c)
 }
 
-// Sends is the Child SA that a packet of the named child would leave by.
-func (h *Host) Sends(name string) *sa.Child {
-	for _, c := range slices.Backward(h.Outbound) {
-		if c.Name == name {
-			return c
+// Sends is the Child SA that a packet of the named child would leave by, from a
+// worker that has none of its own.
+func (h *Host) Sends(name string) *sa.Child { return h.SendsBy(name, 0) }
+
+// SendsBy is the same for the worker of that number, counted from 1: its own, that
+// which is for all, any.
+func (h *Host) SendsBy(name string, worker int) *sa.Child {
+	for _, fits := range []func(c *sa.Child) bool{
+		func(c *sa.Child) bool { return c.Resource == worker },
+		func(c *sa.Child) bool { return c.Resource == 0 },
+		func(c *sa.Child) bool { return true },
+	} {
+		for _, c := range slices.Backward(h.Outbound) {
+			if c.Name == name && fits(c) {
+				return c
+			}
 		}
 	}
 	return nil
 }
 
-// Ping sends one packet of the named child. ok says that the other end received
-// it; one on an SPI that it does not have is told to its machine.
-func (h *Host) Ping(name string) (ok bool) {
-	out, peer := h.Sends(name), h.world.Other(h)
+// Ping sends one packet of the named child, from one worker. ok says that the other
+// end received it; one on an SPI that it does not have is told to its machine.
+func (h *Host) Ping(name string, worker int) (ok bool) {
+	out, peer := h.SendsBy(name, worker), h.world.Other(h)
 	if out == nil {
 		return false
 	}
@@ -364,6 +378,9 @@ func describe(r sa.Report) string {
 		if r.Child.NoTFC {
 			text += " without TFC padding"
 		}
+		if r.Child.Resource > 0 {
+			text += fmt.Sprintf(" for worker %d", r.Child.Resource)
+		}
 		return text
 	case sa.AddressAssigned:
 		return fmt.Sprintf("address %v assigned to the peer=%v", r.Address, r.ToPeer)
@@ -422,6 +439,19 @@ func describeFailure(f *sa.Failure) string {
 func (h *Host) Crash() {
 	h.world.disrupted, h.tickets = true, nil
 	h.Restart(cookie.Config{})
+}
+
+// wantsOwn says that a worker could use a Child SA of its own, and sends on what it
+// has.
+func (h *Host) wantsOwn(worker int, sends bool) {
+	flow := selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1}
+	if h.Name == "b" {
+		flow.Src, flow.Dst = flow.Dst, flow.Src
+	}
+	h.Step(sa.TrafficNeeded{Flow: flow, Resource: worker})
+	if sends {
+		h.Ping("net", worker)
+	}
 }
 
 // limit is the data path's word that the Child SA in use reached a limit.

@@ -34,7 +34,7 @@ func TestRandomRekey(t *testing.T) {
 		w.HoldWork = false
 		w.Stand()
 		w.HoldWork = hold
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "work"}, true)
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "worker a", "worker b", "work"}, true)
 		converge(t, w)
 	})
 }
@@ -48,7 +48,7 @@ func TestRandomEverything(t *testing.T) {
 		defer explain(t, lines)
 		misfortune(t, w, []string{
 			"up a", "up b", "restart a", "down a", "rekey a", "rekey b", "rekey ike a", "rekey ike b", "reauth a", "reauth b",
-			"soft a", "soft b", "hard a", "hard b", "advance", "advance",
+			"soft a", "soft b", "hard a", "hard b", "worker a", "worker b", "advance", "advance",
 		}, false)
 		converge(t, w)
 	})
@@ -100,6 +100,9 @@ func randomPair(t *rapid.T, children int) (*World, *[]string) {
 		a.ESPProposals = Proposals(transform.ESP, "aes256gcm16-x25519-ke1_mlkem512")
 		b.ESPProposals = a.ESPProposals
 		a.FragmentSize, b.FragmentSize = 576, 576
+	}
+	if rapid.Bool().Draw(t, "resources") {
+		a.Resources, b.Resources = sa.Resources{Workers: 2, Most: 4}, sa.Resources{Workers: 2, Most: rapid.IntRange(0, 4).Draw(t, "b's most")}
 	}
 	if children == 2 {
 		a.Children = append(a.Children, sa.ChildSettings{Name: "more", Local: Networks("10.3.0.0/16"), Remote: Networks("10.4.0.0/16")})
@@ -189,6 +192,10 @@ func disturb(w *World, what string, i int) {
 		w.A.Step(sa.Rekey{Reauthenticate: true})
 	case what == "reauth b":
 		w.B.Step(sa.Rekey{Reauthenticate: true})
+	case what == "worker a":
+		w.A.wantsOwn(1+i%2, i%3 == 0)
+	case what == "worker b":
+		w.B.wantsOwn(1+i%2, i%3 == 0)
 	case what == "soft a" || what == "hard a":
 		w.A.limit(what == "hard a")
 	case what == "soft b" || what == "hard b":

@@ -68,7 +68,7 @@ func convergeV1(t *rapid.T, w *World) {
 			h.Up()
 			w.Advance(35*time.Second, true)
 			for _, c := range h.Settings.Children {
-				h.Ping(c.Name)
+				h.Ping(c.Name, 0)
 			}
 			w.DeliverAll()
 		}

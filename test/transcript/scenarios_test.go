@@ -75,6 +75,12 @@ var scenarios = []scenario{
 		"child_rekey_collision_multi_ke", "child_rekey_collision_mixed_multi_ke", "ike_rekey_collision_multi_ke",
 	}},
 
+	// Child SAs for single workers (RFC 9611).
+	{what: "a worker gets its own, the peer has none or no more", transcripts: []string{"resource", "resource_not_offered", "resource_refused", "resource_unlike"}},
+	{what: "workers of both ends ask at once", transcripts: []string{"resource_both"}},
+	{what: "one of several equal Child SAs is rekeyed, by each end and by both; all of them", transcripts: []string{"resource_rekey", "resource_rekey_all"}},
+	{what: "one of several equal Child SAs ends", transcripts: []string{"resource_delete", "resource_lost"}},
+
 	// Making and ending.
 	{what: "both ends make one Child SA", transcripts: []string{"child_create_duplicate", "additional_child_both"}},
 	{what: "a Child SA is made while the IKE SA is rekeyed", transcripts: []string{"child_create_and_ike_rekey", "child_create_and_ike_rekey_crossed"}},

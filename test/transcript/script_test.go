@@ -245,15 +245,22 @@ func (p *play) host(command, name, what string) error {
 			return nil
 		}
 		return fmt.Errorf("no such Child SA")
-	case "need": // a packet at the host waits for a Child SA
+	case "need": // need a [WORKER]: a packet at the host waits for a Child SA, or a worker for its own
 		flow := selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1}
 		if name == "b" {
 			flow.Src, flow.Dst = flow.Dst, flow.Src
 		}
-		h.Step(sa.TrafficNeeded{Flow: flow})
+		ev := sa.TrafficNeeded{Flow: flow}
+		if what != "" {
+			var err error
+			if ev.Resource, err = strconv.Atoi(what); err != nil {
+				return err
+			}
+		}
+		h.Step(ev)
 	case "deaf": // it does not look at ESP on SPIs that it does not have
 		h.Deaf = true
-	case "ping": // ping a D: a packet leaves the host every second for that long; what is sent arrives
+	case "ping": // ping a D[,WORKER]: a packet leaves the host every second for that long; what is sent arrives
 		return p.ping(h, what)
 	case "alter": // alter a FAULT: the next message that fits is a faulty one
 		return h.Alter(what)
@@ -273,10 +280,12 @@ func (p *play) host(command, name, what string) error {
 
 // ping notes how many packets the other end received.
 func (p *play) ping(h *Host, d string) error {
+	d, by, _ := strings.Cut(d, ",")
+	worker, _ := strconv.Atoi("0" + by)
 	long, err := time.ParseDuration(d)
 	sent, received := 0, 0
 	for ; long > 0; long -= time.Second {
-		if sent++; h.Ping("net") {
+		if sent++; h.Ping("net", worker) {
 			received++
 		}
 		p.world.Advance(time.Second, true)
@@ -342,7 +351,11 @@ func (p *play) status() {
 			p.log(fmt.Sprintf("    IKE SA %s initiator=%v nat=%s", i.State, i.Initiator, i.NAT))
 		}
 		for _, c := range s.Children {
-			p.log(fmt.Sprintf("    Child SA %s %08x/%08x %s outbound=%s", c.Child.Name, c.Child.SPIIn, c.Child.SPIOut, c.State, c.Outbound))
+			text := fmt.Sprintf("    Child SA %s %08x/%08x %s outbound=%s", c.Child.Name, c.Child.SPIIn, c.Child.SPIOut, c.State, c.Outbound)
+			if c.Child.Resource > 0 {
+				text += fmt.Sprintf(" worker=%d", c.Child.Resource)
+			}
+			p.log(text)
 		}
 	}
 }
@@ -404,6 +417,8 @@ func (p *play) set(words []string) error {
 		n, err := strconv.Atoi(value)
 		s.FragmentSize = n
 		return err
+	case "workers": // set a workers N [MOST]: Child SAs for single workers
+		return setResources(s, words[2:])
 	case "force":
 		s.ForceEncapsulation = value == "yes"
 	case "bare":
@@ -438,6 +453,16 @@ func (p *play) set(words []string) error {
 		return fmt.Errorf("no such setting")
 	}
 	return nil
+}
+
+// setResources is as many as twice the workers where no number is given.
+func setResources(s *sa.Settings, words []string) error {
+	n, err := strconv.Atoi(words[0])
+	s.Resources = sa.Resources{Workers: n, Most: 2 * n}
+	if err == nil && len(words) > 1 {
+		s.Resources.Most, err = strconv.Atoi(words[1])
+	}
+	return err
 }
 
 // setV1 changes what only IKEv1 has: set a aggressive yes, set a login USER PASSWORD,

@@ -46,7 +46,8 @@ func (h *Host) speak(g *cookie.Gate) {
 	if h.Settings.Version == 1 {
 		v1.Candidates, v1.Others = own, nil
 		h.machine = ikev1.New(ikev1.Config{
-			Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, AllocateSPI: h.allocate,
+			Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true,
+			AllocateSPI: func() (uint32, error) { return h.allocate(0) },
 		})
 		h.acceptor, h.foreign = ikev1.NewAcceptor(v1), ikev2.NewAcceptor(v2)
 		return
@@ -62,7 +63,7 @@ func (h *Host) speak(g *cookie.Gate) {
 	h.machine, h.acceptor, h.foreign = h.Machine, h.Acceptor, ikev1.NewAcceptor(v1)
 }
 
-func (h *Host) allocate() (uint32, error) {
+func (h *Host) allocate(int) (uint32, error) {
 	spi := h.world.allocate()
 	h.reserved[spi] = true
 	return spi, nil

@@ -161,7 +161,7 @@ func (w *World) Stand() {
 
 // Echo sends a packet each way and tells whether both were received.
 func (w *World) Echo() bool {
-	a, b := w.A.Ping("net"), w.B.Ping("net")
+	a, b := w.A.Ping("net", 0), w.B.Ping("net", 0)
 	return a && b
 }
 
