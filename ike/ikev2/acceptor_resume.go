@@ -68,6 +68,8 @@ func (a *Acceptor) redeem(msg *message, d sa.Datagram) (*ticket.State, ticket.ID
 	c := a.named(d, state.Connection)
 	if c == nil {
 		err = fmt.Errorf("a ticket of connection %s, which is not for this peer, or resumes no sessions, any more", state.Connection)
+	} else if !mayShow(c, d.Remote.Addr(), false, state.IDi) {
+		err = fmt.Errorf("a ticket of connection %s for an identity that is not shown from %v", c.Name, d.Remote.Addr())
 	} else if err = stillBound(a.cfg.Tickets, c, state.Binding); err == nil {
 		suite, err = readSuite(state.Suite, c.IKEProposals)
 	}

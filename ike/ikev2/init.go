@@ -53,7 +53,7 @@ func (m *Machine) up(ev sa.Up) {
 	if m.busy() {
 		return
 	}
-	if t := m.usableTicket(); t != nil {
+	if t := m.usableTicket(ev.Remote.Addr()); t != nil {
 		m.resume(t, ev.Local, ev.Remote)
 		return
 	}

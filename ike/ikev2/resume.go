@@ -237,6 +237,8 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 		return &sa.Failure{Reason: sa.ReasonIdentityMismatch,
 			Message: fmt.Sprintf("the peer shows identity %v with a ticket of another one", shown),
 			Hint:    "a peer that changes its identity makes a whole exchange: it must throw its ticket away"}
+	case !mayShow(s.m.settings, s.peerAddress(), s.initiator, body):
+		return sa.IdentityMismatch(s.m.settings.ExpectedID(s.peerAddress(), s.initiator), shown)
 	case !ok || proof.Method != wire.AuthSharedKey || !valid:
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
 			Message: "the peer shows a ticket and does not have its keys",

@@ -440,3 +440,48 @@ func TestResumedAuthCoversTheSignedOctets(t *testing.T) {
 		t.Error("AUTH covered the message alone")
 	}
 }
+
+// A session that was made without the post-quantum key is not resumed once that is
+// required.
+func TestTicketWithoutRequiredPPK(t *testing.T) {
+	key := &sa.PPK{ID: "q", Secret: auth.NewSecret([]byte("quantum"))}
+	w := resumable(t, func(_, b *sa.Settings) { b.PPK = key })
+	changed, required := *w.B.Settings, *key
+	required.Required = true
+	changed.PPK = &required
+	w.B.Settings = &changed
+	w.B.Machine.Reconfigure(&changed)
+	w.A.Up()
+	w.DeliverAll()
+	if up(w.A) || up(w.B) {
+		t.Error("a session without the key that is required now goes on")
+	}
+}
+
+// Where a peer's address is its identity, a ticket that it got at one does not make it
+// that one at another.
+func TestTicketAtAnotherAddress(t *testing.T) {
+	for _, late := range []bool{false, true} { // with IKE_AUTH only
+		w := resumable(t, func(a, b *sa.Settings) {
+			a.LocalIdentity, b.RemoteIdentity = auth.Identity{}, auth.Identity{}
+			b.RemoteAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.99")}
+		})
+		if late {
+			w.A.Up()
+			w.Deliver(0)
+			w.Deliver(0)
+			p := w.Drop(0)
+			w.B.Receive(sa.Datagram{Raw: p.Bytes, Local: p.Destination, Remote: netip.MustParseAddrPort("192.0.2.99:4500")})
+			if len(w.B.Snapshot().IKE) != 0 {
+				t.Error("b takes 192.0.2.99 for 192.0.2.1")
+			}
+			continue
+		}
+		w.A.Addr = netip.MustParseAddr("192.0.2.99")
+		w.A.Up()
+		w.DeliverAll()
+		if i := w.B.Snapshot().IKE; len(i) != 1 || i[0].Resumed || i[0].RemoteIdentity != "192.0.2.99" {
+			t.Errorf("b has %+v", i)
+		}
+	}
+}

@@ -2,9 +2,12 @@ package ikev2
 
 import (
 	"encoding/binary"
+	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
+	"causeway/ike/auth"
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/ticket"
@@ -66,7 +69,8 @@ func bindingOf(mint *ticket.Mint, c *sa.Settings) ([ticket.BindingLen]byte, erro
 		parts = append(parts, []byte("trust"), c.Trust.Fingerprint())
 	}
 	if c.PPK != nil {
-		parts = append(parts, []byte("ppk"), []byte(c.PPK.ID), c.PPK.Secret.Bytes())
+		// Whether it is required, too: a session without it must not go on then.
+		parts = append(parts, fmt.Appendf(nil, "ppk, required %v", c.PPK.Required), []byte(c.PPK.ID), c.PPK.Secret.Bytes())
 	}
 	for _, p := range c.IKEProposals {
 		parts = append(parts, []byte(p.String()))
@@ -177,19 +181,28 @@ func (s *ikeSA) endTicket() {
 	}
 }
 
-// usableTicket is the ticket, if it still stands for the connection as it is.
-func (m *Machine) usableTicket() *heldTicket {
+// usableTicket is the ticket, if it still stands for the connection as it is, and for
+// a peer at that address.
+func (m *Machine) usableTicket(remote netip.Addr) *heldTicket {
 	t := m.ticket
 	if t == nil {
 		return nil
 	}
 	binding, err := bindingOf(m.cfg.Tickets, m.settings)
 	_, refused := readSuite(suiteBytes(t.suite), m.settings.IKEProposals)
-	if err != nil || refused != nil || !m.resumable() || binding != t.binding || !m.now.Before(t.expires) || m.due(t.unprovenAt) || m.due(t.reauthAt) {
+	if err != nil || refused != nil || !mayShow(m.settings, remote, true, t.idR) || !m.resumable() || binding != t.binding || !m.now.Before(t.expires) || m.due(t.unprovenAt) || m.due(t.reauthAt) {
 		m.forgetTicket()
 		return nil
 	}
 	return t
+}
+
+// mayShow tells whether a peer at an address may show the identity in the body of an
+// ID payload, as in a whole exchange: where none is configured that is its address, and
+// a ticket that it got elsewhere does not make it another.
+func mayShow(c *sa.Settings, remote netip.Addr, initiator bool, body []byte) bool {
+	shown, err := auth.FromPayload(identification(body))
+	return err == nil && c.ExpectedID(remote, initiator).Matches(shown)
 }
 
 // ticketExchange asks for a ticket over an IKE SA that is up.
