@@ -42,6 +42,7 @@ type assembly struct {
 	pieces int
 	header int // length
 	bytes  int // of payload that are there
+	top    int // of payload: where what is there ends
 	total  int // of payload; 0: the last fragment is not there
 	have   [0x10000 / fragmentUnit / 64]uint64
 	b      [ipv6HeaderLen + 0x10000]byte
@@ -116,7 +117,7 @@ func (a *assembler) begin(now time.Duration, f *piece) *assembly {
 		clear(x.have[:])
 	}
 	x.key, x.since, x.header = f.key, now, len(f.header)
-	x.pieces, x.bytes, x.total = 0, 0, 0
+	x.pieces, x.bytes, x.top, x.total = 0, 0, 0, 0
 	return x
 }
 
@@ -146,11 +147,11 @@ func (x *assembly) fits(f *piece) bool {
 		}
 		x.have[unit/64] |= bit
 	}
-	if f.more {
-		return true
+	x.top = max(x.top, end)
+	if !f.more {
+		x.total = end
 	}
-	x.total = end
-	return x.bytes+len(f.payload) <= end
+	return f.more || x.top == end
 }
 
 // finish is the packet without a trace of fragmentation.

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -373,6 +374,32 @@ func TestTransportFragmentsBounded(t *testing.T) {
 	}
 	if len(a.pending) != maxAssemblies || len(a.free) > 1 || dropped != 1000-maxAssemblies {
 		t.Errorf("%d wait, %d free, %d dropped", len(a.pending), len(a.free), dropped)
+	}
+}
+
+// TestTransportFragmentsWithoutHoles: no sequence of fragments lets a packet go with
+// octets in it that none of them has, such as those of the packet before.
+func TestTransportFragmentsWithoutHoles(t *testing.T) {
+	type at struct {
+		offset, n int
+		more      bool
+	}
+	for name, fragments := range map[string][]at{
+		"behind the end, the end second": {{800, 8, true}, {16, 8, false}, {0, 8, true}},
+		"behind the end, the end last":   {{0, 8, true}, {800, 8, true}, {16, 8, false}},
+		"two ends":                       {{16, 8, false}, {0, 8, true}, {24, 8, false}},
+		"behind the end":                 {{16, 8, false}, {24, 8, true}, {0, 8, true}},
+		"over the end":                   {{0, 8, true}, {16, 16, true}, {24, 3, false}},
+	} {
+		var a assembler
+		for _, f := range []at{{0, 1000, true}, {1000, 8, false}} { // memory that was in use
+			a.add(1, &piece{key: assemblyKey{id: 1}, header: make([]byte, 20), offset: f.offset, more: f.more, payload: bytes.Repeat([]byte{0x5a}, f.n)})
+		}
+		for _, f := range fragments {
+			if whole, _ := a.add(1, &piece{key: assemblyKey{id: 2}, header: make([]byte, 20), offset: f.offset, more: f.more, payload: make([]byte, f.n)}); whole != nil {
+				t.Errorf("%s: a packet of %x", name, whole)
+			}
+		}
 	}
 }
 
