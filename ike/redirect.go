@@ -2,6 +2,7 @@ package ike
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -31,17 +32,22 @@ func (o *owner) lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 	return found, err
 }
 
-// redirected takes the first of the addresses that there is a way to.
+// redirected takes the first of the addresses that there is a way to. Who sends us
+// somewhere may not be known yet: this host itself, and many at once, are no gateway.
 func (o *owner) redirected(to string, found []netip.Addr, err error) sa.Redirected {
 	if err != nil {
 		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonAddressUnresolved,
 			Message: fmt.Sprintf("the peer sends us to %s: %v", to, err), Hint: "check what the peer's gateway is told to redirect to, and the name servers of this host"}}
 	}
 	ours, theirs := o.ports()
+	err = errors.New("no gateway has that address")
 	for _, remote := range found {
+		if remote = remote.Unmap(); remote.IsUnspecified() || remote.IsLoopback() || remote.IsMulticast() {
+			continue
+		}
 		var local netip.Addr
-		if local, err = o.localAddress(remote.Unmap()); err == nil {
-			return sa.Redirected{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote.Unmap(), theirs)}
+		if local, err = o.localAddress(remote); err == nil {
+			return sa.Redirected{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs)}
 		}
 	}
 	return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonSendFailed,

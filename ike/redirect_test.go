@@ -31,11 +31,15 @@ func TestRedirectedWhereThereIsAWay(t *testing.T) {
 	if got.Failure != nil || got.Remote != netip.AddrPortFrom(four, 500) || got.Local != netip.AddrPortFrom(here, 500) {
 		t.Errorf("%+v", got)
 	}
+	var nowhere []netip.Addr
+	for _, a := range []string{"127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "224.0.0.1", "::1", "::", "ff02::1"} {
+		nowhere = append(nowhere, netip.MustParseAddr(a))
+	}
 	for _, c := range []struct {
 		found []netip.Addr
 		err   error
 		want  sa.Reason
-	}{{[]netip.Addr{six}, nil, sa.ReasonSendFailed}, {nil, errors.New("no such host"), sa.ReasonAddressUnresolved}} {
+	}{{[]netip.Addr{six}, nil, sa.ReasonSendFailed}, {nowhere, nil, sa.ReasonSendFailed}, {nil, errors.New("no such host"), sa.ReasonAddressUnresolved}} {
 		if got := o.redirected("vpn-2.example.com", c.found, c.err); got.Failure == nil || got.Failure.Reason != c.want {
 			t.Errorf("%v, %v: %+v", c.found, c.err, got.Failure)
 		}
