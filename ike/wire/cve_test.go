@@ -18,6 +18,8 @@ func TestCVE_2026_25075_LengthBelowItsHeader(t *testing.T) {
 	}{
 		"payload":          {PayloadVendorID, "00000008 01020304", 2, 4},
 		"second payload":   {PayloadVendorID, "2b000008 01020304 00000008 01020304", 10, 4},
+		"empty payload":    {PayloadVendorID, "00000004", 2, 4},
+		"bare transform":   {PayloadSA, "00000014 00000010 01010001 00000008 03000002", 14, 8},
 		"proposal":         {PayloadSA, "00000018 00000014 01010001" + transform, 6, 8},
 		"transform":        {PayloadSA, "00000018 00000014 01010001" + transform, 14, 8},
 		"traffic selector": {PayloadTSi, "00000018 01000000 07000010 0000ffff 0a000000 0a0000ff", 10, 8},
