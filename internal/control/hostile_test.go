@@ -139,7 +139,46 @@ func called(b *backend) (theirs net.Conn, hungUp chan struct{}, s *Server) {
 	return theirs, hungUp, s
 }
 
-// lonely is a listener at which one client calls.
+// TestManyClients: those that there is no room for wait until others have gone, and no
+// longer than the listener is there.
+func TestManyClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calling := &lonely{conns: make(chan net.Conn, 4), closed: make(chan struct{})}
+		for range cap(calling.conns) {
+			ours, _ := net.Pipe()
+			calling.conns <- ours
+		}
+		r := withRoom(calling, 2)
+		accepted, ended := make(chan net.Conn, cap(calling.conns)), make(chan error)
+		go func() {
+			for {
+				c, err := r.Accept()
+				if err != nil {
+					ended <- err
+					return
+				}
+				accepted <- c
+			}
+		}()
+		synctest.Wait()
+		if n := len(accepted); n != 2 {
+			t.Errorf("%d clients are served where there is room for 2", n)
+		}
+		first := <-accepted
+		first.Close()
+		first.Close() // makes no more room
+		synctest.Wait()
+		if n := len(accepted); n != 2 {
+			t.Errorf("%d clients are served when one of 2 has gone", n)
+		}
+		r.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("who waits for room is told %v", err)
+		}
+	})
+}
+
+// lonely is a listener at which a few clients call.
 type lonely struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -87,6 +87,6 @@ func (s *Server) serve(l net.Listener, h http.Handler) {
 	}
 	s.servers = append(s.servers, srv)
 	s.serving.Go(func() {
-		_ = srv.Serve(l) // returns with Close; before, only if the socket breaks
+		_ = srv.Serve(withRoom(l, maxClients)) // returns with Close; before, only if the socket breaks
 	})
 }
