@@ -118,3 +118,36 @@ func TestCVE_2021_41990_HugeSalt(t *testing.T) {
 		}
 	}
 }
+
+// CVE-2015-7575 (SLOTH): what two transcripts with one hash can be found for proves
+// nothing. MD5 is not here, and SHA-1 only where it is asked for, and announced then.
+func TestCVE_2015_7575_NoMD5AndNoSHA1(t *testing.T) {
+	for _, s := range DefaultSchemes() {
+		if s.hash == HashSHA1 {
+			t.Errorf("%v is accepted by default", s)
+		}
+	}
+	if slices.Contains(Hashes(DefaultSchemes()), HashSHA1) {
+		t.Error("SHA-1 is announced by default")
+	}
+	for name, algorithm := range map[string]string{
+		"RSA with MD2": "300d 0609 2a864886f70d010102 0500", "RSA with MD5": "300d 0609 2a864886f70d010104 0500",
+	} {
+		if s, err := ParseAlgorithm(unhex(t, algorithm)); err == nil {
+			t.Errorf("%s is taken for %v", name, s)
+		}
+	}
+	key := rsaKey(t)
+	sig, err := rsa.SignPKCS1v15(nil, key, crypto.SHA1, digest(crypto.SHA1, []byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sha1 := unhex(t, "300d 0609 2a864886f70d010105 0500")
+	for _, proof := range []*wire.Authentication{
+		{Method: wire.AuthDigitalSignature, Data: slices.Concat([]byte{byte(len(sha1))}, sha1, sig)}, {Method: wire.AuthRSASignature, Data: sig},
+	} {
+		if _, p := VerifySignature(&key.PublicKey, DefaultSchemes(), proof, []byte("x")); p == nil {
+			t.Errorf("a signature with SHA-1 by method %v is accepted by default", proof.Method)
+		}
+	}
+}
