@@ -51,6 +51,7 @@ const (
 	OffloadUDPSegment  Offload = "udp_segment"  // trains of datagrams to send
 	OffloadUDPGRO      Offload = "udp_gro"      // trains of datagrams received
 	OffloadSPISteering Offload = "spi_steering" // a socket for each worker, chosen by SPI
+	OffloadTUNSteering Offload = "tun_steering" // flows spread over the TUN queues when one overflows
 	OffloadVAES        Offload = "vaes"         // AES-GCM by vector instructions
 )
 

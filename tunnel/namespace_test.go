@@ -89,6 +89,7 @@ type offloadCase struct {
 	noTSO, noUSO, noGSO, noGRO bool
 	queues                     int // and workers
 	noSteering                 bool
+	spread                     bool // flows over the queues
 	bare                       bool // ESP without UDP
 	damage                     int  // one in how many datagrams loses a bit; 0: none
 }
@@ -98,6 +99,7 @@ var offloadCases = map[string]offloadCase{
 	"native with one worker":        {backend: tun.Native, queues: 1},
 	"native with three workers":     {backend: tun.Native, queues: 3},
 	"native without SPI steering":   {backend: tun.Native, queues: 2, noSteering: true},
+	"native with flows spread":      {backend: tun.Native, queues: 3, spread: true},
 	"native without TSO":            {backend: tun.Native, noTSO: true},
 	"native without USO":            {backend: tun.Native, noUSO: true},
 	"native without UDP_SEGMENT":    {backend: tun.Native, noGSO: true},
@@ -121,6 +123,11 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 		device, err := tun.Open(tun.Config{Name: "cwt-inner", MTU: 1438, Backend: c.backend, Queues: c.queues, NoTSO: c.noTSO, NoUSO: c.noUSO})
 		if err != nil {
 			return err
+		}
+		if c.spread {
+			if err := device.(tun.Spreader).Spread(true); err != nil {
+				return errors.Join(err, device.Close())
+			}
 		}
 		conns, err := udp.Listen(udp.Config{Addresses: []netip.Addr{outer}, Workers: c.queues, NoSteering: c.noSteering, NoGSO: c.noGSO, NoGRO: c.noGRO})
 		if err != nil {
@@ -168,7 +175,7 @@ func TestOffloads(t *testing.T) {
 			for _, ends := range [][2]string{{"10.1.0.1", "10.2.0.1"}, {"fd01::1", "fd02::1"}} {
 				transfer(t, a, b, ends[1])
 				transfer(t, b, a, ends[0])
-				echoes(t, a, b, ends[1], c.queues <= 1)
+				echoes(t, a, b, ends[1], c.queues <= 1 || c.spread)
 			}
 			for _, h := range []*host{a, b} {
 				n := h.TotalCounters()
@@ -275,7 +282,8 @@ func transfer(t *testing.T, from, to *host, address string) {
 
 // echoes sends bursts of datagrams and wants every one of them back: in order,
 // unless the kernel may move the flow from one queue of the device to another
-// meanwhile, as it does when an answer was written to that. What waits in the
+// meanwhile, as it does when an answer was written to that and flows are not
+// spread. What waits in the
 // first is then sealed, and numbered, after what comes from the second, so that
 // sending in the order of sequence numbers does not help.
 func echoes(t *testing.T, from, to *host, address string, ordered bool) {

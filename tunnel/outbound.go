@@ -30,6 +30,8 @@ type outboundWorker struct {
 	forwarding *forwarding   // of this batch
 	cache      outboundCache
 	warm       *connection // of the packet before
+	slot       uint64      // of the packet before, in the cache
+	switches   uint32      // how often it changed lately
 	packet     packet      // the one being looked at
 	pending    []outboundPacket
 	send       sendQueue
@@ -205,7 +207,12 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 // find is the SPD: destination to connection, flow to Child SA (RFC 4301 §5.1).
 // It tells how far it came.
 func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundSA) {
-	entry := &w.cache[p.key.slot()]
+	slot := p.key.slot()
+	if slot != w.slot {
+		w.slot = slot
+		w.switches++
+	}
+	entry := &w.cache[slot]
 	if entry.key == p.key && entry.from == w.forwarding && entry.list == entry.sa.conn.outbound.Load() {
 		w.fetch(entry.sa.conn)
 		return entry.sa.conn, entry.list, entry.sa

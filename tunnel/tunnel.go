@@ -37,6 +37,10 @@ type Config struct {
 	// remote. It must not be what the kernel learnt from ICMP, in which it compares
 	// addresses and ports alone: anybody can have sent that. Nil: not known.
 	InterfaceMTU func(local, remote netip.Addr) (int, error)
+	// Overruns is how many packets the queues of the device had no room for, so
+	// far. With it, flows are spread over the queues when one overflows; nil: they
+	// are not.
+	Overruns func() uint64
 	// InnerMTU bounds inner packets below what OuterMTU allows, as the MTU of
 	// the TUN device does; 0 is no further bound.
 	InnerMTU int
@@ -92,6 +96,7 @@ type Tunnel struct {
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
 	strays             strays
 	early              early
+	spreader           *spreader // nil: none
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair
@@ -130,6 +135,7 @@ func New(cfg Config) (*Tunnel, error) {
 	}
 	t.upWakes, t.downWakes = wakeOf(t.up), wakeOf(t.down)
 	t.forwarding.Store(&forwarding{})
+	t.spreader = newSpreader(t)
 	return t, nil
 }
 
@@ -156,6 +162,9 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	group.Go(func() error { return t.sendKeepalives(running) })
 	group.Go(func() error { return t.sendDummies(running) })
 	group.Go(func() error { return t.watchHeld(running) })
+	if t.spreader != nil {
+		group.Go(func() error { return t.spreader.run(running, t.now) })
+	}
 	for _, r := range t.cfg.Transport.PathErrors() {
 		group.Go(func() error { return t.hearPathErrors(r) })
 	}

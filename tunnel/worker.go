@@ -21,11 +21,14 @@ const yieldInterval = 8 * time.Millisecond
 // thread to be woken, and only when all are dry does it wait, for all together.
 // It belongs to one goroutine.
 type worker struct {
+	t     *Tunnel
 	out   *outboundWorker // nil: sockets only
 	tun   input
 	in    *inboundWorker
 	ports []port
 	set   *pollSet
+	load  *load         // nil: nobody asks
+	idle  time.Duration // since it last told
 }
 
 // input is what a worker knows of something that it reads.
@@ -42,7 +45,10 @@ type port struct {
 // newWorker makes the worker of what can be waited for together; nil if
 // something cannot. out may be nil.
 func newWorker(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) (*worker, error) {
-	w := &worker{out: out, set: &pollSet{}}
+	w := &worker{t: t, out: out, set: &pollSet{}}
+	if out != nil {
+		w.load = t.spreader.worker()
+	}
 	event, err := newEvent()
 	if err != nil {
 		return nil, err
@@ -92,15 +98,40 @@ func (w *worker) run() error {
 		}
 		if now := w.now(); now-yielded > yieldInterval {
 			runtime.Gosched()
+			w.tell(now - yielded)
 			yielded = now
 		}
 		switch {
 		case !busy:
-			w.wait(-1)
+			w.rest()
 		case round%lookAround == 0:
 			w.wait(0)
 		}
 	}
+}
+
+// rest waits until something has something.
+func (w *worker) rest() {
+	if w.load == nil {
+		w.wait(-1)
+		return
+	}
+	began := w.t.now()
+	w.load.rests(began)
+	w.wait(-1)
+	w.idle += w.load.wakes(began, w.t.now())
+}
+
+// tell has the spreader look if the worker had much to do for so long.
+func (w *worker) tell(elapsed time.Duration) {
+	if w.load == nil {
+		return
+	}
+	w.load.switches.Add(w.out.switches)
+	if w.idle < elapsed/2 {
+		w.t.spreader.nudge()
+	}
+	w.out.switches, w.idle = 0, 0
 }
 
 // now is when the last packets were carried.

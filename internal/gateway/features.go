@@ -74,9 +74,16 @@ func tunStates() []Feature {
 		dataPath = config.DataPathNative
 	}
 	return []Feature{
-		{"tun", "yes"}, {"tso", yesNo(o.TSO)}, {"uso", yesNo(o.USO)},
+		{"tun", "yes"}, {"tso", yesNo(o.TSO)}, {"uso", yesNo(o.USO)}, {"tun_steering", tunSteering()},
 		{"data_path", string(dataPath)},
 	}
+}
+
+func tunSteering() string {
+	if err := tun.ProbeSteering(); err != nil {
+		return "no: run as root or with CAP_BPF: " + err.Error()
+	}
+	return "yes"
 }
 
 func yesNo(b bool) string {

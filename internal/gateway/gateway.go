@@ -164,6 +164,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 		Device: g.device, Transport: tunnel.UDP(g.conns), Workers: g.workers,
 		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
 		IKEPorts:        ownPorts(cfg),
+		Overruns:        func() uint64 { return g.kernel.Overruns(g.device.Name()) },
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },
 		OnTrafficNeeded: func(connection string, f selector.Flow) { g.engine.TrafficNeeded(connection, f, 0) },
 		OnOwnSAWanted:   func(connection string, f selector.Flow, worker int) { g.engine.TrafficNeeded(connection, f, worker) },

@@ -22,7 +22,7 @@ var backends = map[config.DataPath]tun.Backend{
 func deviceConfig(cfg *config.Config, mtu, workers int) tun.Config {
 	return tun.Config{
 		Name: cfg.Gateway.Interface.Name, MTU: mtu, Queues: workers, Backend: backends[cfg.Gateway.DataPath],
-		NoTSO: without(cfg, config.OffloadTSO), NoUSO: without(cfg, config.OffloadUSO),
+		NoTSO: without(cfg, config.OffloadTSO), NoUSO: without(cfg, config.OffloadUSO), NoSteering: without(cfg, config.OffloadTUNSteering),
 	}
 }
 
@@ -65,6 +65,7 @@ func offloads(d tun.Device, sockets udp.Features) map[string]string {
 		string(config.OffloadUDPSegment):  onOff(sockets.GSO),
 		string(config.OffloadUDPGRO):      onOff(sockets.GRO),
 		string(config.OffloadSPISteering): onOff(sockets.Steering),
+		string(config.OffloadTUNSteering): onOff(d.Offloads().Steering),
 		string(config.OffloadVAES):        onOff(esp.NativeName() != portableCipher),
 	}
 }

@@ -34,8 +34,9 @@ func TestOffloads(t *testing.T) {
 		{"no udp_segment", "native", []string{"udp_segment"}},
 		{"no udp_gro", "native", []string{"udp_gro"}},
 		{"no spi_steering", "native", []string{"spi_steering"}},
+		{"no tun_steering", "native", []string{"tun_steering"}},
 		{"no vaes", "native", []string{"vaes"}},
-		{"none", "native", []string{"tso", "uso", "udp_segment", "udp_gro", "spi_steering", "vaes"}},
+		{"none", "native", []string{"tso", "uso", "udp_segment", "udp_gro", "spi_steering", "tun_steering", "vaes"}},
 		{"portable", "portable", nil},
 		{"portable, none", "portable", []string{"udp_segment", "udp_gro"}},
 	} {

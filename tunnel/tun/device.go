@@ -48,6 +48,17 @@ type Device interface {
 type Offloads struct {
 	TSO bool // TCP superpackets, both ways
 	USO bool // UDP superpackets, both ways
+	// Steering is whether the device is a Spreader that works.
+	Steering bool
+}
+
+// Spreader is a SuperDevice with several queues of which flows can take all
+// evenly. By itself the kernel sends packets of a flow where one that came back
+// was written last, or spreads those of which none did.
+type Spreader interface {
+	// Spread begins that, or leaves the choice to the kernel again. Packets on
+	// their way may overtake each other once.
+	Spread(on bool) error
 }
 
 // SuperDevice passes on superpackets whole: packets of up to 64 KiB whose

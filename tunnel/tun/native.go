@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,6 +20,7 @@ type native struct {
 	link
 	queues   []*queue
 	offloads Offloads
+	steering *ebpf.Program // nil: none
 }
 
 func openNative(cfg Config) (Device, error) {
@@ -56,6 +58,7 @@ func (d *native) openAll(cfg Config) error {
 	if err := d.setOffloads(cfg); err != nil {
 		return err
 	}
+	d.setSteering(cfg)
 	return d.SetMTU(cfg.MTU)
 }
 
@@ -130,6 +133,7 @@ func (d *native) Close() error {
 	for _, q := range d.queues {
 		errs = append(errs, q.close())
 	}
+	errs = append(errs, d.steering.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tun: cannot close interface %s: %w", d.name, err)
 	}

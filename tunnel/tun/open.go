@@ -30,6 +30,8 @@ type Config struct {
 	// NoTSO and NoUSO are the switches that turn superpackets of TCP and UDP
 	// off where the kernel or a driver gets them wrong; the native backend's.
 	NoTSO, NoUSO bool
+	// NoSteering is the switch that does without Spread.
+	NoSteering bool
 }
 
 // Open makes the TUN interface. It is down and has no addresses: routing/kernel
