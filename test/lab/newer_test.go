@@ -12,9 +12,9 @@ import (
 )
 
 // TestNewerStrongSwan is strongSwan of later Debian suites, with its userspace ESP:
-// begun by either end, with every kind of rekey from either end, make-before-break
-// reauthentication from its side, a trap, and ESP without UDP. What 6.1 has besides
-// is in TestKeyExchange.
+// begun by either end, with every kind of rekey from either end and from both at
+// once, make-before-break reauthentication from its side, a trap, and ESP without
+// UDP. What 6.1 has besides is in TestKeyExchange.
 func TestNewerStrongSwan(t *testing.T) {
 	for _, root := range []string{roots.Trixie, roots.Forky} {
 		for _, begins := range []string{"initiator", "responder"} {
@@ -23,6 +23,7 @@ func TestNewerStrongSwan(t *testing.T) {
 			t.Run(root+"/"+begins+"/rekeys", func(t *testing.T) { newerRekeys(t, root, a) })
 			t.Run(root+"/"+begins+"/reauthentication", func(t *testing.T) { newerReauthentication(t, root, a) })
 		}
+		t.Run(root+"/collisions", func(t *testing.T) { newerCollisions(t, root) })
 		t.Run(root+"/trap", func(t *testing.T) { newerTrap(t, root) })
 		t.Run(root+"/raw ESP", func(t *testing.T) { newerRaw(t, root) })
 	}
@@ -76,6 +77,21 @@ func newerReauthentication(t *testing.T, root string, a link.End) {
 	if c := s.status(g, link.Name); c.IKE.Role != "responder" {
 		t.Errorf("strongSwan began the IKE SA, and we are its %s", c.IKE.Role)
 	}
+}
+
+// newerCollisions has both ends rekey at the same moments, with additional key
+// exchanges where that strongSwan has them.
+func newerCollisions(t *testing.T, root string) {
+	s := newScene(t)
+	s.lastFor(collisions())
+	a, _ := link.Pair()
+	if root == roots.Forky {
+		a.IKE, a.ESP = []string{"aes256gcm16-prfsha384-x25519-ke1_mlkem768"}, []string{"aes256gcm16-x25519-ke1_mlkem768"}
+	}
+	g, d := s.newer(root, a)
+	s.collide(g, d.RekeyChild, d.RekeyIKE)
+	s.onePair(g, d)
+	s.pingBoth(a)
 }
 
 // newerTrap has a packet behind strongSwan bring the tunnel up.
