@@ -88,7 +88,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 	}
 	h.peerKE, h.left = ke.Data, suite.Rest()
 	a.keep(h)
-	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg)...)
+	more := append(natNotifies(h.spiI, h.spiR, h.local, h.remote, a.claims(d)), a.extensions(h, msg, offered)...)
 	a.do(a.desk.Start(h, &sansio.KeyExchange{Group: ke.Group, Seed: a.random.Seed(), Offer: ke.Data}, func(r any) {
 		a.answerInit(h, answerProposal(suite, chosen, offered, nil), more, sansio.Exchanged(r))
 	}))
@@ -178,6 +178,9 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 	proposal, _ := payload[*wire.SecurityAssociation](msg)
 	ke, _ := payload[*wire.KeyExchange](msg)
 	offered := fromWire(proposal, 0)
+	if msg.notify(wire.NotifyIntermediateExchangeSupported) == nil {
+		transform.SkipAdditional(offered)
+	}
 	var failure *sa.Failure
 	var failed [][]transform.Proposal // a thousand connections may have the same ones
 	for _, c := range candidates {
@@ -195,10 +198,6 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 			continue
 		}
 		group, err := transform.NewGroup(suite.Group.ID)
-		if len(suite.Rest()) > 0 && msg.notify(wire.NotifyIntermediateExchangeSupported) == nil {
-			return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{Reason: sa.ReasonInvalidSyntax,
-				Message: "the peer offers additional key exchanges without INTERMEDIATE_EXCHANGE_SUPPORTED", Hint: "the peer's implementation is broken"})
-		}
 		switch {
 		case err != nil:
 			continue

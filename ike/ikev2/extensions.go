@@ -41,9 +41,10 @@ func (a *association) agreeExtensions(c *sa.Settings, msg *message) {
 
 // extensions is the part of the answer to IKE_SA_INIT about what both ends can
 // do. The connection is not known yet, so what one of the candidates allows is
-// agreed to.
-func (a *Acceptor) extensions(h *half, msg *message) []wire.Payload {
-	var common sa.Settings
+// agreed to; and to IKE_INTERMEDIATE, where the proposal that was chosen has an
+// additional key exchange, NONE too (RFC 9370 §2.2.1).
+func (a *Acceptor) extensions(h *half, msg *message, chosen transform.Proposal) []wire.Payload {
+	common := sa.Settings{IKEProposals: []transform.Proposal{chosen}}
 	for _, c := range a.candidates(sa.Datagram{Local: h.local, Remote: h.remote}) {
 		common.FragmentSize = max(common.FragmentSize, c.FragmentSize)
 		if c.PPK != nil {

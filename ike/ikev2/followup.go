@@ -3,6 +3,7 @@ package ikev2
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"time"
 
 	"causeway/ike/keymat"
@@ -76,6 +77,10 @@ func (s *ikeSA) startFollowUp(x *followUpExchange) {
 // respond takes the peer's share.
 func (x *followUpExchange) respond(s *ikeSA, msg *message) {
 	if n := msg.errorNotify(); n != nil {
+		if n.NotifyType == wire.NotifyStateNotFound && s.stateLost() {
+			x.abandon(s)
+			return
+		}
 		x.end(nil, &notifyError{n})
 		return
 	}
@@ -97,6 +102,7 @@ func (x *followUpExchange) respond(s *ikeSA, msg *message) {
 		x.secrets, x.left = append(x.secrets, r.Shared), x.left[1:]
 		switch {
 		case len(x.left) == 0:
+			s.lostStates = 0
 			x.end(x.secrets, nil)
 		case link == nil || len(link.Data) == 0:
 			x.end(nil, &syntaxError{"the peer ends the additional key exchanges too early"})
@@ -109,6 +115,24 @@ func (x *followUpExchange) respond(s *ikeSA, msg *message) {
 func (x *followUpExchange) end(secrets [][]byte, err error) {
 	x.then(secrets, err)
 	x.erase()
+}
+
+// maxLostStates is how often in a row the peer may lose what our key exchanges go on
+// from.
+const maxLostStates = 3
+
+// stateLost notes that the peer did, and ends the IKE SA of one that does time and again
+// (RFC 9370 §2.2.4).
+func (s *ikeSA) stateLost() (ended bool) {
+	if s.lostStates++; s.lostStates <= maxLostStates {
+		return false
+	}
+	s.endOver(&sa.Failure{
+		Reason:  sa.ReasonPeerError,
+		Message: fmt.Sprintf("the peer answered IKE_FOLLOWUP_KE with STATE_NOT_FOUND %d times in a row", s.lostStates),
+		Hint:    "the peer forgets its key exchanges before they are done: see its log, or leave additional key exchanges out of the proposals",
+	})
+	return true
 }
 
 // conducting is our exchange; while additional key exchanges follow it, the one

@@ -66,6 +66,8 @@ type ikeSA struct {
 	toldFull bool
 	// followed is a request whose additional key exchanges are to come, or nil.
 	followed *followed
+	// lostStates is how often in a row the peer lost ours (followup.go).
+	lostStates int
 
 	createdAt     time.Time
 	establishedAt time.Time

@@ -130,6 +130,17 @@ func Additional(proposals []Proposal) bool {
 	return slices.ContainsFunc(proposals, Proposal.additional)
 }
 
+// SkipAdditional makes proposals that have an Additional Key Exchange, NONE too, match
+// nothing: for who did not announce IKE_INTERMEDIATE it is a transform type that is not
+// known (RFC 9370 §2.2.1).
+func SkipAdditional(proposals []Proposal) {
+	for i, p := range proposals {
+		if p.additional() {
+			proposals[i].Protocol = 0
+		}
+	}
+}
+
 // WithoutGroups is the proposals as IKE_AUTH carries them, where no KE payload
 // goes along (RFC 7296 §1.2). Proposals that become equal are sent once.
 func WithoutGroups(proposals []Proposal) []Proposal {

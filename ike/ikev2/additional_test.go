@@ -1,0 +1,71 @@
+package ikev2_test
+
+import (
+	"slices"
+	"testing"
+
+	"causeway/ike/sa"
+	"causeway/ike/transform"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// Proposals with additional key exchanges are skipped, NONE too, where the initiator did
+// not announce IKE_INTERMEDIATE; the others count (RFC 9370 §2.2.1).
+func TestAdditionalKeyExchangesWithoutIntermediate(t *testing.T) {
+	const additional1, mlkem768 = 6, 36
+	offer := func(m *wire.Message) *wire.SecurityAssociation { return m.Payloads[0].(*wire.SecurityAssociation) }
+	with := func(p wire.Proposal, id uint16) wire.Proposal {
+		p.Transforms = append(slices.Clone(p.Transforms), wire.Transform{Type: additional1, ID: id})
+		return p
+	}
+	for name, c := range map[string]struct {
+		change func(*wire.Message)
+		want   string
+	}{
+		"alone": {func(m *wire.Message) { offer(m).Proposals[0] = with(offer(m).Proposals[0], mlkem768) }, "N(NO_PROPOSAL_CHOSEN)"},
+		"none":  {func(m *wire.Message) { offer(m).Proposals[0] = with(offer(m).Proposals[0], 0) }, "N(NO_PROPOSAL_CHOSEN)"},
+		"before another": {func(m *wire.Message) {
+			second := offer(m).Proposals[0]
+			second.Number = 2
+			offer(m).Proposals = []wire.Proposal{with(offer(m).Proposals[0], mlkem768), second}
+		}, "SA KE No N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)"},
+	} {
+		a, b := transcript.Pair()
+		b.IKEProposals = transcript.Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ke1_mlkem768", "aes256gcm16-prfsha256-x25519")
+		w := transcript.New(a, b, nil)
+		w.B.Receive(sa.Datagram{Raw: initRequest(t, c.change), Local: atB, Remote: atA})
+		if got := answer(w.B); got != c.want {
+			t.Errorf("%s: b answers %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// A peer that loses the state of additional key exchanges time and again ends the IKE SA
+// (RFC 9370 §2.2.4).
+func TestStateIsLostTimeAndAgain(t *testing.T) {
+	for _, ask := range []sa.Rekey{{IKE: true}, {Children: true}} {
+		w := hybrid(t)
+		w.A.Up()
+		w.DeliverAll()
+		lost, deleted := 0, false
+		w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			deleted = deleted || wire.Summary(ps) == "D(IKE)"
+			if h.Exchange != wire.ExchangeIKEFollowupKE || h.Flags.Response() {
+				return ps
+			}
+			lost++ // since it names what b does not know
+			return []wire.Payload{ps[0], notify(wire.NotifyAdditionalKeyExchange, 0, nil)}
+		}
+		for range 10 {
+			w.A.Step(ask)
+			w.DeliverAll()
+			if deleted {
+				break
+			}
+		}
+		if lost != 4 || !deleted {
+			t.Errorf("%+v: after %d times the IKE SA is deleted: %v", ask, lost, deleted)
+		}
+	}
+}
