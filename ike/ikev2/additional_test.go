@@ -3,6 +3,7 @@ package ikev2_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -66,6 +67,62 @@ func TestStateIsLostTimeAndAgain(t *testing.T) {
 		}
 		if lost != 4 || !deleted {
 			t.Errorf("%+v: after %d times the IKE SA is deleted: %v", ask, lost, deleted)
+		}
+	}
+}
+
+// collision is two ends that replace the same at once, each with an additional key
+// exchange, after both CREATE_CHILD_SA were answered; the end that goes on, and the other.
+func collision(t *testing.T, ask sa.Rekey, broken bool) (w *transcript.World, loser *transcript.Host) {
+	t.Helper()
+	w = hybrid(t)
+	w.A.Up()
+	w.DeliverAll()
+	w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+	w.Advance(10*time.Second, true)
+	for _, h := range []*transcript.Host{w.A, w.B} {
+		h.Faulty = func(header wire.Header, ps []wire.Payload) []wire.Payload {
+			if header.Exchange == wire.ExchangeIKEFollowupKE && !header.Flags.Response() && broken {
+				broken = false
+				return []wire.Payload{ps[0], notify(wire.NotifyAdditionalKeyExchange, 0, nil)}
+			}
+			return ps
+		}
+	}
+	w.A.Step(ask)
+	w.B.Step(ask)
+	for range 4 {
+		w.Deliver(0)
+	}
+	var follow []*transcript.Host
+	for _, p := range w.Network {
+		if h, err := wire.ParseHeader(p.Bytes); err == nil && h.Exchange == wire.ExchangeIKEFollowupKE {
+			follow = append(follow, p.From)
+		}
+	}
+	if len(follow) != 1 {
+		t.Fatalf("%d ends go on with their key exchanges", len(follow))
+	}
+	if loser = w.B; follow[0] == w.B {
+		loser = w.A
+	}
+	return w, loser
+}
+
+// Of two crossing rekeys the one with the lowest nonce goes no further than
+// CREATE_CHILD_SA (RFC 9370 §2.2.4); where the other fails after all, there is another.
+func TestCollisionEndsBeforeFollowUps(t *testing.T) {
+	for _, ask := range []sa.Rekey{{IKE: true}, {Children: true}} {
+		for _, broken := range []bool{false, true} {
+			w, loser := collision(t, ask, broken)
+			before := loser.Snapshot().Children[0].Child.SPIIn
+			w.Advance(2*time.Minute, true)
+			if err := transcript.Agree(w); err != nil {
+				t.Errorf("%+v, broken %v: %v", ask, broken, err)
+			}
+			if now := loser.Snapshot().Children[0].Child.SPIIn; ask.Children && now == before {
+				t.Errorf("broken %v: the Child SA was not replaced", broken)
+			}
 		}
 	}
 }

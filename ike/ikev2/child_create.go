@@ -91,7 +91,12 @@ func (x *createExchange) respond(s *ikeSA, msg *message) {
 			s.endOver(badShare(r.Err))
 			return
 		}
-		s.followUp(x, msg, x.chosenRest(msg), r.Shared, func(secrets [][]byte, err error) {
+		rest := x.chosenRest(msg)
+		if s.lostBeforeFollowUps(x, msg, rest) {
+			keymat.Erase(r.Shared)
+			return
+		}
+		s.followUp(x, msg, rest, r.Shared, func(secrets [][]byte, err error) {
 			if err != nil {
 				x.failed(s, err)
 				return
@@ -210,6 +215,9 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		if old, refused = s.rekeyed(n); refused != nil {
 			return refused
 		}
+		if s.followsUp(old) {
+			return refuse(wire.NotifyTemporaryFailure, nil) // RFC 9370 §2.2.4
+		}
 		among = []sa.ChildSettings{old.settings}
 	}
 	choice, refused := s.chooseChild(msg, among, old, false)
@@ -276,9 +284,13 @@ func (s *ikeSA) finishServed(v *servedChild, r sansio.KeyExchanged) {
 			if v.old != nil && v.old.rival == v.rival {
 				v.old.rival = nil
 			}
+			s.replaceAfterAll(v.old)
 		},
 	})
 	s.answer(wire.ExchangeCreateChildSA, append(ps, link))
+	if v.rival != nil && v.rival.lost {
+		s.forgetFollowUps() // the peer does not go on
+	}
 }
 
 // completeServed installs the Child SA of a peer's request and sends the last

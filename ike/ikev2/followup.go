@@ -135,6 +135,55 @@ func (s *ikeSA) stateLost() (ended bool) {
 	return true
 }
 
+// lostBeforeFollowUps settles a collision of exchanges for Child SAs of which ours has
+// additional key exchanges to come: the one with the lowest nonce does not go on (RFC
+// 9370 §2.2.4). It reports whether that is ours.
+func (s *ikeSA) lostBeforeFollowUps(x *createExchange, msg *message, left []uint16) bool {
+	rival, old := x.rival, x.offer.rekeys
+	if old != nil {
+		rival = old.rival
+	}
+	nonce, ok := payload[*wire.Nonce](msg)
+	switch {
+	case len(left) == 0 || rival == nil || !ok:
+		return false
+	case bytes.Compare(lowest(x.offer.nonce, nonce.Data), rival.lowest) > 0:
+		rival.lose(s.m.now) // the peer does not go on
+		s.forgetFollowUps()
+		return false
+	}
+	x.abandon(s)
+	if old != nil {
+		old.rival, old.confirmedAt = nil, time.Time{}
+		s.replacedByPeer(old)
+	}
+	return true
+}
+
+// replaceAfterAll has us replace a Child SA that we left to the peer in a collision,
+// when the peer does not go on.
+func (s *ikeSA) replaceAfterAll(c *child) {
+	if c != nil && c.state == childRekeyed && find(s.children, func(o *child) bool { return o.Rekeys == c.SPIIn }) == nil {
+		c.state, c.replaced, c.wantRekey = childInstalled, false, true
+	}
+}
+
+// followsUp reports whether additional key exchanges of ours are being made for what
+// replaces c; nil: the IKE SA.
+func (s *ikeSA) followsUp(c *child) bool {
+	x, ok := s.current.(*followUpExchange)
+	if !ok {
+		return false
+	}
+	switch of := x.of.(type) {
+	case *rekeyExchange:
+		return c == nil
+	case *createExchange:
+		return c != nil && of.offer.rekeys == c
+	}
+	return false
+}
+
 // conducting is our exchange; while additional key exchanges follow it, the one
 // that began.
 func (s *ikeSA) conducting() exchange {

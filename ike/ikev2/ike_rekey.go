@@ -126,6 +126,15 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 			return
 		}
 		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog}
+		if len(suite.Rest()) > 0 && s.rival != nil {
+			if bytes.Compare(lowest(x.nonce, nonce.Data), s.rival.lowest) < 0 {
+				keymat.Erase(r.Shared)
+				s.leaveTo(s.rival)
+				return
+			}
+			s.rival.lost = true // the peer does not go on
+			s.forgetFollowUps()
+		}
 		s.followUp(x, msg, suite.Rest(), r.Shared, func(secrets [][]byte, err error) {
 			if err != nil {
 				s.followUpsFailed(x, err)
@@ -161,11 +170,7 @@ func (s *ikeSA) decideIKE(made *ikeSA, nonce []byte) {
 	case rival == nil:
 	case rival.used || bytes.Compare(nonce, rival.lowest) < 0:
 		made.lesser, made.wantDelete = true, true
-		if rival.sa == nil {
-			s.turn(causeRekeyFailed) // the peer's is being made
-			return
-		}
-		s.bequeath(rival.sa)
+		s.leaveTo(rival)
 		return
 	default:
 		rival.lost = true
@@ -175,6 +180,16 @@ func (s *ikeSA) decideIKE(made *ikeSA, nonce []byte) {
 	}
 	s.bequeath(made)
 	s.wantDelete = true
+}
+
+// leaveTo ends our side of a collision that the peer's side of won.
+func (s *ikeSA) leaveTo(rival *ikeRival) {
+	s.rival = nil
+	if rival.sa == nil {
+		s.turn(causeRekeyFailed) // the peer's is being made
+		return
+	}
+	s.bequeath(rival.sa)
 }
 
 // yield marks an IKE SA as the lesser of two: its maker deletes it, we do if it
@@ -317,6 +332,9 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 	if len(s.m.living()) >= maxEstablished {
 		return refuse(wire.NotifyTemporaryFailure, nil) // until superseded ones are deleted
 	}
+	if s.followsUp(nil) {
+		return refuse(wire.NotifyTemporaryFailure, nil) // RFC 9370 §2.2.4
+	}
 	switch s.conducting().(type) {
 	case *createExchange, *deleteExchange:
 		// RFC 7296 §2.25.2: not while a Child SA is made, replaced or ended.
@@ -382,9 +400,13 @@ func (s *ikeSA) finishRekeyIKE(a association, suite transform.Suite, answer *wir
 			if s.rival == rival {
 				s.rival = nil
 			}
+			s.wantRekey = s.wantRekey || s.state == established && s.rekeyAt.IsZero() && !s.expireAt.IsZero()
 		},
 	})
 	s.answer(wire.ExchangeCreateChildSA, append(ps, link))
+	if rival != nil && rival.lost {
+		s.forgetFollowUps() // the peer does not go on
+	}
 }
 
 // completeRekeyIKE sends the last answer and takes the peer's new IKE SA on,
