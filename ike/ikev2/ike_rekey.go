@@ -113,8 +113,9 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 	ke, ok := payload[*wire.KeyExchange](msg)
 	suite, spi, err := confirm(transform.IKE, proposal, 8, s.successors())
 	if err != nil || !ok || ke.Group != x.group || suite.Group.ID != x.group || binary.BigEndian.Uint64(spi) == 0 {
-		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidSyntax,
-			Message: "the peer's answer to the rekey of the IKE SA does not fit the request", Hint: "the peer's implementation is broken"}})
+		x.abandon(s)
+		s.endOver(&sa.Failure{Reason: sa.ReasonInvalidSyntax,
+			Message: "the peer's answer to the rekey of the IKE SA does not fit the request", Hint: "the peer's implementation is broken"})
 		return
 	}
 	s.current = x

@@ -102,11 +102,12 @@ func (x *updateExchange) respond(s *ikeSA, msg *message) {
 		return
 	}
 	if n := msg.errorNotify(); n != nil && n.NotifyType != wire.NotifyUnexpectedNATDetected {
-		s.m.fail(s.remote, &sa.Failure{
+		// The peer sends to where we were: there is nothing to go on with.
+		s.endOver(&sa.Failure{
 			Reason:  sa.ReasonPeerError,
 			Message: "the peer does not accept our new address: " + n.NotifyType.String(),
 			Local:   s.local.String(), Remote: s.remote.String(),
-			Hint: "the peer's policy may allow only some of our addresses",
+			Hint: "the peer's policy may allow only some of our addresses; a new IKE SA is made from this one",
 		})
 		return
 	} else if n != nil || !s.proved(x.cookie, msg) {

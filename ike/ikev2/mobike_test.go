@@ -410,3 +410,21 @@ func TestESPFromElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// Whose new address the peer does not accept gives the IKE SA up: the peer goes on to send
+// to the old one (RFC 4555 §3.5).
+func TestAddressThatIsNotAccepted(t *testing.T) {
+	w := roaming(t)
+	w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if h.Flags.Response() && wire.FindNotify(ps, wire.NotifyCookie2) != nil {
+			return append([]wire.Payload{notify(wire.NotifyUnacceptableAddresses, 0, nil)}, ps...)
+		}
+		return ps
+	}
+	w.A.Addr = netip.MustParseAddr("192.0.2.77")
+	w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+	w.DeliverAll()
+	if f := w.A.Snapshot().LastFailure; f == nil || up(w.A) || up(w.B) || len(w.A.Inbound) != 0 {
+		t.Errorf("a goes on, and says %v", f)
+	}
+}

@@ -59,3 +59,29 @@ func TestInvalidPublicValueInAnAnswer(t *testing.T) {
 		})
 	}
 }
+
+// An answer to the rekey of an IKE SA that chooses what was not offered ends it, at the
+// peer too.
+func TestAnswerToARekeyThatDoesNotFit(t *testing.T) {
+	w := hybrid(t)
+	w.A.Up()
+	w.DeliverAll()
+	w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		out := slices.Clone(ps)
+		for i, p := range out {
+			if o, ok := p.(*wire.SecurityAssociation); ok && h.Flags.Response() {
+				chosen := o.Proposals[0]
+				chosen.Transforms = append(slices.Clone(chosen.Transforms), wire.Transform{Type: 7, ID: 36}) // ML-KEM-768 once more
+				out[i] = &wire.SecurityAssociation{Proposals: []wire.Proposal{chosen}}
+			}
+		}
+		return out
+	}
+	w.A.Step(sa.Rekey{IKE: true})
+	for len(w.Network) > 0 && answer(w.A) != "D(IKE)" {
+		w.Deliver(0)
+	}
+	if answer(w.A) != "D(IKE)" {
+		t.Errorf("a sends %s", answer(w.A))
+	}
+}
