@@ -64,6 +64,9 @@ func NewInbound(p Parameters) (*Inbound, error) {
 	return i, nil
 }
 
+// ReplayWindow is the size of the replay window, in packets.
+func (i *Inbound) ReplayWindow() int { return int(i.window.size) }
+
 // Open authenticates and decrypts packet in place and returns the part of it
 // that was sealed. The error is one of this package's; whatever it is, a packet
 // that is not authentic changes nothing of the SA.

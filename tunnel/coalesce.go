@@ -33,8 +33,13 @@ const (
 // written by itself as it came: whoever damaged it, its receiver is to notice.
 type superQueue struct {
 	t        *Tunnel
-	writer   tun.Writer
-	tcp, udp bool // the device takes superpackets of these
+	device   tun.SuperDevice
+	writers  []tun.Writer // by queue, made when first needed
+	writer   tun.Writer   // the one in use
+	tcp, udp bool         // the device takes superpackets of these
+
+	turns  *turns // of the batch that is written; nil: nobody else writes
+	number uint64
 
 	trains []train
 	queued []queuedPacket
@@ -72,6 +77,25 @@ func newSuperQueue(t *Tunnel, writer tun.Writer, offloads tun.Offloads) *superQu
 		queued: make([]queuedPacket, 0, maxQueued),
 		pieces: make([][]byte, 0, maxTrain),
 	}
+}
+
+// queuesOf makes one that writes to the queue of that number, modulo how many
+// there are, until another is entered.
+func queuesOf(t *Tunnel, device tun.SuperDevice, queue int) *superQueue {
+	q := newSuperQueue(t, nil, device.Offloads())
+	q.device, q.writers = device, make([]tun.Writer, device.Queues())
+	q.enter(nil, 0, queue)
+	return q
+}
+
+// enter implements deliverer.
+func (q *superQueue) enter(turns *turns, number uint64, queue int) {
+	q.turns, q.number = turns, number
+	queue %= len(q.writers)
+	if q.writers[queue] == nil {
+		q.writers[queue] = q.device.NewWriter(queue)
+	}
+	q.writer = q.writers[queue]
 }
 
 // push queues the packet that was opened into e; p describes it.
@@ -224,6 +248,9 @@ func (r *train) pseudoHeader(b []byte, length int) uint64 {
 // flush writes what is queued. Its error is final; packets that the device
 // refused are counted.
 func (q *superQueue) flush() (err error) {
+	if q.turns != nil {
+		q.turns.wait(q.number, q.t.patience)
+	}
 	for i := range q.trains {
 		if err = q.write(&q.trains[i]); err != nil {
 			break

@@ -148,6 +148,9 @@ func (t *Tunnel) install(name string, in *esp.Inbound, policy *selector.Policy, 
 	}
 	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool), transport: mode}).at(local, remote)
 	t.children[spi] = &childPair{conn: c, in: sa}
+	if in.ReplayWindow() < narrowWindow {
+		t.hands.narrow.Store(true)
+	}
 	t.sad.install(sa)
 	t.takeEarly(spi)
 	return nil

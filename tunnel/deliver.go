@@ -19,6 +19,8 @@ const (
 
 // deliverer takes opened packets on to the TUN device. It belongs to one worker.
 type deliverer interface {
+	// enter has what is pushed go to a queue of the device, in the turn of a batch.
+	enter(turns *turns, number uint64, queue int)
 	// push queues the packet that was opened into e; p describes it.
 	push(e *esp.Packet, p *packet)
 	// flush writes what is queued. Its error is final.
@@ -29,7 +31,7 @@ type deliverer interface {
 func newDeliverer(t *Tunnel, queue int) deliverer {
 	switch device := t.cfg.Device.(type) {
 	case tun.SuperDevice:
-		return newSuperQueue(t, device.NewWriter(queue%device.Queues()), device.Offloads())
+		return queuesOf(t, device, queue)
 	case tun.BatchDevice:
 		return newDeviceQueue(t, device)
 	}
@@ -67,6 +69,10 @@ func newDeviceQueue(t *Tunnel, device tun.BatchDevice) *deviceQueue {
 	}
 	return q
 }
+
+// enter implements deliverer. The device has one queue, and whoever fills it
+// shares no socket.
+func (q *deviceQueue) enter(*turns, uint64, int) {}
 
 // push queues the packet that was opened into e; p describes it.
 func (q *deviceQueue) push(e *esp.Packet, p *packet) {

@@ -66,10 +66,17 @@ func (w *inboundWorker) run(r Receiver) error {
 	}
 }
 
-// take carries one batch from the socket and tells whether there was one. Its
-// error is final.
+// take carries one batch from the socket. Its error is final.
 func (w *inboundWorker) take(r Receiver, wait bool) (some bool, err error) {
-	n := 0
+	n, err := w.receive(r, wait)
+	if n == 0 {
+		return false, err
+	}
+	return true, w.carry(w.batch.Messages[:n])
+}
+
+// receive fills the batch. Its error is final.
+func (w *inboundWorker) receive(r Receiver, wait bool) (n int, err error) {
 	if wait {
 		n, err = r.Receive(w.batch)
 	} else {
@@ -77,13 +84,11 @@ func (w *inboundWorker) take(r Receiver, wait bool) (some bool, err error) {
 	}
 	switch {
 	case errors.Is(err, net.ErrClosed):
-		return false, err
+		return 0, err
 	case err != nil:
-		return false, fmt.Errorf("tunnel: cannot receive from the socket: %w", err)
-	case n == 0:
-		return false, nil
+		return 0, fmt.Errorf("tunnel: cannot receive from the socket: %w", err)
 	}
-	return true, w.carry(w.batch.Messages[:n])
+	return n, nil
 }
 
 // carry takes messages through to the device.

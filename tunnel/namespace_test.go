@@ -90,6 +90,7 @@ type offloadCase struct {
 	queues                     int // and workers
 	noSteering                 bool
 	spread                     bool // flows over the queues
+	eager                      bool // to lend and be lent a hand
 	bare                       bool // ESP without UDP
 	damage                     int  // one in how many datagrams loses a bit; 0: none
 }
@@ -99,6 +100,7 @@ var offloadCases = map[string]offloadCase{
 	"native with one worker":        {backend: tun.Native, queues: 1},
 	"native with three workers":     {backend: tun.Native, queues: 3},
 	"native without SPI steering":   {backend: tun.Native, queues: 2, noSteering: true},
+	"native with a hand lent":       {backend: tun.Native, queues: 3, spread: true, eager: true},
 	"native with flows spread":      {backend: tun.Native, queues: 3, spread: true},
 	"native without TSO":            {backend: tun.Native, noTSO: true},
 	"native without USO":            {backend: tun.Native, noUSO: true},
@@ -137,6 +139,7 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 		if err != nil {
 			return errors.Join(err, device.Close(), conns.Close())
 		}
+		tunnel.hands.eager = c.eager
 		h.gateway = &gateway{Tunnel: tunnel, outer: netip.AddrPortFrom(outer, udp.DefaultNATPort)}
 		if c.bare {
 			h.gateway.outer = netip.AddrPortFrom(outer, 0)

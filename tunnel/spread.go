@@ -65,18 +65,18 @@ func newSpreader(t *Tunnel) *spreader {
 	return &spreader{device: device, overruns: t.cfg.Overruns, busy: make(chan struct{}, 1)}
 }
 
-// worker returns where a worker with a queue says what it had to do.
-func (s *spreader) worker() *load {
-	if s == nil {
-		return nil
+// watch adds what a worker with a queue had to do.
+func (s *spreader) watch(l *load) {
+	if s != nil {
+		s.loads = append(s.loads, l)
 	}
-	l := &load{}
-	s.loads = append(s.loads, l)
-	return l
 }
 
 // nudge says that a worker has much to do.
 func (s *spreader) nudge() {
+	if s == nil {
+		return
+	}
 	select {
 	case s.busy <- struct{}{}:
 	default:

@@ -37,7 +37,9 @@ func TestSpreader(t *testing.T) {
 		started := time.Now()
 		now := func() time.Duration { return time.Since(started) + 1 }
 		s := newSpreader(&Tunnel{cfg: Config{Device: device, Overruns: overruns.Load}})
-		loads := []*load{s.worker(), s.worker()}
+		loads := []*load{{}, {}}
+		s.watch(loads[0])
+		s.watch(loads[1])
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		done := make(chan error, 1)

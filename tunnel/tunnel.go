@@ -97,6 +97,7 @@ type Tunnel struct {
 	strays             strays
 	early              early
 	spreader           *spreader // nil: none
+	hands              hands
 
 	mu       sync.Mutex // serialises control; no worker takes it
 	children map[uint32]*childPair

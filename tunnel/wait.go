@@ -13,11 +13,30 @@ import (
 type pollable interface{ Descriptor() int }
 
 // pollSet waits for several descriptors at once. It belongs to one worker, but
-// for wake and close.
+// for wake, call and close.
 //
 // A descriptor may be closed meanwhile: whoever closes it calls wake after, and
 // the worker meets the end when it next uses what it waited for.
-type pollSet struct{ fds []unix.PollFd } // the first is the event descriptor
+type pollSet struct{ fds []unix.PollFd }
+
+// The first two are event descriptors.
+const (
+	placeWake = iota
+	placeCall
+)
+
+func newPollSet() (*pollSet, error) {
+	s := &pollSet{}
+	for range placeCall + 1 {
+		fd, err := newEvent()
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.add(fd)
+	}
+	return s, nil
+}
 
 // newEvent makes the descriptor that ends waits.
 func newEvent() (int, error) {
@@ -53,15 +72,35 @@ func (s *pollSet) wait(limit time.Duration) {
 			s.fds[i].Revents = unix.POLLIN
 		}
 	}
+	s.answer()
 }
 
 // ready tells of one place what the last wait found.
 func (s *pollSet) ready(place int) bool { return s.fds[place].Revents != 0 }
 
 // wake ends this wait and every later one.
-func (s *pollSet) wake() {
-	_, _ = unix.Write(int(s.fds[0].Fd), binary.NativeEndian.AppendUint64(nil, 1))
+func (s *pollSet) wake() { s.notify(placeWake) }
+
+// call ends one wait.
+func (s *pollSet) call() { s.notify(placeCall) }
+
+func (s *pollSet) notify(place int) {
+	_, _ = unix.Write(int(s.fds[place].Fd), binary.NativeEndian.AppendUint64(nil, 1))
 }
 
-// close is for when nobody waits or wakes any more.
-func (s *pollSet) close() { unix.Close(int(s.fds[0].Fd)) }
+// answer takes a call as heard.
+func (s *pollSet) answer() {
+	if s.ready(placeCall) {
+		var count [8]byte
+		_, _ = unix.Read(int(s.fds[placeCall].Fd), count[:])
+	}
+}
+
+// close is for when nobody waits, wakes or calls any more.
+func (s *pollSet) close() {
+	for i := range s.fds {
+		if i <= placeCall {
+			unix.Close(int(s.fds[i].Fd))
+		}
+	}
+}

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,8 +28,12 @@ type worker struct {
 	in    *inboundWorker
 	ports []port
 	set   *pollSet
-	load  *load         // nil: nobody asks
+	load  *load
 	idle  time.Duration // since it last told
+
+	resting   atomic.Bool // and to be called, if it is in hands
+	pressed   bool        // it had no rest lately, and its processor for itself
+	preempted int64       // how often it lost that
 }
 
 // input is what a worker knows of something that it reads.
@@ -39,24 +44,20 @@ type input struct {
 
 type port struct {
 	input
-	receiver Receiver
+	socket *shared
 }
 
 // newWorker makes the worker of what can be waited for together; nil if
 // something cannot. out may be nil.
 func newWorker(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) (*worker, error) {
-	w := &worker{t: t, out: out, set: &pollSet{}}
-	if out != nil {
-		w.load = t.spreader.worker()
-	}
-	event, err := newEvent()
+	set, err := newPollSet()
 	if err != nil {
 		return nil, err
 	}
-	w.set.add(event)
+	w := &worker{t: t, out: out, set: set, load: &load{}}
 	together := out == nil || w.watch(&w.tun, out.source)
 	for _, r := range receivers {
-		p := port{receiver: r}
+		p := port{socket: &shared{receiver: r, queue: queue}}
 		together = together && w.watch(&p.input, r)
 		w.ports = append(w.ports, p)
 	}
@@ -66,6 +67,12 @@ func newWorker(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) 
 	}
 	if len(receivers) > 0 {
 		w.in = newInboundWorker(t, queue)
+	}
+	if out != nil {
+		t.spreader.watch(w.load)
+	}
+	if out != nil && w.in != nil {
+		t.hands.join(w)
 	}
 	return w, nil
 }
@@ -93,6 +100,9 @@ func (w *worker) run() error {
 	var yielded time.Duration
 	for round := 1; ; round++ {
 		busy, err := w.round()
+		if err == nil && !busy {
+			busy, err = w.lend()
+		}
 		if err != nil {
 			return err
 		}
@@ -112,26 +122,25 @@ func (w *worker) run() error {
 
 // rest waits until something has something.
 func (w *worker) rest() {
-	if w.load == nil {
-		w.wait(-1)
-		return
-	}
 	began := w.t.now()
 	w.load.rests(began)
+	w.resting.Store(true)
 	w.wait(-1)
+	w.resting.Store(false)
 	w.idle += w.load.wakes(began, w.t.now())
 }
 
 // tell has the spreader look if the worker had much to do for so long.
 func (w *worker) tell(elapsed time.Duration) {
-	if w.load == nil {
-		return
+	if w.out != nil {
+		w.press(w.idle)
+		w.load.switches.Add(w.out.switches)
+		w.out.switches = 0
+		if w.idle < elapsed/2 {
+			w.t.spreader.nudge()
+		}
 	}
-	w.load.switches.Add(w.out.switches)
-	if w.idle < elapsed/2 {
-		w.t.spreader.nudge()
-	}
-	w.out.switches, w.idle = 0, 0
+	w.idle = 0
 }
 
 // now is when the last packets were carried.
@@ -153,9 +162,12 @@ func (w *worker) round() (busy bool, err error) {
 		if !p.hot {
 			continue
 		}
-		if p.hot, err = w.in.take(p.receiver, false); err != nil {
+		n, err := w.in.takeShared(p.socket)
+		if err != nil {
 			return false, err
 		}
+		w.watchBacklog(p.socket, n)
+		p.hot = n > 0
 		busy = busy || p.hot
 	}
 	if w.tun.hot {
