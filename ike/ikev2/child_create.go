@@ -162,6 +162,11 @@ func (x *createExchange) finish(s *ikeSA, msg *message, shared []byte) {
 	if o.private != nil {
 		o.private.Erase()
 	}
+	if s.superfluous(made) {
+		made.replaced, made.wantDelete = true, true
+		s.announce(made)
+		return
+	}
 	rival := x.rival
 	if old := o.rekeys; old != nil {
 		rival = old.rival

@@ -149,6 +149,15 @@ func (o *childOffer) confirmPlace(msg *message, suite transform.Suite, local, re
 	return nil
 }
 
+// superfluous reports whether our worker has got another meanwhile, which the peer asked
+// for at the same time. Two would lead packets of two workers here to one there, and so
+// all of them in the end. Only the original initiator has none of its own then.
+func (s *ikeSA) superfluous(made *child) bool {
+	return made.Resource > 0 && made.Rekeys == 0 && s.initiator && find(s.children, func(o *child) bool {
+		return o != made && o.slot() == made.slot() && o.state == childInstalled && !o.wantDelete
+	}) != nil
+}
+
 // noMore heeds a peer that takes no further Child SAs beside the first of a name
 // (RFC 9611 §5.2).
 func (s *ikeSA) noMore(name string) {
@@ -188,7 +197,7 @@ func (s *ikeSA) place(c *childChoice, msg *message, old *child) *refusal {
 	if !model.alike(c.suite, c.local, c.remote, c.transport) {
 		return refuse(wire.NotifyNoProposalChosen, unlike(model, c.suite, c.local, c.remote))
 	}
-	held := s.held(c.settings.Name)
+	held, pending := s.held(c.settings.Name)
 	total := 0
 	for _, n := range held {
 		total += n
@@ -196,7 +205,9 @@ func (s *ikeSA) place(c *childChoice, msg *message, old *child) *refusal {
 	if total >= most {
 		return refuse(wire.NotifyTSMaxQueue, nil)
 	}
-	c.resource = 1
+	// Where both ends ask for one beside a first pair, the two are best with one and
+	// the same worker of each: packets of a worker then lead to answers for it.
+	c.resource = max(1, pending)
 	for n := range held {
 		if held[n] < held[c.resource-1] {
 			c.resource = n + 1
@@ -206,9 +217,9 @@ func (s *ikeSA) place(c *childChoice, msg *message, old *child) *refusal {
 }
 
 // held is how many Child SAs of a name each worker has, with the one that is being
-// asked for.
-func (s *ikeSA) held(name string) []int {
-	held := make([]int, lastResource(s.m.settings))
+// asked for, and for whom that is, or 0.
+func (s *ikeSA) held(name string) (held []int, pending int) {
+	held = make([]int, lastResource(s.m.settings))
 	note := func(n int) {
 		if n > 0 && n <= len(held) {
 			held[n-1]++
@@ -220,9 +231,11 @@ func (s *ikeSA) held(name string) []int {
 		}
 	}
 	if x, ok := s.conducting().(*createExchange); ok && x.offer.rekeys == nil && x.offer.settings.Name == name {
-		note(x.offer.resource)
+		if note(x.offer.resource); x.offer.resource <= len(held) { // a reload may have left fewer
+			pending = x.offer.resource
+		}
 	}
-	return held
+	return held, pending
 }
 
 // unlike is why a Child SA cannot stand beside another.

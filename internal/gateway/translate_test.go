@@ -10,6 +10,7 @@ import (
 
 	"causeway/config"
 	"causeway/ike"
+	"causeway/ike/sa"
 	"causeway/ike/transform"
 )
 
@@ -220,6 +221,29 @@ func TestReadableTrafficIsWarnedOf(t *testing.T) {
 `+key), Checks())
 		if problems.Err() != nil || strings.Contains(problems.Warnings().String(), "can read the traffic") != warned {
 			t.Errorf("%s: %v", proposal, problems)
+		}
+	}
+}
+
+// TestResources: how many Child SAs for single workers are asked for and taken.
+func TestResources(t *testing.T) {
+	for _, c := range []struct {
+		perCore, workers int
+		without          []config.Offload
+		want             sa.Resources
+	}{
+		{0, 4, nil, sa.Resources{}},
+		{config.PerCoreAuto, 4, nil, sa.Resources{Workers: 4, Most: 16}},
+		{config.PerCoreAuto, 12, nil, sa.Resources{Workers: 12, Most: 24}},
+		{config.PerCoreAuto, 1, nil, sa.Resources{Most: 16}}, // the peer may have more
+		{config.PerCoreAuto, 4, []config.Offload{config.OffloadSPISteering}, sa.Resources{Most: 16}},
+		{3, 4, nil, sa.Resources{Workers: 3, Most: 3}},
+		{8, 4, nil, sa.Resources{Workers: 4, Most: 8}},
+	} {
+		cfg := &config.Config{Gateway: config.Gateway{Workers: c.workers, DisableOffloads: c.without}}
+		conn := &config.Connection{ESP: config.ESP{PerCore: c.perCore}}
+		if got := resourcesOf(cfg, conn); got != c.want {
+			t.Errorf("per_core %d of %d workers without %v: %+v, want %+v", c.perCore, c.workers, c.without, got, c.want)
 		}
 	}
 }

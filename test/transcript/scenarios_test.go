@@ -77,7 +77,7 @@ var scenarios = []scenario{
 
 	// Child SAs for single workers (RFC 9611).
 	{what: "a worker gets its own, the peer has none or no more", transcripts: []string{"resource", "resource_not_offered", "resource_refused", "resource_unlike"}},
-	{what: "workers of both ends ask at once", transcripts: []string{"resource_both"}},
+	{what: "workers of both ends ask at once", transcripts: []string{"resource_both", "resource_both_second"}},
 	{what: "one of several equal Child SAs is rekeyed, by each end and by both; all of them", transcripts: []string{"resource_rekey", "resource_rekey_all"}},
 	{what: "one of several equal Child SAs ends", transcripts: []string{"resource_delete", "resource_lost"}},
 

@@ -91,6 +91,9 @@ connections:
 {{- if .Bare}}
       encapsulation: never
 {{- end}}
+{{- range .ESPKeys}}
+      {{.}}
+{{- end}}
 {{- range lines .Keys}}
     {{.}}
 {{- end}}

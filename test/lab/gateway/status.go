@@ -58,6 +58,7 @@ type IKE struct {
 
 // Child is one Child SA.
 type Child struct {
+	Worker          int      `json:"worker"`
 	SPIIn           string   `json:"spi_in"`
 	SPIOut          string   `json:"spi_out"`
 	Suite           string   `json:"suite"`

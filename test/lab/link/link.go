@@ -77,6 +77,8 @@ type End struct {
 	// project's gateway reads; SwanKeys are those of strongSwan's connection, and
 	// PlutoKeys of libreswan's.
 	IKEKeys, SwanKeys, PlutoKeys []string
+	// ESPKeys and SwanChildKeys are the same of esp, and of strongSwan's children.
+	ESPKeys, SwanChildKeys []string
 	// SwanTop are lines of swanctl.conf beside the connections, such as pools.
 	SwanTop []string
 	// SwanDaemon are lines of strongSwan's own settings; the first End's count.

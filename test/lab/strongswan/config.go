@@ -128,6 +128,9 @@ connections {
 {{- if $end.ESPLifetime}}
         rekey_time = {{seconds $end.ESPLifetime}}
 {{- end}}
+{{- range $end.SwanChildKeys}}
+        {{.}}
+{{- end}}
 {{- if $end.Start}}
         start_action = start
         dpd_action = restart
