@@ -258,8 +258,8 @@ func (m *Machine) uninstall(c *sa.Child) {
 }
 
 // promote makes the newest Child SA of a slot send where none does: what the
-// last one that did leaves behind. One that the peer knows goes before one that it
-// may not have heard of.
+// last one that did leaves behind. One that the peer knows goes before those that it
+// may not have heard of, and of these the oldest, whose answer had the longest time.
 func (m *Machine) promote(of slot) {
 	var best *child
 	var on *ikeSA
@@ -271,7 +271,7 @@ func (m *Machine) promote(of slot) {
 			if c.outbound == outboundActive {
 				return
 			}
-			if best == nil || c.known() || !best.known() {
+			if best == nil || c.known() {
 				best, on = c, s
 			}
 		}
