@@ -257,26 +257,46 @@ func (m *Machine) uninstall(c *sa.Child) {
 	}
 }
 
-// promote makes the newest Child SA of a slot send where none does: what the
-// last one that did leaves behind. One that the peer knows goes before those that it
-// may not have heard of, and of these the oldest, whose answer had the longest time.
-func (m *Machine) promote(of slot) {
-	var best *child
-	var on *ikeSA
+// succeed has what this IKE SA sends go by the Child SAs of the others, where they
+// have some: once the peer has our answer it receives by ours no more.
+func (s *ikeSA) succeed() {
+	for _, c := range s.children {
+		if c.outbound == outboundActive && (s.rival == nil || s.rival.sa == nil) {
+			if best, on := s.m.successor(c.slot(), s); best != nil {
+				best.redundant = false
+				on.activate(best)
+			}
+		}
+	}
+}
+
+// successor is the Child SA of a slot that promote chooses, but for those of one
+// IKE SA; nil if there is none, or one of the others sends.
+func (m *Machine) successor(of slot, but *ikeSA) (best *child, on *ikeSA) {
 	for _, s := range m.sas {
+		if s == but {
+			continue
+		}
 		for _, c := range s.children {
 			if c.slot() != of || c.wantDelete {
 				continue
 			}
 			if c.outbound == outboundActive {
-				return
+				return nil, nil
 			}
 			if best == nil || c.known() {
 				best, on = c, s
 			}
 		}
 	}
-	if best != nil {
+	return best, on
+}
+
+// promote makes the newest Child SA of a slot send where none does: what the
+// last one that did leaves behind. One that the peer knows goes before those that it
+// may not have heard of, and of these the oldest, whose answer had the longest time.
+func (m *Machine) promote(of slot) {
+	if best, on := m.successor(of, nil); best != nil {
 		best.redundant = false
 		on.activate(best)
 	}

@@ -121,6 +121,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		switch {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
+			s.succeed()
 			s.answer(wire.ExchangeInformational, nil)
 			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
 			return nil
