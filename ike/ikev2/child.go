@@ -257,17 +257,28 @@ func (m *Machine) uninstall(c *sa.Child) {
 	}
 }
 
+// drainTime is how long the answer to the DELETE of an IKE SA waits when that moved
+// traffic to another: what was sent before is on its way, and some peers stop
+// receiving it the moment they have the answer.
+const drainTime = 50 * time.Millisecond
+
 // succeed has what this IKE SA sends go by the Child SAs of the others, where they
-// have some: once the peer has our answer it receives by ours no more.
-func (s *ikeSA) succeed() {
+// have some, and tells whether there was any.
+func (s *ikeSA) succeed() (moved bool) {
+	if s.rival != nil && s.rival.sa != nil {
+		return false // which has the Child SAs
+	}
 	for _, c := range s.children {
-		if c.outbound == outboundActive && (s.rival == nil || s.rival.sa == nil) {
-			if best, on := s.m.successor(c.slot(), s); best != nil {
-				best.redundant = false
-				on.activate(best)
-			}
+		if c.outbound != outboundActive {
+			continue
+		}
+		if best, on := s.m.successor(c.slot(), s); best != nil {
+			best.redundant = false
+			on.activate(best)
+			moved = true
 		}
 	}
+	return moved
 }
 
 // successor is the Child SA of a slot that promote chooses, but for those of one

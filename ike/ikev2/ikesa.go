@@ -78,6 +78,7 @@ type ikeSA struct {
 	lingerUntil   time.Time // end of adopted, superseded, lingering
 	reauthAt      time.Time // when to authenticate the peer anew; zero: never
 	unprovenAt    time.Time // when its last authentication counts no more
+	endAt         time.Time // when to answer the peer's DELETE
 
 	wantRekey, wantDelete, wantCheck, wantReauth bool
 	// abandoned says that Down came before the answer to IKE_AUTH, which is not asked

@@ -121,9 +121,11 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		switch {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
-			s.succeed()
-			s.answer(wire.ExchangeInformational, nil)
-			s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
+			if s.succeed() {
+				s.endAt = s.m.now.Add(drainTime)
+			} else {
+				s.deletedByRequest()
+			}
 			return nil
 		case d.Protocol == wire.ProtocolESP:
 			s.claim()
@@ -135,6 +137,13 @@ func (s *ikeSA) serveInformational(msg *message) error {
 	}
 	s.answer(wire.ExchangeInformational, answer)
 	return nil
+}
+
+// deletedByRequest answers the peer's DELETE of the IKE SA, and ends it.
+func (s *ikeSA) deletedByRequest() {
+	s.endAt = time.Time{}
+	s.answer(wire.ExchangeInformational, nil)
+	s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
 }
 
 // deletedByPeer ends the Child SAs of a Delete payload and gives our SPIs of

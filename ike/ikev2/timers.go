@@ -41,6 +41,7 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	}
 	d.By(s.expireAt)
 	d.By(s.unprovenAt)
+	d.By(s.endAt)
 	d.By(s.tidyAt)
 	if s.unheard != nil {
 		d.By(s.unheard.lookAt)
@@ -155,6 +156,10 @@ func (s *ikeSA) runTimers() {
 		s.endDuplicate()
 	}
 	if s.state < established || s.state >= deleting {
+		return
+	}
+	if s.m.due(s.endAt) {
+		s.deletedByRequest()
 		return
 	}
 	s.listen()
