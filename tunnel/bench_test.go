@@ -102,7 +102,15 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	}
 	tunnel.AddConnection("peer", ConnectionConfig{})
 	tunnel.SetRoutes(routesTo(t, "peer", "10.0.0.0/8", "fd00::/8"))
-	spi, err := tunnel.AllocateSPI("peer", 0)
+	addOwnSA(t, tunnel, 0)
+	return &stage{Tunnel: tunnel, sink: s, out: newOutboundWorker(tunnel, 0), in: newInboundWorker(tunnel, 0)}
+}
+
+// addOwnSA adds a Child SA that leads back to the gateway itself, for a worker,
+// counted from 1, or for all. It returns its inbound SPI.
+func addOwnSA(t testing.TB, tunnel *Tunnel, resource int) uint32 {
+	t.Helper()
+	spi, err := tunnel.AllocateSPI("peer", resource)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +130,7 @@ func newStage(t testing.TB, change func(*Config)) *stage {
 	if err := tunnel.ActivateOutbound("peer", out, policy, spi, at, at); err != nil {
 		t.Fatal(err)
 	}
-	return &stage{Tunnel: tunnel, sink: s, out: newOutboundWorker(tunnel, 0), in: newInboundWorker(tunnel, 0)}
+	return spi
 }
 
 // anywhere is an outer address that nothing is sent to.

@@ -42,7 +42,7 @@ type shared struct {
 type hands struct {
 	workers []*worker
 	wanted  atomic.Pointer[shared]
-	narrow  atomic.Bool // an SA has a replay window that is too small
+	narrow  atomic.Bool // an SA had a replay window that is too small; for good
 	eager   bool        // in tests: every batch is reason to ask
 }
 

@@ -60,19 +60,14 @@ func newInboundWorker(t *Tunnel, queue int) *inboundWorker {
 // run carries what arrives on one socket until it is closed.
 func (w *inboundWorker) run(r Receiver) error {
 	for {
-		if _, err := w.take(r, true); err != nil {
+		n, err := w.receive(r, true)
+		if err == nil {
+			err = w.carry(w.batch.Messages[:n])
+		}
+		if err != nil {
 			return err
 		}
 	}
-}
-
-// take carries one batch from the socket. Its error is final.
-func (w *inboundWorker) take(r Receiver, wait bool) (some bool, err error) {
-	n, err := w.receive(r, wait)
-	if n == 0 {
-		return false, err
-	}
-	return true, w.carry(w.batch.Messages[:n])
 }
 
 // receive fills the batch. Its error is final.

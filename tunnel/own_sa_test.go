@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"causeway/esp"
 	"causeway/esp/selector"
 	"causeway/tunnel/udp"
 )
@@ -26,26 +25,7 @@ func ownStage(t *testing.T) (s *stage, asked *[]int) {
 // own adds a Child SA for a worker, counted from 1, and returns its inbound SPI.
 func (s *stage) own(t *testing.T, resource int) uint32 {
 	t.Helper()
-	spi, err := s.AllocateSPI("peer", resource)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := esp.NewInbound(parameters(spi, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := esp.NewOutbound(parameters(spi, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy := selector.Compile(selector.Any(), selector.Any())
-	if err := s.InstallInbound("peer", in, policy, s.anywhere(), s.anywhere()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ActivateOutbound("peer", out, policy, spi, s.anywhere(), s.anywhere()); err != nil {
-		t.Fatal(err)
-	}
-	return spi
+	return addOwnSA(t, s.Tunnel, resource)
 }
 
 // finds is the resource of the SA that a worker finds for a packet.

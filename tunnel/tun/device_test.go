@@ -101,23 +101,30 @@ func (s *side) open(cfg Config, address netip.Prefix) (err error) {
 	if s.device, err = Open(cfg); err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName(cfg.Name)
-	if err != nil {
-		return err
-	}
-	addr, err := netlink.ParseAddr(address.String())
-	if err != nil {
-		return err
-	}
-	addr.Flags = unix.IFA_F_NODAD
-	if err := netlink.AddrAdd(link, addr); err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
+	if err := linkUp(cfg.Name, address.String()); err != nil {
 		return err
 	}
 	s.listener, err = net.Listen("tcp", net.JoinHostPort(address.Addr().String(), "0"))
 	return err
+}
+
+// linkUp gives an interface addresses and sets it up.
+func linkUp(name string, addresses ...string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		addr, err := netlink.ParseAddr(a)
+		if err != nil {
+			return err
+		}
+		addr.Flags = unix.IFA_F_NODAD
+		if err := netlink.AddrAdd(link, addr); err != nil {
+			return err
+		}
+	}
+	return netlink.LinkSetUp(link)
 }
 
 // traffic is what a forwarder saw.

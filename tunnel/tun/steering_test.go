@@ -1,24 +1,24 @@
 package tun
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 )
 
 // steeredFlows is how many flows TestSpread sends.
 const steeredFlows = 32
 
-// TestSpread has the kernel gather all flows in one queue, by what is written to
-// it, spreads them, and gathers them again.
-func TestSpread(t *testing.T) {
+// spreading runs f with a device of four queues, which can spread flows, in a
+// namespace of its own.
+func spreading(t *testing.T, f func(d *native) error) {
+	t.Helper()
 	needRoot(t)
 	if err := ProbeSteering(); err != nil {
 		t.Skipf("spreading flows needs CAP_BPF: %v", err)
@@ -29,36 +29,23 @@ func TestSpread(t *testing.T) {
 			return err
 		}
 		defer opened.Close()
-		d := opened.(*native)
-		if !d.Offloads().Steering {
+		if !opened.Offloads().Steering {
 			t.Error("the device does not say that it can spread flows")
 		}
-		if err := up(d.Name(), "10.9.0.1/24", "fd09::1/64"); err != nil {
+		if err := linkUp(opened.Name(), "10.9.0.1/24", "fd09::1/64"); err != nil {
 			return err
 		}
-		return spreads(t, d)
+		return f(opened.(*native))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func up(name string, addresses ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, a := range addresses {
-		addr, err := netlink.ParseAddr(a)
-		if err != nil {
-			return err
-		}
-		addr.Flags = unix.IFA_F_NODAD
-		if err := netlink.AddrAdd(link, addr); err != nil {
-			return err
-		}
-	}
-	return netlink.LinkSetUp(link)
+// TestSpread has the kernel gather all flows in one queue, by what is written to
+// it, spreads them, and gathers them again.
+func TestSpread(t *testing.T) {
+	spreading(t, func(d *native) error { return spreads(t, d) })
 }
 
 func spreads(t *testing.T, d *native) error {
@@ -97,7 +84,11 @@ func spreads(t *testing.T, d *native) error {
 func queuesOf(t *testing.T, d *native, flows []*net.UDPConn) (int, error) {
 	w := d.NewWriter(0)
 	for _, c := range flows {
-		if err := w.Write(Offload{}, [][]byte{answer(c)}); err != nil {
+		b, err := answer(c)
+		if err == nil {
+			err = w.Write(Offload{}, [][]byte{b})
+		}
+		if err != nil {
 			return 0, err
 		}
 		if _, err := c.Read(make([]byte, 16)); err != nil {
@@ -150,52 +141,29 @@ func portsOf(b []byte) (string, bool) {
 }
 
 // answer is a packet that comes back to a flow.
-func answer(c *net.UDPConn) []byte {
-	to, from := c.LocalAddr().(*net.UDPAddr).AddrPort(), c.RemoteAddr().(*net.UDPAddr).AddrPort()
-	const length = 8 + 4
-	var b []byte
-	if to.Addr().Is4() {
-		b = binary.BigEndian.AppendUint16([]byte{0x45, 0}, 20+length)
-		b = append(b, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0)
-		b = append(append(b, from.Addr().AsSlice()...), to.Addr().AsSlice()...)
-		binary.BigEndian.PutUint16(b[10:], onesComplement(b))
-	} else {
-		b = append([]byte{0x60, 0, 0, 0, 0, length, unix.IPPROTO_UDP, 64}, from.Addr().AsSlice()...)
-		b = append(b, to.Addr().AsSlice()...)
+func answer(c *net.UDPConn) ([]byte, error) {
+	to, from := c.LocalAddr().(*net.UDPAddr), c.RemoteAddr().(*net.UDPAddr)
+	udp := &layers.UDP{SrcPort: layers.UDPPort(from.Port), DstPort: layers.UDPPort(to.Port)}
+	var ip interface {
+		gopacket.NetworkLayer
+		gopacket.SerializableLayer
+	} = &layers.IPv6{Version: 6, NextHeader: layers.IPProtocolUDP, HopLimit: 64, SrcIP: from.IP, DstIP: to.IP}
+	if to.IP.To4() != nil {
+		ip = &layers.IPv4{Version: 4, Protocol: layers.IPProtocolUDP, TTL: 64, SrcIP: from.IP, DstIP: to.IP}
 	}
-	pseudo := append(append([]byte{0, unix.IPPROTO_UDP, 0, length}, from.Addr().AsSlice()...), to.Addr().AsSlice()...)
-	upper := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, from.Port()), to.Port())
-	upper = append(upper, 0, length, 0, 0, 'p', 'o', 'n', 'g')
-	binary.BigEndian.PutUint16(upper[6:], onesComplement(append(pseudo, upper...)))
-	return append(b, upper...)
-}
-
-func onesComplement(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) > 1; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
+	if err := udp.SetNetworkLayerForChecksum(ip); err != nil {
+		return nil, err
 	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+	b := gopacket.NewSerializeBuffer()
+	err := gopacket.SerializeLayers(b, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true}, ip, udp, gopacket.Payload("pong"))
+	return b.Bytes(), err
 }
 
 // TestFragmentsStayTogether: only the first fragment of a packet has ports, and
 // all take one queue nevertheless.
 func TestFragmentsStayTogether(t *testing.T) {
-	needRoot(t)
-	if err := ProbeSteering(); err != nil {
-		t.Skipf("spreading flows needs CAP_BPF: %v", err)
-	}
-	err := inNamespace(func() error {
-		opened, err := Open(Config{Name: "cwt-spread", MTU: 1400, Backend: Native, Queues: 4})
-		if err != nil {
-			return err
-		}
-		defer opened.Close()
-		d := opened.(*native)
-		if err := errors.Join(up(d.Name(), "10.9.0.1/24"), d.Spread(true)); err != nil {
+	spreading(t, func(d *native) error {
+		if err := d.Spread(true); err != nil {
 			return err
 		}
 		for port := range 8 {
@@ -232,7 +200,4 @@ func TestFragmentsStayTogether(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
