@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -113,23 +114,39 @@ func (s *spreader) run(ctx context.Context, now func() time.Duration) error {
 	}
 }
 
-// totals are what all workers had to do.
+// totals are what the workers had to do.
 type totals struct {
-	elapsed, work time.Duration
-	switches      uint32
+	elapsed  time.Duration
+	work     []time.Duration // by worker
+	switches uint32
 }
 
 func (s *spreader) total(now time.Duration) totals {
 	t := totals{elapsed: now}
 	for _, l := range s.loads {
-		t.work += now - l.rested(now)
+		t.work = append(t.work, now-l.rested(now))
 		t.switches += l.switches.Load()
 	}
 	return t
 }
 
 func (t totals) since(before totals) totals {
-	return totals{t.elapsed - before.elapsed, t.work - before.work, t.switches - before.switches}
+	d := totals{elapsed: t.elapsed - before.elapsed, switches: t.switches - before.switches}
+	for i, w := range t.work {
+		d.work = append(d.work, w-before.work[i])
+	}
+	return d
+}
+
+// uneven tells whether a worker had more than twice as much to do as another.
+func (t totals) uneven() bool { return slices.Max(t.work) > 2*slices.Min(t.work) }
+
+// all is the work of all workers together.
+func (t totals) all() (sum time.Duration) {
+	for _, w := range t.work {
+		sum += w
+	}
+	return sum
 }
 
 // spreadChoice is whether flows are spread, and what that rests upon.
@@ -140,21 +157,19 @@ type spreadChoice struct {
 }
 
 // look says whether flows are to be spread, after what the workers did since the
-// last look: they are once a queue overflows, and until one worker would have done
-// for all for a while.
+// last look: they are once a queue overflows while another worker has little to do,
+// and until one worker would have done for all for a while.
 func (c *spreadChoice) look(overruns uint64, done totals) bool {
 	overflowed := overruns > c.overruns
 	c.overruns = overruns
 	switch {
-	case overflowed && done.switches >= switchesToSpread:
+	case c.spread && (overflowed || done.all() > done.elapsed*3/4):
 		c.calm = 0
 		return true
-	case !c.spread:
-		return false
-	case done.work > done.elapsed*3/4:
-		c.calm = 0
-	default:
+	case c.spread:
 		c.calm += done.elapsed
+		return c.calm < calmFor
 	}
-	return c.calm < calmFor
+	c.calm = 0
+	return overflowed && done.switches >= switchesToSpread && done.uneven()
 }

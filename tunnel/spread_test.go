@@ -68,11 +68,19 @@ func TestSpreader(t *testing.T) {
 		time.Sleep(spreadLook)
 		s.nudge()
 		state("several flows, and nothing overflowed since", 0)
-		overruns.Add(1)
-		loads[0].switches.Add(1000)
-		time.Sleep(spreadLook)
-		s.nudge()
-		state("several flows and an overflow", 1)
+		overflow := func() {
+			overruns.Add(1)
+			loads[0].switches.Add(1000)
+			time.Sleep(spreadLook)
+			s.nudge()
+		}
+		overflow()
+		state("several flows and an overflow, and all workers busy", 0)
+		began := now()
+		loads[1].rests(began)
+		overflow()
+		loads[1].wakes(began, now())
+		state("one worker busy, several flows and an overflow", 1)
 		for range 30 {
 			rest(loads[1], time.Second)
 		}
