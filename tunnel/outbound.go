@@ -31,7 +31,7 @@ type outboundWorker struct {
 	cache      outboundCache
 	warm       *connection // of the packet before
 	slot       uint64      // of the packet before, in the cache
-	switches   uint32      // how often it changed lately
+	switches   uint32      // how often it changed within a connection
 	packet     packet      // the one being looked at
 	pending    []outboundPacket
 	send       sendQueue
@@ -208,13 +208,9 @@ func (w *outboundWorker) lookup(b []byte, p *packet) *outboundSA {
 // It tells how far it came.
 func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundSA) {
 	slot := p.key.slot()
-	if slot != w.slot {
-		w.slot = slot
-		w.switches++
-	}
 	entry := &w.cache[slot]
 	if entry.key == p.key && entry.from == w.forwarding && entry.list == entry.sa.conn.outbound.Load() {
-		w.fetch(entry.sa.conn)
+		w.fetch(entry.sa.conn, slot)
 		return entry.sa.conn, entry.list, entry.sa
 	}
 	_, dst := p.key.addresses()
@@ -222,7 +218,7 @@ func (w *outboundWorker) find(p *packet) (*connection, *outboundList, *outboundS
 	if conn == nil {
 		return nil, nil, nil
 	}
-	w.fetch(conn)
+	w.fetch(conn, slot)
 	if !w.mayEnter(conn, p) {
 		return conn, nil, nil
 	}
@@ -250,12 +246,16 @@ func (w *outboundWorker) content(c *connection, sa *outboundSA, p *packet) bool 
 	return true
 }
 
-// fetch has all come at once that the connection's packets take.
-func (w *outboundWorker) fetch(c *connection) {
+// fetch has all come at once that the connection's packets take. slot is the
+// packet's in the cache.
+func (w *outboundWorker) fetch(c *connection, slot uint64) {
 	if c != w.warm {
 		w.warm = c
 		c.ahead.Fetch()
+	} else if slot != w.slot {
+		w.switches++
 	}
+	w.slot = slot
 }
 
 func (w *outboundWorker) mayEnter(c *connection, p *packet) bool {

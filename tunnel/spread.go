@@ -16,8 +16,9 @@ const (
 	// calmFor is how long the workers must have had little to do before flows that
 	// were spread are gathered again.
 	calmFor = 10 * time.Second
-	// switchesToSpread is how often in a look packets of another flow must have
-	// come: one flow alone has one queue either way.
+	// switchesToSpread is how often in a look a packet of another flow of the same
+	// connection must have followed: one flow alone has one queue either way, and
+	// connections have their homes evenly.
 	switchesToSpread = 16
 )
 
@@ -26,7 +27,7 @@ const (
 type load struct {
 	idle     atomic.Int64  // how long it rested
 	since    atomic.Int64  // rests since then; 0 if it does not
-	switches atomic.Uint32 // how often a packet was of another flow than the one before
+	switches atomic.Uint32 // how often another flow of the connection before came
 }
 
 // rests and wakes are the begin and the end of a rest.
@@ -163,7 +164,7 @@ func (c *spreadChoice) look(overruns uint64, done totals) bool {
 	overflowed := overruns > c.overruns
 	c.overruns = overruns
 	switch {
-	case c.spread && (overflowed || done.all() > done.elapsed*3/4):
+	case c.spread && done.switches >= switchesToSpread && (overflowed || done.all() > done.elapsed*3/4):
 		c.calm = 0
 		return true
 	case c.spread:

@@ -82,6 +82,7 @@ func TestSpreader(t *testing.T) {
 		loads[1].wakes(began, now())
 		state("one worker busy, several flows and an overflow", 1)
 		for range 30 {
+			loads[0].switches.Add(1000)
 			rest(loads[1], time.Second)
 		}
 		state("one worker never rested", 1)
