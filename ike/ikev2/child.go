@@ -76,6 +76,7 @@ type child struct {
 	rival *childRival
 
 	rekeyAfter            time.Time // not before, after a failed try
+	refusals              int       // of rekeys (refused.go)
 	confirmedAt           time.Time // before, the peer may not know of it
 	auditAt               time.Time // zero: never
 	carriedIn, carriedOut uint64    // at the last audit
@@ -139,6 +140,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		c.expireAt = s.m.now.Add(c.Hard.Time)
 	}
 	s.children = append(s.children, c)
+	s.deferredAt = time.Time{} // the two ends agree
 	delete(s.m.retries, c.slot())
 	s.m.made[c.slot()] = [2]time.Time{s.m.now, s.m.made[c.slot()][0]}
 	s.watchIdle(c)
@@ -363,15 +365,23 @@ func (m *Machine) lifetimeHit(ev sa.LifetimeHit) {
 // expireChild ends a Child SA that was not replaced in time. It is taken out at
 // once; the peer is told.
 func (s *ikeSA) expireChild(c *child) {
+	if !slices.Contains(s.children, c) {
+		return // another one's end was that of all
+	}
 	if c.state == childRekeyed || c.redundant || c.wantDelete {
 		c.wantDelete, c.expireAt = true, time.Time{}
 		return
 	}
-	s.m.fail(s.remote, &sa.Failure{
+	f := &sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "Child SA " + c.Name + " reached its hard lifetime before it was replaced",
 		Hint:    "rekeys fail or take too long: see the failures before this one",
-	})
+	}
+	if c.refusals > 0 && !s.mayStartOver() {
+		s.endOver(f) // RFC 7296 §2.8: the peer may begin anew
+		return
+	}
+	s.m.fail(s.remote, f)
 	c.wantDelete, c.expireAt = true, time.Time{}
 	if c.state == childInstalled {
 		c.state = childDeleting

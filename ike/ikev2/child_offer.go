@@ -146,16 +146,21 @@ func (s *ikeSA) disown(o *childOffer, err error) {
 func (s *ikeSA) childFailed(o *childOffer, err error) {
 	o.release(s.m)
 	s.disown(o, err)
-	var n *notifyError
-	if errors.As(err, &n) && o.resource > 0 && (n.NotifyType == wire.NotifyTSMaxQueue || n.NotifyType == wire.NotifyNoAdditionalSAs) {
+	why := notifyIn(err)
+	if o.resource > 0 && (why == wire.NotifyTSMaxQueue || why == wire.NotifyNoAdditionalSAs) {
 		s.noMore(o.settings.Name)
 		return
 	}
-	temporary := errors.As(err, &n) && n.NotifyType == wire.NotifyTemporaryFailure
+	temporary := why == wire.NotifyTemporaryFailure
 	s.m.postpone(slot{o.settings.Name, o.resource}, temporary)
-	if !temporary {
-		s.m.fail(s.remote, s.childFailure(o, err))
+	if temporary {
+		s.deferred()
+		return
 	}
+	if o.nonce != nil && o.resource == 0 {
+		s.refusedChild(slot{name: o.settings.Name}, why)
+	}
+	s.m.fail(s.remote, s.childFailure(o, err))
 }
 
 // childFailure explains why a Child SA could not be made.

@@ -2,7 +2,6 @@ package ikev2
 
 import (
 	"encoding/binary"
-	"errors"
 	"slices"
 	"time"
 
@@ -61,24 +60,26 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 		return
 	}
 	old.state = childInstalled
-	var n *notifyError
-	if errors.As(err, &n) {
-		switch {
-		case n.NotifyType == wire.NotifyTemporaryFailure, n.NotifyType == wire.NotifyChildSANotFound && x.early:
-			old.wantRekey, old.rekeyAfter = true, s.m.later(temporaryWait, waitJitter)
-			return
-		case n.NotifyType == wire.NotifyChildSANotFound:
-			// RFC 7296 §2.25: the peer lost it, so it carries nothing.
-			s.removeChild(old, ending{remote: true, failure: &sa.Failure{
-				Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",
-			}})
-			if old.Resource == 0 { // otherwise its worker asks again
-				s.m.retries[old.slot()] = &retry{at: s.m.now}
-			}
-			return
+	why := notifyIn(err)
+	switch {
+	case why == wire.NotifyTemporaryFailure, why == wire.NotifyChildSANotFound && x.early:
+		old.wantRekey, old.rekeyAfter = true, s.m.later(temporaryWait, waitJitter)
+		s.deferred()
+		return
+	case why == wire.NotifyChildSANotFound:
+		// RFC 7296 §2.25: the peer lost it, so it carries nothing.
+		s.removeChild(old, ending{remote: true, failure: &sa.Failure{
+			Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",
+		}})
+		if old.Resource == 0 { // otherwise its worker asks again
+			s.m.retries[old.slot()] = &retry{at: s.m.now}
 		}
+		return
 	}
 	old.wantRekey, old.rekeyAfter = true, s.m.later(rekeyWait, waitJitter)
+	if old.Resource == 0 { // otherwise the one for all workers carries on
+		s.refusedRekey(&old.refusals, why, old.rekeyAfter, old.expireAt)
+	}
 	s.m.fail(s.remote, s.childFailure(x.offer, err))
 }
 

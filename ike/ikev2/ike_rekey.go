@@ -316,6 +316,7 @@ func (s *ikeSA) rekeyIKEFailed(x *rekeyExchange, n *wire.Notify) {
 	switch n.NotifyType {
 	case wire.NotifyTemporaryFailure:
 		s.rekeyAfter = s.m.later(temporaryWait, waitJitter)
+		s.deferred()
 		return
 	case wire.NotifyNoProposalChosen:
 		s.m.fail(s.remote, noProposal("rekey of the IKE SA", s.successors(), "ike.proposals"))
@@ -323,6 +324,7 @@ func (s *ikeSA) rekeyIKEFailed(x *rekeyExchange, n *wire.Notify) {
 		s.m.fail(s.remote, peerError("the rekey of the IKE SA", n))
 	}
 	s.rekeyAfter = s.m.later(rekeyWait, waitJitter)
+	s.refusedRekey(&s.refusals, n.NotifyType, s.rekeyAfter, s.expireAt)
 }
 
 // serveRekeyIKE answers the peer's request to replace the IKE SA.

@@ -91,6 +91,10 @@ type ikeSA struct {
 	doubtedAt  time.Time
 	wantProbe  sa.ProbePath // Size 0: none
 	rekeyAfter time.Time    // not before, after a failed try
+	// refusals is how often the peer refused a rekey of this IKE SA, and deferredSince
+	// and deferredAt are when it first and last deferred what was asked (refused.go).
+	refusals                  int
+	deferredSince, deferredAt time.Time
 
 	// wantUpdate says that the peer is to be told of our address, wantCookie that
 	// the next check asks whether the peer is where it says. seenAt is the hash of

@@ -145,14 +145,11 @@ func (s *ikeSA) reauthFailed() {
 
 // unproven ends an IKE SA whose peer was not authenticated anew in time.
 func (s *ikeSA) unproven() {
-	f := &sa.Failure{
+	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "the peer was not authenticated anew in time",
 		Hint:    "let the peer reauthenticate sooner than ike.reauth of this side, or see why its attempts fail",
-	}
-	s.m.fail(s.remote, f)
-	s.removeChildren(ending{failure: f})
-	s.wantDelete = true
+	})
 }
 
 // carry moves outbound to a Child SA that the peer asked for in a new exchange.

@@ -226,12 +226,11 @@ func (s *ikeSA) lingered() {
 
 // expire ends an IKE SA that was not replaced in time.
 func (s *ikeSA) expire() {
-	f := &sa.Failure{
+	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "the IKE SA reached its hard lifetime before it was replaced",
 		Hint:    "rekeys fail or take too long: see the failures before this one",
-	}
-	s.endOver(f)
+	})
 }
 
 // endOver ends an IKE SA over a failure of its own, and has the peer delete it. A
