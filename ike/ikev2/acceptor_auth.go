@@ -235,7 +235,7 @@ func (m *Machine) adopt(h *HalfOpen) {
 		s.fragmentSize = m.settings.FragmentSize
 	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
-	s.window.expectID = h.auth.MessageID
+	s.window.expectID, s.authID = h.auth.MessageID, h.auth.MessageID
 	if h.refused != nil {
 		s.nobody = h.refused.failure
 	}

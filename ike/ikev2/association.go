@@ -44,7 +44,7 @@ type association struct {
 	// chainR are what AUTH covers of its messages (RFC 9242 §3.3).
 	intermediates  bool
 	chainI, chainR []byte
-	authID         uint32 // message ID of IKE_AUTH
+	authID         uint32 // message ID of IKE_AUTH, as the responder, or where these are
 
 	// childless says that the responder announced to take an IKE_AUTH without a
 	// Child SA (RFC 6023).

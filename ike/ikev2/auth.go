@@ -122,14 +122,14 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	}
 	if id == nil {
 		x.child.release(s.m)
-		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"})
+		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"}, notify(wire.NotifyInvalidSyntax, nil))
 		return
 	}
 	if s.resumed != nil {
 		s.m.forgetTicket() // a ticket is shown once
 		if f := s.checkResumed(msg, id); f != nil {
 			x.child.release(s.m)
-			s.distrust(f)
+			s.distrust(f, notAuthentic())
 			return
 		}
 		x.trusted(s, msg)
@@ -144,7 +144,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 		}
 		if f != nil {
 			x.child.release(s.m)
-			s.distrust(f)
+			s.distrust(f, notAuthentic())
 			return
 		}
 		x.trusted(s, msg)
@@ -155,7 +155,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	if refused := s.natRefused(msg); refused != nil {
 		x.child.release(s.m)
-		s.distrust(refused.failure)
+		s.distrust(refused.failure, notAuthentic())
 		return
 	}
 	s.mixPPK()
@@ -220,14 +220,18 @@ func (s *ikeSA) authRefused(n *wire.Notify) *sa.Failure {
 	return f
 }
 
-// distrust ends an IKE SA whose responder is not who it should be. The
-// responder believes in the IKE SA, so it is told (RFC 7296 §2.21.2).
-func (s *ikeSA) distrust(f *sa.Failure) {
+// distrust ends an IKE SA whose responder is not who it should be, or answers what
+// makes no sense. The responder believes in the IKE SA, so it is told why it ends,
+// which deletes it (RFC 7296 §2.21.2).
+func (s *ikeSA) distrust(f *sa.Failure, why *wire.Notify) {
 	s.m.fail(s.remote, f)
 	s.turn(causeDistrusted)
-	s.request(&deleteExchange{ike: true}, []wire.Payload{notify(wire.NotifyAuthenticationFailed, nil)})
+	s.request(&deleteExchange{ike: true}, []wire.Payload{why})
 	s.window.tries = deleteTries
 }
+
+// notAuthentic tells the responder that it is not who it should be.
+func notAuthentic() *wire.Notify { return notify(wire.NotifyAuthenticationFailed, nil) }
 
 // askedFor holds the IDr of the initiator against our identity.
 func askedFor(mine auth.Identity, asked *wire.Identification) *sa.Failure {

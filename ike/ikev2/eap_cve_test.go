@@ -111,7 +111,7 @@ func afterwards(t *testing.T, packets []wire.Payload) {
 	for _, packet := range packets {
 		for ex, want := range map[wire.ExchangeType]string{
 			wire.ExchangeInformational: "", // it has no place there, and is not looked at
-			wire.ExchangeIKEAuth:       "nothing", wire.ExchangeCreateChildSA: "N(INVALID_SYNTAX)",
+			wire.ExchangeIKEAuth:       "N(INVALID_SYNTAX)", wire.ExchangeCreateChildSA: "N(INVALID_SYNTAX)",
 		} {
 			w := meet(ways["pre-shared key"], nil, nil)
 			w.B.Actions = nil

@@ -107,6 +107,12 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		}})
 		return nil
 	}
+	if n := s.disbelieved(msg); n != nil {
+		s.m.forgetTicket()
+		s.answer(wire.ExchangeInformational, nil)
+		s.drop(causePeerDeleted, ending{remote: true, failure: peerError("our IKE_AUTH", n)})
+		return nil
+	}
 	if s.mobike && translated(msg) {
 		s.answer(wire.ExchangeInformational, append([]wire.Payload{notify(wire.NotifyUnexpectedNATDetected, nil)}, cookie2Of(msg)...))
 		return nil
@@ -144,6 +150,18 @@ func (s *ikeSA) deletedByRequest() {
 	s.endAt = time.Time{}
 	s.answer(wire.ExchangeInformational, nil)
 	s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
+}
+
+// disbelieved is the error with which the initiator ends an IKE SA, right behind
+// IKE_AUTH, whose answer it could not read; or nil (RFC 7296 §2.21.2).
+func (s *ikeSA) disbelieved(msg *message) *wire.Notify {
+	if s.authID == 0 || msg.MessageID != s.authID+1 {
+		return nil
+	}
+	if n := msg.notify(wire.NotifyInvalidSyntax); n != nil {
+		return n
+	}
+	return msg.notify(wire.NotifyUnsupportedCriticalPayload)
 }
 
 // deletedByPeer ends the Child SAs of a Delete payload and gives our SPIs of

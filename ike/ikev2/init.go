@@ -146,10 +146,12 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	if n := msg.errorNotify(); n != nil {
 		return s.initRefused(x, n)
 	}
-	if n := msg.notify(wire.NotifyCookie); n != nil && msg.ResponderSPI == 0 {
+	// A responder's SPI beside one of these does not matter (RFC 7296 §2.6).
+	_, whole := payload[*wire.SecurityAssociation](msg)
+	if n := msg.notify(wire.NotifyCookie); n != nil && !whole {
 		return s.initCookie(x, n)
 	}
-	if n := msg.notify(wire.NotifyRedirect); n != nil && msg.ResponderSPI == 0 {
+	if n := msg.notify(wire.NotifyRedirect); n != nil && !whole {
 		return s.redirectedInit(n)
 	}
 	if err := checkPayloads(msg); err != nil {

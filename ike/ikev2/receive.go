@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 
@@ -44,7 +45,7 @@ func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
 	}
 	s.window.close()
 	if err != nil {
-		s.drop(causeFailed, ending{failure: dispose(err, true, true).failure})
+		s.badAnswer(err)
 		return
 	}
 	if n := msg.notify(wire.NotifyInvalidSyntax); n != nil && s.proven && s.state != deleting {
@@ -55,6 +56,23 @@ func (s *ikeSA) receiveResponse(outer *wire.Message, d sa.Datagram) {
 	x := s.current
 	s.current = nil
 	x.respond(s, msg)
+}
+
+// badAnswer ends an IKE SA whose peer answered what makes no sense. The peer believes
+// that all is well, so it is told: with the error behind IKE_AUTH, and with a DELETE
+// later (RFC 7296 §2.21, §2.21.2).
+func (s *ikeSA) badAnswer(err error) {
+	x, why := s.current, dispose(err, true, false)
+	s.current = nil
+	x.abandon(s)
+	switch s.state {
+	case authSent:
+		s.distrust(why.failure, cmp.Or(why.reply, notify(wire.NotifyInvalidSyntax, nil)))
+	case established, rekeying, superseded:
+		s.endOver(why.failure)
+	default:
+		s.drop(causeFailed, ending{failure: why.failure})
+	}
 }
 
 // hint is all that a message without protection is: anyone may have sent it,
@@ -79,7 +97,7 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1, path{d.Local, d.Remote})
 		s.asksAgain()
 		return
-	case arrival != arrivalNew || !s.takes(outer.Exchange):
+	case arrival != arrivalNew || !s.hears(outer.Exchange):
 		return
 	}
 	msg, authentic, err := s.open(outer, d, s.m.now)
@@ -101,6 +119,9 @@ func (s *ikeSA) take(msg *message, err error) {
 	s.shrink(len(msg.raw), msg.fragments, msg.remote.Addr())
 	s.asked = path{msg.local, msg.remote}
 	s.witness(msg)
+	if err == nil && !s.takes(msg.Exchange) {
+		err = misplaced(msg.Exchange)
+	}
 	if err == nil {
 		err = checkPayloads(msg)
 	}
@@ -111,6 +132,13 @@ func (s *ikeSA) take(msg *message, err error) {
 	if err != nil {
 		s.object(msg.Exchange, err)
 	}
+}
+
+// hears reports whether a request of an exchange is answered, if only with an error:
+// once the peer is authenticated, all are (RFC 7296 §2.21.3). Before, ours may be on
+// its way to what the peer has already.
+func (s *ikeSA) hears(ex wire.ExchangeType) bool {
+	return s.takes(ex) || s.proven && s.state != lingering
 }
 
 // takes reports whether the state allows requests of an exchange.

@@ -109,14 +109,14 @@ func (s *ikeSA) takeResumed(x *resumeExchange, msg *message) error {
 		s.withoutTicket("it answers " + n.NotifyType.String())
 		return nil
 	}
-	if msg.ResponderSPI == 0 {
+	if _, whole := payload[*wire.Nonce](msg); msg.ResponderSPI == 0 || !whole {
 		if n := msg.notify(wire.NotifyCookie); n != nil {
 			return s.resumeCookie(x, n)
 		}
 		if n := msg.notify(wire.NotifyRedirect); n != nil {
 			return s.redirectedInit(n)
 		}
-		return &syntaxError{"the responder's SPI is zero"}
+		return &syntaxError{"no nonce, or the responder's SPI is zero"}
 	}
 	if err := checkPayloads(msg); err != nil {
 		return err

@@ -64,11 +64,16 @@ var rules = map[kind][]occurrence{
 	{wire.ExchangeInformational, true}:  {{wire.PayloadNotify, 0, maxNotifies}, {wire.PayloadDelete, 0, maxNotifies}},
 }
 
+// misplaced is an exchange that may not be begun now, or at all.
+func misplaced(ex wire.ExchangeType) error {
+	return &syntaxError{fmt.Sprintf("exchange type %v has no place here", ex)}
+}
+
 // checkPayloads holds a message against the rules.
 func checkPayloads(msg *message) error {
 	rule, ok := rules[kind{msg.Exchange, msg.isResponse()}]
 	if !ok {
-		return &syntaxError{fmt.Sprintf("exchange type %v has no place here", msg.Exchange)}
+		return misplaced(msg.Exchange)
 	}
 	if t, unknown := wire.UnknownCritical(msg.Payloads); unknown {
 		return &criticalError{t}

@@ -1,0 +1,140 @@
+package ikev2_test
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+	"causeway/test/transcript"
+)
+
+// A COOKIE is taken whatever SPI the responder puts beside it (RFC 7296 §2.6).
+func TestCookieBesideAnSPI(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	request, err := wire.ParseMessage(w.Network[0].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := wire.Header{InitiatorSPI: request.InitiatorSPI, ResponderSPI: 77, Exchange: wire.ExchangeIKESAInit, Flags: wire.FlagResponse}
+	cookie := &wire.Notify{NotifyType: wire.NotifyCookie, Data: []byte("a cookie")}
+	raw, err := (&wire.Message{Header: h, Payloads: []wire.Payload{cookie}}).Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.A.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.1:500"), Remote: netip.MustParseAddrPort("192.0.2.2:500")})
+	w.Drop(0)
+	again, err := wire.ParseMessage(w.Network[len(w.Network)-1].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := wire.FindNotify(again.Payloads, wire.NotifyCookie); n == nil || string(n.Data) != "a cookie" || again.ResponderSPI != 0 {
+		t.Errorf("a sends %s with the responder's SPI %x", again.Summary(), again.ResponderSPI)
+	}
+	if want := "N(COOKIE) " + request.Summary(); again.Summary() != want {
+		t.Errorf("a sends %s, which is not %s", again.Summary(), want)
+	}
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every request that is authentic is answered, and one that may not be made with the
+// error (§2.21.3): an exchange that there is not, or that is over.
+func TestMisplacedExchanges(t *testing.T) {
+	for _, ex := range []wire.ExchangeType{wire.ExchangeIKEAuth, wire.ExchangeIKEIntermediate, 240} {
+		w := tunnel(t)
+		if got := forge(w, ex); got != "N(INVALID_SYNTAX)" || up(w.B) {
+			t.Errorf("b answers %q to %v and is %v", got, ex, w.B.Machine.Snapshot().State)
+		}
+		w.DeliverAll()
+		if up(w.A) {
+			t.Errorf("a still has the IKE SA in which %v was invalid", ex)
+		}
+	}
+}
+
+// An answer that makes no sense ends the IKE SA at both ends: the peer, which believes
+// in it, is told (§2.21, §2.21.2).
+func TestBadAnswersEndTheIKESA(t *testing.T) {
+	twice := func(ps []wire.Payload) []wire.Payload { return append(slices.Clone(ps), ps[0]) }
+	critical := func(ps []wire.Payload) []wire.Payload {
+		return append(slices.Clone(ps), &wire.Unknown{PayloadType: 200, Critical: true})
+	}
+	for _, c := range []struct {
+		name  string
+		in    wire.ExchangeType
+		ask   sa.Event
+		alter func([]wire.Payload) []wire.Payload
+		want  string
+	}{
+		{"two identities", wire.ExchangeIKEAuth, nil, twice, "N(INVALID_SYNTAX)"},
+		{"a critical payload", wire.ExchangeIKEAuth, nil, critical, "N(UNSUPPORTED_CRITICAL_PAYLOAD)"},
+		{"two SAs for a Child SA", wire.ExchangeCreateChildSA, sa.Rekey{Children: true}, twice, "D(IKE)"},
+		{"two SAs for an IKE SA", wire.ExchangeCreateChildSA, sa.Rekey{IKE: true}, twice, "D(IKE)"},
+		{"a critical payload behind a liveness check", wire.ExchangeInformational, nil, critical, "D(IKE)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := transcript.Pair()
+			told := false
+			w := transcript.New(a, b, func(line string) {
+				t.Log(line)
+				told = told || strings.Contains(line, "a sends INFORMATIONAL") && strings.HasSuffix(line, c.want)
+			})
+			faulty := func(h wire.Header, ps []wire.Payload) []wire.Payload {
+				if h.Exchange != c.in || !h.Flags.Response() {
+					return ps
+				}
+				w.B.Faulty = nil
+				return c.alter(ps)
+			}
+			if c.in == wire.ExchangeIKEAuth {
+				w.B.Faulty = faulty
+			}
+			w.A.Up()
+			w.DeliverAll()
+			var first uint64
+			if c.in != wire.ExchangeIKEAuth {
+				first, w.B.Faulty = w.A.Machine.Snapshot().IKE[0].SPIi, faulty
+			}
+			if c.ask != nil {
+				w.A.Step(c.ask)
+				w.DeliverAll()
+			}
+			if c.in == wire.ExchangeInformational {
+				w.Advance(a.DPD, true)
+			}
+			if !told {
+				t.Errorf("a does not say %s", c.want)
+			}
+			for _, h := range []*transcript.Host{w.A, w.B} {
+				for _, i := range h.Machine.Snapshot().IKE {
+					if first == 0 || i.SPIi == first {
+						t.Errorf("%s still has the IKE SA, which is %v", h.Name, i.State)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What an initiator says of our IKE_AUTH ends the IKE SA right behind it, and is
+// nothing later (§2.21.2).
+func TestErrorsBehindAuth(t *testing.T) {
+	for _, n := range []wire.NotifyType{wire.NotifyInvalidSyntax, wire.NotifyUnsupportedCriticalPayload} {
+		for _, late := range []bool{false, true} {
+			w := tunnel(t)
+			if late {
+				w.Advance(w.A.Settings.DPD, true)
+			}
+			if got := forge(w, wire.ExchangeInformational, notify(n, 0, nil)); got != "" || up(w.B) != late {
+				t.Errorf("b answers %q to %v and is %v, later %v", got, n, w.B.Machine.Snapshot().State, late)
+			}
+		}
+	}
+}
