@@ -187,6 +187,7 @@ type Auth struct {
 	PSK         Secret
 	PSKFile     string
 	PSKEnv      string
+	PSKEncoding PSKEncoding // empty: text. PSK is decoded already
 	Certificate Certificate
 	PublicKey   PublicKey
 	// Local and Remote are what the sides use; always one of those that are
@@ -205,6 +206,16 @@ type PPK struct {
 	File     string
 	Required bool
 }
+
+// PSKEncoding is how a pre-shared key is written.
+type PSKEncoding string
+
+// The encodings.
+const (
+	PSKText   PSKEncoding = "text"
+	PSKHex    PSKEncoding = "hex"
+	PSKBase64 PSKEncoding = "base64"
+)
 
 // Method is how one side proves who it is.
 type Method string

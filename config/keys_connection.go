@@ -82,6 +82,8 @@ var authKeys = section[Auth]{
 		filePath, func(a *Auth) *string { return &a.PSKFile }),
 	value(Key{Name: "psk_env", Doc: "An environment variable that holds the pre-shared key.", Otherwise: "one method is required", Example: "AZURE_WEST_PSK"},
 		variable, func(a *Auth) *string { return &a.PSKEnv }),
+	value(Key{Name: "psk_encoding", Doc: "How the pre-shared key is written: `text` is taken as it is, `hex` (with or without 0x) and `base64` stand for other octets.", Otherwise: "text", Example: "text"},
+		pskEncoding, func(a *Auth) *PSKEncoding { return &a.PSKEncoding }),
 	nested(Key{Name: "certificate", Doc: "X.509 certificates."}, certificateKeys,
 		func(a *Auth) *Certificate { return &a.Certificate }),
 	nested(Key{Name: "public_key", Doc: "Raw public keys, without certificates (RFC 7670)."}, publicKeyKeys,
@@ -118,6 +120,8 @@ var ppkKeys = section[PPK]{
 	value(Key{Name: "required", Doc: "Refuse a peer that does not have the key; otherwise go on without it.", Default: "false", Example: "true"},
 		truth, func(p *PPK) *bool { return &p.Required }),
 }
+
+var pskEncoding = enum(PSKText, PSKHex, PSKBase64)
 
 var methodKind = enum(MethodPSK, MethodCertificate, MethodPublicKey)
 

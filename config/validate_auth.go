@@ -217,10 +217,18 @@ func (d *decoder) secret(c *Connection, path string) {
 	case strings.HasSuffix(path, ".psk_env") && a.PSKEnv != "":
 		a.PSK = d.cached(path, "environment "+a.PSKEnv, func() secretResult { return secretOf(a.PSKEnv) })
 	}
-	if !a.PSK.IsZero() {
-		for _, doubt := range doubts(a.PSK) {
-			d.at(Warning, path, "%s", doubt)
-		}
+	if a.PSK.IsZero() {
+		return
+	}
+	written := a.PSK
+	octets, err := decodePSK(written, a.PSKEncoding)
+	if err != nil {
+		d.at(Error, path, "%v", err)
+		return
+	}
+	a.PSK = octets
+	for _, doubt := range doubts(written, octets) {
+		d.at(Warning, path, "%s", doubt)
 	}
 }
 
@@ -285,21 +293,29 @@ func exposedFile(path string) string {
 	return fmt.Sprintf("%s can be read by every user of this machine: chmod 600 %s", quote(path), clip(path))
 }
 
-// doubts says what is weak or surprising about a pre-shared key, without
-// saying the key.
-func doubts(s Secret) []string {
+// doubts says what is weak or surprising about a pre-shared key, without saying the
+// key. octets is what it stands for as written: the same, or decoded.
+func doubts(written, octets Secret) []string {
 	var out []string
-	switch n := utf8.RuneCountInString(s.text); {
-	case n < goodPSKLength:
-		out = append(out, fmt.Sprintf("is weak: it has %d characters, and should have at least %d random ones; %s", n, goodPSKLength, makePSK))
-	case variety(s.text) < goodPSKBits:
-		out = append(out, "is weak: its characters repeat so much that it can be guessed; "+makePSK)
+	text, unit := written.text, "characters"
+	decoded := octets != written
+	if decoded {
+		text, unit = oneRuneEach(octets.text), "octets"
 	}
-	if first, last := edges(s.text); unicode.IsSpace(first) || unicode.IsSpace(last) {
+	switch n := utf8.RuneCountInString(text); {
+	case n < goodPSKLength:
+		out = append(out, fmt.Sprintf("is weak: it has %d %s, and should have at least %d random ones; %s", n, unit, goodPSKLength, makePSK))
+	case variety(text) < goodPSKBits:
+		out = append(out, "is weak: its "+unit+" repeat so much that it can be guessed; "+makePSK)
+	}
+	if decoded {
+		return out
+	}
+	if first, last := edges(text); unicode.IsSpace(first) || unicode.IsSpace(last) {
 		out = append(out, "begins or ends with white space, which is part of the key")
 	}
-	if strings.HasPrefix(s.text, "0x") || strings.HasPrefix(s.text, "0s") {
-		out = append(out, "begins with "+s.text[:2]+", which is part of the key: it is not decoded, as strongSwan would")
+	if strings.HasPrefix(text, "0x") || strings.HasPrefix(text, "0s") {
+		out = append(out, "begins with "+text[:2]+", which is part of the key: it is not decoded, as strongSwan would; psk_encoding decodes one")
 	}
 	return out
 }
