@@ -35,6 +35,8 @@ type AcceptorConfig struct {
 	// Registered reports whether a local IKE SPI has an owner; nil: only those of
 	// the acceptor do.
 	Registered func(spi uint64) bool
+	// Alter is that of the machines (Config).
+	Alter func(wire.Header, []wire.Payload) []wire.Payload
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
 	// Limit bounds the table of half-open IKE SAs, with those that are over and

@@ -98,7 +98,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 func (a *Acceptor) halfOpen(msg *message, d sa.Datagram, ni []byte) *half {
 	h := &half{since: a.now, association: association{
 		spiI: msg.InitiatorSPI, spiR: a.random.SPI(), local: d.Local, remote: d.Remote,
-		redirects: followsRedirects(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
+		redirects: followsRedirects(msg), natless: !detectsNAT(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
 	h.window.expectID = 1
@@ -230,6 +230,9 @@ func (a *Acceptor) answerInit(h *half, proposal *wire.SecurityAssociation, more 
 // sendInit sends the answer to the first request and keeps it for repeats.
 func (a *Acceptor) sendInit(h *half, ex wire.ExchangeType, ps []wire.Payload) {
 	header := h.header(ex, true, 0)
+	if a.cfg.Alter != nil {
+		ps = a.cfg.Alter(header, ps)
+	}
 	raw, err := (&wire.Message{Header: header, Payloads: ps}).Append(nil)
 	if err != nil {
 		a.over(h)

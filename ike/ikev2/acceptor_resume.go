@@ -38,7 +38,7 @@ func (a *Acceptor) resumeRequest(msg *message, d sa.Datagram, ni []byte) {
 	if h.choose(suite) != nil || a.bySPI[h.spiR] != nil || h.deriveKeys(keymat.SKEYSEEDResumed(h.prf, state.SKd, h.nonceI, h.nonceR)) != nil {
 		return
 	}
-	h.stage, h.natless = stageKeyed, !detectsNAT(msg)
+	h.stage = stageKeyed
 	a.keep(h)
 	if msg.notify(wire.NotifyIKEv2FragmentationSupported) != nil {
 		h.fragmentSize = c.FragmentSize

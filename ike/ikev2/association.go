@@ -55,8 +55,8 @@ type association struct {
 	// replaySynced says that both ends can leave out sequence numbers of ESP when one
 	// lost its replay windows (RFC 6311 §5.2).
 	replaySynced bool
-	// natless says that the peer resumed the session without NAT traversal, as
-	// libreswan does: its ESP goes without UDP.
+	// natless says that the peer's first message had no NAT detection, so that it has
+	// no NAT traversal, as libreswan when it resumes a session: its ESP goes without UDP.
 	natless bool
 	// resumed is what the IKE SA takes over with a ticket; nil: it has none (resume.go).
 	resumed *resumption

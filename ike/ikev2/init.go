@@ -107,6 +107,7 @@ func (s *ikeSA) sendInit(x *initExchange) {
 // sendClear sends our first request, which nothing protects.
 func (s *ikeSA) sendClear(ps []wire.Payload) {
 	h := s.header(s.current.kind(), false, 0)
+	ps = s.m.altered(h, ps)
 	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
 	if err != nil {
 		s.drop(causeFailed, ending{failure: internal(err)})
@@ -179,7 +180,7 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	s.window.close()
 	s.turn(causeInitAnswer)
 	s.spiR, s.nonceR, s.initResponse = msg.ResponderSPI, nonce.Data, msg.raw
-	s.nat = detectNAT(msg, s.spiI, s.spiR)
+	s.nat, s.natless = detectNAT(msg, s.spiI, s.spiR), !detectsNAT(msg)
 	s.agreeExtensions(s.m.settings, msg)
 	s.m.work(s, &sansio.KeyExchange{Group: x.group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) { s.agreed(x, r) })
 	return nil
@@ -202,7 +203,9 @@ func (s *ikeSA) agreed(x *initExchange, r sansio.KeyExchanged) {
 		return
 	}
 	s.current = nil
-	s.local, s.remote = s.m.toNATPort(s.local, s.remote)
+	if !s.natless { // such a peer may not listen there
+		s.local, s.remote = s.m.toNATPort(s.local, s.remote)
+	}
 	left := s.suite.Rest()
 	if len(left) > 0 {
 		s.turn(causeMoreKeys)

@@ -46,7 +46,7 @@ type Config struct {
 	// closes the IKE SA with sa.ReasonInternal.
 	Strict bool
 	// Alter, when set, makes the machine a faulty peer, for tests: it sends what
-	// Alter makes of the payloads of an encrypted message.
+	// Alter makes of the payloads of a message.
 	Alter func(wire.Header, []wire.Payload) []wire.Payload
 }
 

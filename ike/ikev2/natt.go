@@ -44,9 +44,12 @@ func claimed(hash []byte) []byte {
 	return out
 }
 
-// bare reports whether ESP is sent without UDP: only where it was asked for, and
-// where there is no NAT, which passes nothing else.
-func (s *ikeSA) bare() bool { return s.natless || s.m.settings.BareESP && s.nat == natState{} }
+// bare reports whether ESP is sent without UDP: where it was asked for and there is no
+// NAT, which passes nothing else, and where it cannot be in UDP, since the peer does not
+// know that or stays on the IKE port, where it must not be.
+func (s *ikeSA) bare() bool {
+	return s.natless || s.local.Port() != orPort(s.m.cfg.NATPort) || s.m.settings.BareESP && s.nat == natState{}
+}
 
 // detectsNAT reports whether the first message of a peer has NAT detection: without
 // it there is no NAT traversal, and its ESP does not go in UDP.

@@ -37,7 +37,7 @@ func (h *Host) speak(g *cookie.Gate) {
 	if h.tickets == nil {
 		h.tickets = ticket.NewMint(h.random)
 	}
-	v2 := ikev2.AcceptorConfig{
+	v2 := ikev2.AcceptorConfig{Alter: h.altered,
 		Tickets: h.tickets,
 		Gate:    g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
 		Registered: func(spi uint64) bool { _, known := h.spis[spi]; return known },
