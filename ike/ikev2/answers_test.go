@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 	"causeway/ike/wire"
 	"causeway/test/transcript"
 )
@@ -137,4 +138,48 @@ func TestErrorsBehindAuth(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A responder that does not take a cookie with another group gives another cookie, and
+// the request is repeated with that (RFC 7296 §2.6.1).
+func TestAnotherCookieAfterAGroup(t *testing.T) {
+	a, b := transcript.Pair()
+	a.IKEProposals = transcript.Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ecp256")
+	b.IKEProposals = transcript.Proposals(transform.IKE, "aes256gcm16-prfsha256-ecp256")
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	for _, n := range []*wire.Notify{
+		{NotifyType: wire.NotifyCookie, Data: []byte("one")},
+		{NotifyType: wire.NotifyInvalidKEPayload, Data: []byte{0, 19}},
+		{NotifyType: wire.NotifyCookie, Data: []byte("another")},
+	} {
+		tell(t, w, n)
+	}
+	again, err := wire.ParseMessage(w.Network[0].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := wire.FindNotify(again.Payloads, wire.NotifyCookie); n == nil || string(n.Data) != "another" {
+		t.Errorf("a sends %s", again.Summary())
+	}
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+}
+
+// tell answers a's IKE_SA_INIT on the network with n alone, in b's place.
+func tell(t *testing.T, w *transcript.World, n *wire.Notify) {
+	t.Helper()
+	h, err := wire.ParseHeader(w.Network[0].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Flags = wire.FlagResponse
+	raw, err := (&wire.Message{Header: h, Payloads: []wire.Payload{n}}).Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Drop(0)
+	w.A.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.1:500"), Remote: netip.MustParseAddrPort("192.0.2.2:500")})
 }

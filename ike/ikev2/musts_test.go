@@ -112,3 +112,114 @@ func TestNothingSentIsCritical(t *testing.T) {
 		}
 	}
 }
+
+// Payloads may come in any order (RFC 7296 §2.5), but for those whose order means
+// something.
+func TestPayloadsInAnyOrder(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	reversed := func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+		ps = slices.Clone(ps)
+		slices.Reverse(ps)
+		return ps
+	}
+	w.A.Faulty, w.B.Faulty = reversed, reversed
+	w.A.Up()
+	w.DeliverAll()
+	for _, rekey := range []sa.Rekey{{}, {Children: true}, {IKE: true}} {
+		w.A.Step(rekey)
+		w.Advance(10*time.Second, true)
+		if err := transcript.Agree(w); err != nil {
+			t.Errorf("%+v: %v", rekey, err)
+		}
+	}
+}
+
+// Messages of more than 3000 octets are taken, and sent, in every exchange (RFC 7296 §2).
+func TestMessagesOf3000Octets(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	long := func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+		return append(slices.Clone(ps), &wire.VendorID{Data: make([]byte, 3000)})
+	}
+	w.A.Faulty, w.B.Faulty = long, long
+	w.A.Up()
+	w.DeliverAll()
+	w.A.Step(sa.Rekey{Children: true})
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+}
+
+// An unknown critical payload in IKE_AUTH refuses it whole: the answer has nothing
+// else, and there is no IKE SA (RFC 7296 §2.21.2).
+func TestCriticalPayloadInAuth(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if h.Exchange != wire.ExchangeIKEAuth {
+			return ps
+		}
+		return append(slices.Clone(ps), &wire.Unknown{PayloadType: 200, Critical: true})
+	}
+	w.A.Up()
+	w.DeliverAll()
+	if got := answer(w.B); got != "N(UNSUPPORTED_CRITICAL_PAYLOAD)" || up(w.A) || up(w.B) {
+		t.Errorf("b answers %q", got)
+	}
+}
+
+// The rekey of an IKE SA has a key exchange (RFC 7296 §1.3.2, §2.18): neither NONE nor
+// a request without KE is taken.
+func TestRekeyOfTheIKESANeedsAKeyExchange(t *testing.T) {
+	for name, group := range map[string][]wire.Transform{
+		"no KE payload": {{Type: wire.TransformKeyExchange, ID: 31}},
+		"NONE":          {{Type: wire.TransformKeyExchange}},
+		"no group":      nil,
+	} {
+		w := tunnel(t)
+		ps := []wire.Payload{
+			&wire.SecurityAssociation{Proposals: []wire.Proposal{{Number: 1, Protocol: wire.ProtocolIKE, SPI: make([]byte, 7, 8), Transforms: append([]wire.Transform{
+				{Type: wire.TransformEncryption, ID: 20, Attributes: []wire.Attribute{wire.KeyLengthAttribute(256)}}, {Type: wire.TransformPRF, ID: 5},
+			}, group...)}}},
+			&wire.Nonce{Data: make([]byte, 32)},
+		}
+		proposal := &ps[0].(*wire.SecurityAssociation).Proposals[0]
+		proposal.SPI = append(proposal.SPI, 1)
+		want := "N(INVALID_SYNTAX)"
+		if name != "no KE payload" {
+			ps, want = append(ps, &wire.KeyExchange{Group: 31, Data: append(make([]byte, 31), 9)}), "N(NO_PROPOSAL_CHOSEN)"
+		}
+		if got := forge(w, wire.ExchangeCreateChildSA, ps...); got != want {
+			t.Errorf("%s is answered %s, not %s", name, got, want)
+		}
+	}
+}
+
+// Of several proposals the answer has the number of the one that was chosen (RFC 7296
+// §3.3.1). Where that offers to do without a group, and this is what is chosen, the KE
+// payload is ignored, and the answer has none (§3.3.6).
+func TestAnswerToAProposalOfSeveral(t *testing.T) {
+	w := tunnel(t)
+	ps := childOffer(77)
+	offer := ps[0].(*wire.SecurityAssociation)
+	other := offer.Proposals[0]
+	other.Transforms = []wire.Transform{{Type: wire.TransformEncryption, ID: 3}, {Type: wire.TransformIntegrity, ID: 2}, {Type: wire.TransformSequenceNumbers}}
+	chosen := offer.Proposals[0]
+	chosen.Number = 2
+	chosen.Transforms = append(slices.Clone(chosen.Transforms), wire.Transform{Type: wire.TransformKeyExchange, ID: 31}, wire.Transform{Type: wire.TransformKeyExchange})
+	offer.Proposals = []wire.Proposal{other, chosen}
+	var answered []wire.Payload
+	w.B.Faulty = func(_ wire.Header, out []wire.Payload) []wire.Payload {
+		answered = out
+		return out
+	}
+	got := forge(w, wire.ExchangeCreateChildSA, append(ps, &wire.KeyExchange{Group: 31, Data: append(make([]byte, 31), 9)})...)
+	if got != "SA No TSi TSr" {
+		t.Fatalf("b answers %s", got)
+	}
+	if p := answered[0].(*wire.SecurityAssociation).Proposals; len(p) != 1 || p[0].Number != 2 {
+		t.Errorf("b answers with %+v", p)
+	}
+}
