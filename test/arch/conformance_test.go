@@ -16,7 +16,16 @@ import (
 
 const conformance = "docs/conformance.md"
 
+// demanding are the sections of RFC 7296 that have a MUST, a MUST NOT, a REQUIRED or a
+// SHALL of their own.
+const demanding = `1 1.2 1.3 1.3.1 1.3.2 1.3.3 1.4 1.4.1 1.5 2 2.1 2.2 2.3 2.4 2.5 2.6 2.6.1 2.7 2.8 2.8.1 2.8.2 2.9 2.9.2 2.10 2.11
+	2.12 2.13 2.14 2.15 2.16 2.17 2.18 2.19 2.20 2.21.2 2.21.3 2.21.4 2.22 2.23 2.23.1 2.24 2.25 3.1 3.2 3.3 3.3.1 3.3.2 3.3.3 3.3.4
+	3.3.5 3.3.6 3.4 3.5 3.6 3.8 3.9 3.10 3.10.1 3.11 3.12 3.13 3.13.1 3.14 3.15 3.15.1 3.16 4 5`
+
 var (
+	sections = regexp.MustCompile(`^\| ((?:7296 )?\d[^|]*) \|`)
+	section  = regexp.MustCompile(`\d+(\.\d+)*`)
+
 	mapping = regexp.MustCompile("^\\|.*\\| (`.*`) \\| (`.*`) \\|$")
 	named   = regexp.MustCompile("`([^`]+)`")
 )
@@ -53,6 +62,27 @@ func staleConformance(t *tree) []string {
 		problems = append(problems, conformance+": maps nothing")
 	}
 	return problems
+}
+
+// unmapped are the demanding sections that no row of the page names: rows of the part
+// about RFC 7296, and those of others whose first cell begins with 7296.
+func unmapped(page string) []string {
+	seen := map[string]bool{}
+	about := false
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "## ") {
+			about = strings.HasPrefix(line, "## RFC 7296")
+		}
+		row := sections.FindStringSubmatch(line)
+		if row == nil || !about && !strings.HasPrefix(row[1], "7296 ") {
+			continue
+		}
+		cell, _, _ := strings.Cut(strings.TrimPrefix(row[1], "7296 "), ";")
+		for _, s := range section.FindAllString(cell, -1) {
+			seen[s] = true
+		}
+	}
+	return slices.DeleteFunc(strings.Fields(demanding), func(s string) bool { return seen[s] })
 }
 
 // tests are the names of every test and fuzz target.
@@ -119,6 +149,23 @@ func TestConformance(t *testing.T) {
 	}
 	for _, problem := range staleConformance(project) {
 		t.Error(problem)
+	}
+}
+
+func TestEverySectionIsMapped(t *testing.T) {
+	page, err := os.ReadFile("../../" + conformance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if missing := unmapped(string(page)); len(missing) > 0 {
+		t.Errorf("%s maps no MUST of RFC 7296 §%s", conformance, strings.Join(missing, ", §"))
+	}
+	rows := "## RFC 7296\n| 1, 1.2 | a |\n| for 3.9 | b |\n## RFC 5280\n| 7296 3.8; 4754 2.1 | c |\n| 2.1 | d |\n"
+	missing := unmapped(rows)
+	for s, want := range map[string]bool{"1": false, "1.2": false, "3.8": false, "2.1": true, "3.9": true, "1.3": true} {
+		if slices.Contains(missing, s) != want {
+			t.Errorf("of %q, §%s is missing: %v", rows, s, !want)
+		}
 	}
 }
 
