@@ -194,3 +194,17 @@ func (s *scene) reauthenticating(begins bool, setting string) (*gateway.Gateway,
 	g, d := s.joined(a, b)
 	return g, d, a, b
 }
+
+// TestRefusedRekey: strongSwan, without perfect forward secrecy, refuses every rekey of
+// the Child SA. The IKE SA is made anew before that ends, and nothing is lost.
+func TestRefusedRekey(t *testing.T) {
+	s := newScene(t)
+	a, _ := link.Pair()
+	b := a.Peer()
+	a.ESP, b.ESP = []string{"aes256gcm16-x25519"}, []string{"aes256gcm16"}
+	a.ESPLifetime = 15 * time.Second
+	g, d := s.joined(a, b)
+	before := s.status(g, link.Name)
+	s.under(func() { s.rekeyed(g, before, true, true) })
+	s.agree(g, d, a, b)
+}
