@@ -92,6 +92,7 @@ type offloadCase struct {
 	spread                     bool // flows over the queues
 	eager                      bool // to lend and be lent a hand
 	bare                       bool // ESP without UDP
+	six                        bool // between the gateways
 	damage                     int  // one in how many datagrams loses a bit; 0: none
 }
 
@@ -109,20 +110,34 @@ var offloadCases = map[string]offloadCase{
 	"native without any":            {backend: tun.Native, noTSO: true, noUSO: true, noGSO: true, noGRO: true},
 	"native, ESP without UDP":       {backend: tun.Native, bare: true},
 	"portable, ESP without UDP":     {backend: tun.Portable, bare: true},
+	"native, IPv6 outside":          {backend: tun.Native, six: true},
+	"native, ESP over IPv6":         {backend: tun.Native, six: true, bare: true},
+	"portable, ESP over IPv6":       {backend: tun.Portable, six: true, bare: true},
 	"portable":                      {backend: tun.Portable},
 	"portable with two workers":     {backend: tun.Portable, queues: 2},
 	"portable without UDP offloads": {backend: tun.Portable, noGSO: true, noGRO: true},
 }
 
+// outer is the address of the gateway number n, and the MTU of the device with
+// which what the gateways send each other fills their link of 1500 bytes, or
+// with IPv6 nearly so.
+func (c *offloadCase) outer(n int) (netip.Prefix, int) {
+	if c.six {
+		return netip.MustParsePrefix(fmt.Sprintf("2001:db8::%d/64", n)), 1418
+	}
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 24), 1438
+}
+
 // open makes the gateway number n of two.
 func (h *host) open(t *testing.T, c offloadCase, n int) {
 	t.Helper()
-	outer := netip.AddrFrom4([4]byte{192, 0, 2, byte(n)})
+	prefix, mtu := c.outer(n)
+	outer := prefix.Addr()
 	h.do(t, func() error {
-		if err := linkUp("cwt-outer", netip.PrefixFrom(outer, 24).String()); err != nil {
+		if err := linkUp("cwt-outer", prefix.String()); err != nil {
 			return err
 		}
-		device, err := tun.Open(tun.Config{Name: "cwt-inner", MTU: 1438, Backend: c.backend, Queues: c.queues, NoTSO: c.noTSO, NoUSO: c.noUSO})
+		device, err := tun.Open(tun.Config{Name: "cwt-inner", MTU: mtu, Backend: c.backend, Queues: c.queues, NoTSO: c.noTSO, NoUSO: c.noUSO})
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func Features() []Feature {
 	return append([]Feature{
 		{"udp_segment", socketOption(unix.UDP_SEGMENT)},
 		{"udp_gro", socketOption(unix.UDP_GRO)},
-		{"bare_esp", rawSocket()},
+		{"bare_esp", rawSockets()},
 		{"spi_steering", steering()},
 		{"aes", instructions()},
 		{"aes_gcm", esp.NativeName()},
@@ -40,14 +40,23 @@ func socketOption(option int) string {
 	return "yes"
 }
 
-// rawSocket is whether ESP without UDP can be received.
-func rawSocket() string {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ESP)
-	if err != nil {
+// rawSockets is whether ESP without UDP can be received, over either IP.
+func rawSockets() string {
+	if err := rawSocket(unix.AF_INET); err != nil {
 		return "no: run as root or with CAP_NET_RAW: " + err.Error()
 	}
-	unix.Close(fd)
+	if err := rawSocket(unix.AF_INET6); err != nil {
+		return "over IPv4 only: " + err.Error()
+	}
 	return "yes"
+}
+
+func rawSocket(family int) error {
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ESP)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 func steering() string {
