@@ -25,7 +25,8 @@ func TestNewerStrongSwan(t *testing.T) {
 		}
 		t.Run(root+"/collisions", func(t *testing.T) { newerCollisions(t, root) })
 		t.Run(root+"/trap", func(t *testing.T) { newerTrap(t, root) })
-		t.Run(root+"/raw ESP", func(t *testing.T) { newerRaw(t, root) })
+		t.Run(root+"/raw ESP", func(t *testing.T) { newerRaw(t, root, false) })
+		t.Run(root+"/raw ESP over IPv6", func(t *testing.T) { newerRaw(t, root, true) })
 	}
 }
 
@@ -112,11 +113,15 @@ func newerTrap(t *testing.T, root string) {
 	s.agree(g, d, a, b)
 }
 
-// newerRaw has ESP without UDP, which strongSwan's userspace ESP can since 5.9.11.
-func newerRaw(t *testing.T, root string) {
+// newerRaw has ESP without UDP, which strongSwan's userspace ESP can since 5.9.11,
+// over either IP.
+func newerRaw(t *testing.T, root string, six bool) {
 	s := newScene(t)
 	a, _ := link.Pair()
 	a.Bare = true
+	if six {
+		a = outer6(a)
+	}
 	g, d := s.newer(root, a, "plugins {", "kernel-libipsec {", "raw_esp = yes", "}", "}")
 	for _, r := range rekeys {
 		if r.child && !r.ike {
