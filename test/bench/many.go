@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"causeway/test/lab/gateway"
@@ -22,18 +18,27 @@ import (
 	"causeway/test/lab/world"
 )
 
-// manyCounts are the numbers of connections that carry the same flows.
-var manyCounts = []int{1, 2, 100}
-
-// manyFlows is how many TCP flows there are, whatever carries them.
-const manyFlows = 100
-
-// many is a pair of gateways with several connections between them, each with
-// networks of its own.
+// many is a network in which the flows go, and what carries them.
 type many struct {
 	contender
-	ends     []link.End // gateway A's
+	title    string
+	ends     []link.End         // gateway A's; flow by flow in turn
+	farEnds  []*world.Namespace // where the flows of each end
 	gateways []*gateway.Gateway
+}
+
+// shapes are what the flows go over, in the order of the table. The first is what the
+// others are compared with.
+var shapes = []struct {
+	title string
+	begin func(m *many, ctx context.Context, directory string) error
+}{
+	{"1 connection", func(m *many, ctx context.Context, directory string) error { return m.connections(ctx, directory, 1) }},
+	{"2 connections, one peer", func(m *many, ctx context.Context, directory string) error { return m.connections(ctx, directory, 2) }},
+	{"2 connections, two peers", (*many).peers},
+	{"100 connections", func(m *many, ctx context.Context, directory string) error { return m.connections(ctx, directory, 100) }},
+	{wireguard, func(m *many, ctx context.Context, _ string) error { return m.plain(ctx, m.wireGuard) }},
+	{raw, func(m *many, ctx context.Context, _ string) error { return m.plain(ctx, m.route) }},
 }
 
 // measureMany prints how much the same flows get over one SA and over many.
@@ -49,14 +54,14 @@ func measureMany(ctx context.Context, o options) (err error) {
 			err = errors.Join(err, m.world.Close())
 		}
 	}()
-	for _, count := range manyCounts {
-		fmt.Printf("starting %d connections\n", count)
-		m, err := newMany(ctx, filepath.Join(directory, fmt.Sprint(count)), count)
+	for i, shape := range shapes {
+		fmt.Println("starting", shape.title)
+		m, err := newMany(ctx, filepath.Join(directory, strconv.Itoa(i)), i)
 		if m != nil {
 			list = append(list, m)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", shape.title, err)
 		}
 	}
 	samples := make([][]sample, len(list))
@@ -69,35 +74,40 @@ func measureMany(ctx context.Context, o options) (err error) {
 			}
 			s, err := list[at].flows(ctx, time.Duration(o.seconds)*time.Second)
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", list[at].title, err)
 			}
 			after, err := list[at].losses(ctx)
 			if err != nil {
 				return err
 			}
 			samples[at] = append(samples[at], s)
-			fmt.Printf("round %d of %d  %3d connections  %s  %s\n", round+1, o.rounds, manyCounts[at], s, after.since(before))
+			fmt.Printf("round %d of %d  %-26s %s  %s\n", round+1, o.rounds, list[at].title, s, after.since(before))
 		}
 	}
 	fmt.Print("\n" + manyTable(samples))
 	return nil
 }
 
-// manyTable is the Markdown of the samples, by the places in manyCounts.
+// manyTable is the Markdown of the samples, by the places in shapes. Where a pass of
+// what disturbs a machine takes minutes, the median of the ratios of the rounds is
+// steadier than the ratio of the medians: it is in the third column.
 func manyTable(samples [][]sample) string {
 	rate, cpu := row{value: gigabits, format: "%.2f"}, row{value: cpuSeconds, format: "%.2f"}
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %d TCP flows over | Gbit/s | of one connection's | CPU s for each GB |\n|---|---|---|---|\n", manyFlows)
-	one := median(rate.values(samples[0]))
+	fmt.Fprintf(&b, "| %d TCP flows over | Gbit/s | of one connection's, round by round | CPU s for each GB |\n|---|---|---|---|\n", manyFlows)
 	for i, list := range samples {
-		values := rate.values(list)
-		fmt.Fprintf(&b, "| %d connections | %s | %.2f | %s |\n", manyCounts[i], rate.cell(values), median(values)/one, cpu.cell(cpu.values(list)))
+		var ratios []float64
+		for round, s := range list {
+			ratios = append(ratios, s.bits/samples[0][round].bits)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", shapes[i].title, rate.cell(rate.values(list)), rate.cell(ratios), cpu.cell(cpu.values(list)))
 	}
 	return b.String()
 }
 
-func newMany(ctx context.Context, directory string, count int) (*many, error) {
-	prefix := fmt.Sprintf("causeway-many-%d", count)
+// newMany makes the network of a shape, and waits until what is in it carries.
+func newMany(ctx context.Context, directory string, shape int) (*many, error) {
+	prefix := fmt.Sprintf("causeway-many-%d", shape)
 	if _, err := world.Sweep(ctx, prefix); err != nil {
 		return nil, err
 	}
@@ -108,25 +118,72 @@ func newMany(ctx context.Context, directory string, count int) (*many, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := &many{contender: contender{name: causeway, world: w}, title: shapes[shape].title}
+	return m, shapes[shape].begin(m, ctx, directory)
+}
+
+// plain has one way for all flows, which begin makes.
+func (m *many) plain(ctx context.Context, begin func(context.Context) error) error {
+	m.name = m.title
+	a, _ := link.Pair()
+	m.ends, m.farEnds = []link.End{a}, []*world.Namespace{m.world.ClientB}
+	if err := begin(ctx); err != nil {
+		return err
+	}
+	return m.ready(ctx)
+}
+
+// connections has that many between gateways A and B, each with networks of its own.
+func (m *many) connections(ctx context.Context, directory string, count int) error {
 	ours, theirs := link.Many(count)
-	m := &many{contender: contender{name: causeway, world: w}, ends: ours}
+	m.ends, m.farEnds = ours, slices.Repeat([]*world.Namespace{m.world.ClientB}, count)
 	if err := m.addresses(ctx); err != nil {
-		return m, err
+		return err
 	}
-	var a *gateway.Gateway
-	for _, side := range []struct {
-		space *world.Namespace
-		ends  []link.End
-	}{{w.GatewayB, theirs}, {w.GatewayA, ours}} {
-		if a, err = gateway.New(program, side.space, directory, side.ends...); err != nil {
-			return m, err
-		}
-		if err := a.Start(ctx); err != nil {
-			return m, err
-		}
-		m.pids, m.gateways = append(m.pids, a.PID()), append(m.gateways, a)
+	if err := m.start(ctx, directory, m.world.GatewayB, theirs...); err != nil {
+		return err
 	}
-	return m, world.Eventually(ctx, "every connection", func() error {
+	return m.startOurs(ctx, directory)
+}
+
+// peers has one connection of gateway A with each of two others.
+func (m *many) peers(ctx context.Context, directory string) error {
+	for number := range 2 {
+		site := world.FurtherSite(number + 1)
+		space, err := m.world.AddSite(ctx, site)
+		if err != nil {
+			return err
+		}
+		end := link.Between(world.SiteA, site)
+		end.Name = site.Name
+		m.ends, m.farEnds = append(m.ends, end), append(m.farEnds, space)
+		if err := m.start(ctx, directory, space, end.Peer()); err != nil {
+			return err
+		}
+	}
+	return m.startOurs(ctx, directory)
+}
+
+// start starts a gateway with its ends of connections.
+func (m *many) start(ctx context.Context, directory string, space *world.Namespace, ends ...link.End) error {
+	g, err := gateway.New(program, space, directory, ends...)
+	if err != nil {
+		return err
+	}
+	if err := g.Start(ctx); err != nil {
+		return err
+	}
+	m.pids, m.gateways = append(m.pids, g.PID()), append(m.gateways, g)
+	return nil
+}
+
+// startOurs starts gateway A and waits for its connections.
+func (m *many) startOurs(ctx context.Context, directory string) error {
+	if err := m.start(ctx, directory, m.world.GatewayA, m.ends...); err != nil {
+		return err
+	}
+	a := m.gateways[len(m.gateways)-1]
+	return world.Eventually(ctx, "every connection", func() error {
 		status, err := a.Status(ctx)
 		if err != nil {
 			return err
@@ -220,89 +277,4 @@ func (m *many) addresses(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// flows runs the flows for that long and counts what arrives.
-func (m *many) flows(ctx context.Context, length time.Duration) (sample, error) {
-	var received atomic.Int64
-	var sockets []io.Closer
-	var work sync.WaitGroup
-	defer func() {
-		for _, s := range sockets {
-			_ = s.Close()
-		}
-		work.Wait()
-	}()
-	for i := range manyFlows {
-		from, to, err := m.flow(ctx, m.ends[i%len(m.ends)])
-		if err != nil {
-			return sample{}, err
-		}
-		sockets = append(sockets, from, to)
-		work.Go(func() { send(from) })
-		work.Go(func() { count(to, &received) })
-	}
-	began, bytes := time.Now(), received.Load()
-	before, err := m.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	select {
-	case <-time.After(length):
-	case <-ctx.Done():
-		return sample{}, ctx.Err()
-	}
-	took, arrived := time.Since(began), float64(received.Load()-bytes)
-	after, err := m.cpu()
-	if err == nil && arrived == 0 {
-		err = errors.New("nothing arrived")
-	}
-	return sample{bits: 8 * arrived / took.Seconds(), cpu: (after - before) / (arrived / 1e9)}, err
-}
-
-// flow opens a TCP connection from client A to client B.
-func (m *many) flow(ctx context.Context, end link.End) (from, to net.Conn, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	source := net.TCPAddrFromAddrPort(netip.AddrPortFrom(world.ClientIn(end.LocalNetworks[0]), 0))
-	var listener net.Listener
-	err = m.world.ClientB.Do(func() (err error) {
-		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(world.ClientIn(end.RemoteNetworks[0]), 0).String())
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer listener.Close()
-	err = m.world.ClientA.Do(func() (err error) {
-		from, err = (&net.Dialer{LocalAddr: source}).DialContext(ctx, "tcp", listener.Addr().String())
-		return err
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if to, err = listener.Accept(); err != nil {
-		return nil, nil, errors.Join(err, from.Close())
-	}
-	return from, to, nil
-}
-
-// send writes until the connection is closed.
-func send(c net.Conn) {
-	for buffer := make([]byte, 128<<10); ; {
-		if _, err := c.Write(buffer); err != nil {
-			return
-		}
-	}
-}
-
-// count reads until the connection is closed.
-func count(c net.Conn, received *atomic.Int64) {
-	for buffer := make([]byte, 256<<10); ; {
-		n, err := c.Read(buffer)
-		received.Add(int64(n))
-		if err != nil {
-			return
-		}
-	}
 }

@@ -53,13 +53,12 @@ func TestTable(t *testing.T) {
 }
 
 func TestManyTable(t *testing.T) {
-	const want = `| 100 TCP flows over | Gbit/s | of one connection's | CPU s for each GB |
+	const want = `| 100 TCP flows over | Gbit/s | of one connection's, round by round | CPU s for each GB |
 |---|---|---|---|
-| 1 connections | 4.00 (3.00–5.00) | 1.00 | 2.00 (2.00–2.00) |
-| 2 connections | 5.00 | 1.25 | 2.50 |
-| 100 connections | 2.00 | 0.50 | 3.00 |
+| 1 connection | 4.00 (3.00–5.00) | 1.00 (1.00–1.00) | 2.00 (2.00–2.00) |
+| 2 connections, one peer | 5.25 (4.50–6.00) | 1.35 (1.20–1.50) | 2.50 (2.50–2.50) |
 `
-	got := manyTable([][]sample{{{bits: 3e9, cpu: 2}, {bits: 5e9, cpu: 2}}, {{bits: 5e9, cpu: 2.5}}, {{bits: 2e9, cpu: 3}}})
+	got := manyTable([][]sample{{{bits: 3e9, cpu: 2}, {bits: 5e9, cpu: 2}}, {{bits: 4.5e9, cpu: 2.5}, {bits: 6e9, cpu: 2.5}}})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
