@@ -249,7 +249,7 @@ func (r *train) pseudoHeader(b []byte, length int) uint64 {
 // refused are counted.
 func (q *superQueue) flush() (err error) {
 	if q.turns != nil {
-		q.turns.wait(q.number, q.t.patience)
+		q.turns.await(q.number)
 	}
 	for i := range q.trains {
 		if err = q.write(&q.trains[i]); err != nil {

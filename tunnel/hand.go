@@ -119,8 +119,9 @@ func (w *inboundWorker) takeShared(s *shared) (n int, err error) {
 	if n == 0 {
 		return 0, err
 	}
+	// However this ends: who has the next batch waits for it. Nothing between waits for
+	// anybody with a later one.
+	defer s.turns.pass(number)
 	w.out.enter(&s.turns, number, s.queue)
-	err = w.carry(w.batch.Messages[:n])
-	s.turns.pass(number)
-	return n, err
+	return n, w.carry(w.batch.Messages[:n])
 }

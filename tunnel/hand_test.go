@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"causeway/tunnel/tun"
 	"causeway/tunnel/udp"
@@ -17,6 +20,7 @@ type queuesSeen struct {
 	*sink
 	mu      sync.Mutex
 	numbers [2][]uint32
+	before  func(number uint32) // a write, if not nil
 }
 
 type queueSeen struct {
@@ -28,9 +32,13 @@ func (d *queuesSeen) Queues() int                { return len(d.numbers) }
 func (d *queuesSeen) NewReader(int) tun.Reader   { return nil }
 func (d *queuesSeen) NewWriter(q int) tun.Writer { return queueSeen{d, q} }
 func (q queueSeen) Write(_ tun.Offload, pieces [][]byte) error {
+	number := binary.BigEndian.Uint32(pieces[0][28:])
+	if q.d.before != nil {
+		q.d.before(number)
+	}
 	q.d.mu.Lock()
 	defer q.d.mu.Unlock()
-	q.d.numbers[q.queue] = append(q.d.numbers[q.queue], binary.BigEndian.Uint32(pieces[0][28:]))
+	q.d.numbers[q.queue] = append(q.d.numbers[q.queue], number)
 	return nil
 }
 
@@ -73,7 +81,6 @@ func newBacklog(t testing.TB, s *stage, messages, size int) *backlog {
 func TestHandsKeepTheOrder(t *testing.T) {
 	d := &queuesSeen{sink: newSink()}
 	s := newStage(t, func(c *Config) { c.Device = d })
-	s.patience = 1 << 40
 	const messages, packets = 600, 600 * 8
 	socket := &shared{receiver: newBacklog(t, s, messages, 300), queue: 1}
 	var working sync.WaitGroup
@@ -98,6 +105,48 @@ func TestHandsKeepTheOrder(t *testing.T) {
 	}
 	if n := s.TotalCounters(); n.PacketsIn != packets || n.Drops != (Drops{}) {
 		t.Errorf("%+v", n)
+	}
+}
+
+// TestHandWaitsForItsTurn has the worker with the first batch lose its processor
+// for a second, or end, while it writes: the second batch is written after that.
+func TestHandWaitsForItsTurn(t *testing.T) {
+	for name, stop := range map[string]func(){
+		"held up": func() { time.Sleep(time.Second) },
+		"ended":   func() { time.Sleep(time.Second); runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				var second time.Duration
+				writing := make(chan struct{})
+				d := &queuesSeen{sink: newSink()}
+				d.before = func(number uint32) {
+					switch number {
+					case 0:
+						close(writing)
+						stop()
+					case 8:
+						second = time.Since(began)
+					}
+				}
+				s := newStage(t, func(c *Config) { c.Device = d })
+				waiting := newBacklog(t, s, 2, 300)
+				waiting.batch = 1
+				socket := &shared{receiver: waiting}
+				take := func() {
+					if _, err := newInboundWorker(s.Tunnel, 0).takeShared(socket); err != nil {
+						t.Error(err)
+					}
+				}
+				go take()
+				<-writing
+				take()
+				if second < time.Second {
+					t.Errorf("the second batch was written after %v", second)
+				}
+			})
+		})
 	}
 }
 
