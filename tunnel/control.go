@@ -3,6 +3,7 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -158,9 +159,10 @@ func (t *Tunnel) install(name string, in *esp.Inbound, policy *selector.Policy, 
 
 // ActivateOutbound starts to send on the SA, before any other Child SA of the
 // connection whose selectors match too; what was held for it goes first. spiIn names the pair that it belongs
-// to, which must be installed. A pair that sends already only becomes the
-// preferred one and keeps the SA it has: sequence numbers, and with them the
-// nonces of AES-GCM, must never start again under the same key.
+// to, which must be installed. A pair that was activated before only becomes the
+// preferred one and keeps the SA it has, which MoveChildren has kept where the peer
+// is: sequence numbers, and with them the nonces of AES-GCM, must never start again
+// under the same key.
 func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *selector.Policy, spiIn uint32, local, remote netip.AddrPort) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -218,8 +220,8 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 	})
 }
 
-// MoveChildren gives every Child SA of the connection, and its keepalives, a
-// new pair of outer addresses. ESP without UDP stays without. What the path MTU was is forgotten.
+// MoveChildren gives every Child SA of the connection, those that are stopped
+// included, and its keepalives, a new pair of outer addresses. ESP without UDP stays without. What the path MTU was is forgotten.
 func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -227,20 +229,22 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	if c == nil {
 		return
 	}
-	var next []*outboundSA
-	for _, old := range c.outbound.Load().children {
-		moved := *old
-		moved.local, moved.remote = keepBare(old.remote, local, remote)
-		moved.mtu = t.childMTU(moved.out, moved.remote, moved.transport)
-		t.children[moved.spiIn].out = &moved
-		next = append(next, &moved)
-	}
-	for spi, pair := range t.children {
-		if pair.conn == c {
-			moved := pair.in.at(keepBare(pair.in.remote, local, remote))
-			t.children[spi].in = moved
-			t.sad.install(moved)
+	for _, pair := range t.children {
+		if pair.conn != c {
+			continue
 		}
+		pair.in = pair.in.at(keepBare(pair.in.remote, local, remote))
+		t.sad.install(pair.in)
+		if pair.out != nil { // also one that is stopped: it may be sent on again
+			moved := *pair.out
+			moved.local, moved.remote = keepBare(moved.remote, local, remote)
+			moved.mtu = t.childMTU(moved.out, moved.remote, moved.transport)
+			pair.out = &moved
+		}
+	}
+	next := slices.Clone(c.outbound.Load().children)
+	for i, old := range next {
+		next[i] = t.children[old.spiIn].out
 	}
 	c.path.reset()
 	c.show(newOutboundList(next...))

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"net/netip"
 	"testing"
 
 	"causeway/esp"
@@ -35,5 +36,33 @@ func TestReactivationNeverRestartsTheSequence(t *testing.T) {
 	}
 	if n := len(p.a.forwarding.Load().connections["peer"].outbound.Load().children); n != 2 {
 		t.Errorf("%d outbound SAs, want 2", n)
+	}
+}
+
+// TestReactivationAfterAMove: a Child SA that was stopped while its peer moved is
+// sent on to where the peer is, once it is again.
+func TestReactivationAfterAMove(t *testing.T) {
+	p := newPair(t, pairConfig{noChild: true})
+	old, _ := p.child(t, selector.Any(), selector.Any(), nil)
+	p.child(t, selector.Any(), selector.Any(), nil)
+	elsewhere := netip.MustParseAddrPort("[2001:db8::9]:61000")
+	here := netip.MustParseAddrPort("[2001:db8::1]:4500")
+	before := p.a.children[old].out
+	p.a.StopOutbound(old)
+	p.a.MoveChildren("peer", here, elsewhere)
+	if err := p.a.ActivateOutbound("peer", before.out, before.policy, old, here, elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	list := p.a.forwarding.Load().connections["peer"].outbound.Load().children
+	if len(list) != 2 || list[0].spiIn != old {
+		t.Fatalf("%d Child SAs are sent on", len(list))
+	}
+	for _, sa := range list {
+		if sa.local != here || sa.remote != elsewhere || sa.mtu >= before.mtu {
+			t.Errorf("SPI %08x goes from %v to %v with %d bytes", sa.spiIn, sa.local, sa.remote, sa.mtu)
+		}
+	}
+	if list[0].out != before.out || list[0].turns != before.turns {
+		t.Error("its sequence numbers start again")
 	}
 }
