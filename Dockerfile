@@ -1,5 +1,6 @@
 # docker build -t causeway .
-# docker run --cap-add NET_ADMIN --device /dev/net/tun --network host -v /etc/causeway:/etc/causeway causeway
+# docker run --cap-add NET_ADMIN --cap-add BPF --device /dev/net/tun --network host -v /etc/causeway:/etc/causeway causeway
+# Without BPF all works but tun_steering.
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./

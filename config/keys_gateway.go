@@ -59,7 +59,7 @@ var gatewayKeys = section[Gateway]{
 		"`portable` takes them apart. `auto` is native where the kernel can do it.", Default: "auto", Example: "portable"},
 		enum(DataPathAuto, DataPathNative, DataPathPortable), func(g *Gateway) *DataPath { return &g.DataPath }),
 	list(Key{Name: "disable_offloads", Doc: "Features to do without, where a kernel, a driver or a processor gets them wrong: `tso` and `uso` (TCP and UDP superpackets of the native data path), " +
-		"`udp_segment` and `udp_gro` (trains of datagrams sent and received), `spi_steering` (a socket for each worker, ESP apart from IKE), `tun_steering` (flows spread over the workers when one is too few), `vaes` (AES-GCM by vector instructions). " +
+		"`udp_segment` and `udp_gro` (trains of datagrams sent and received), `spi_steering` (a socket for each worker, ESP apart from IKE), `tun_steering` (flows spread over the workers when one is too few; needs CAP_BPF), `vaes` (AES-GCM by vector instructions). " +
 		"Each costs throughput.", Otherwise: "none", Example: "[udp_gro, uso]"},
 		enum(OffloadTSO, OffloadUSO, OffloadUDPSegment, OffloadUDPGRO, OffloadSPISteering, OffloadTUNSteering, OffloadVAES), "a list of offloads", func(g *Gateway) *[]Offload { return &g.DisableOffloads }),
 }

@@ -18,7 +18,8 @@ func newRun(root *cobra.Command) *cobra.Command {
 		Short: "run the gateway in the foreground",
 		Long: `Run the gateway in the foreground, with its log on standard error. It needs root,
 or CAP_NET_ADMIN and CAP_NET_BIND_SERVICE, and /dev/net/tun. CAP_NET_RAW lets it
-receive ESP without UDP, hear by ICMP what paths carry, and probe private lines.
+receive ESP without UDP, hear by ICMP what paths carry, and probe private lines;
+CAP_BPF lets it spread flows over its workers when one is too few.
 
 SIGHUP reads the configuration again, as ` + "`causeway reload`" + ` does. SIGTERM and SIGINT
 delete the SAs at the peers, remove the routes and the interface, and end it.

@@ -23,6 +23,9 @@ type Gateway struct {
 	DataPath  string `json:"data_path"`
 	// Offloads are the kernel features in use, e.g. udp_segment: on.
 	Offloads map[string]string `json:"offloads,omitempty"`
+	// OffloadsRefused says why those are off that nobody turned off, and what to
+	// do about it.
+	OffloadsRefused string `json:"offloads_refused,omitempty"`
 	// Drops counts packets dropped since the start, by reason: of all
 	// connections, past ones included, and of none.
 	Drops map[string]uint64 `json:"drops,omitempty"`

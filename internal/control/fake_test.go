@@ -88,8 +88,11 @@ func sample() Status {
 	return Status{
 		Gateway: Gateway{
 			Name: "hq", Version: "v1", UptimeS: 12, Interface: "cw0", MTU: 1438, Workers: 2, DataPath: "portable",
-			Offloads: map[string]string{"udp_gro": "on", "udp_segment": "on"},
-			Drops:    map[string]uint64{"no_route": 3},
+			Offloads: map[string]string{
+				"spi_steering": "on", "tso": "on", "tun_steering": "off", "udp_gro": "on", "udp_segment": "on", "uso": "off", "vaes": "on",
+			},
+			OffloadsRefused: "no tun_steering: it needs CAP_BPF",
+			Drops:           map[string]uint64{"no_route": 3},
 			Sockets: &Sockets{
 				MessagesIn: 1, DatagramsIn: 7, BytesIn: 100, DatagramsOut: 2, BytesOut: 200, GSOFallbacks: 4,
 				Drops: map[string]uint64{"overflow": 5},

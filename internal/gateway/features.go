@@ -90,7 +90,7 @@ func tunStates() []Feature {
 
 func tunSteering() string {
 	if err := tun.ProbeSteering(); err != nil {
-		return "no: run as root or with CAP_BPF: " + err.Error()
+		return "no: " + err.Error()
 	}
 	return "yes"
 }

@@ -154,6 +154,7 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 	}); err != nil {
 		return err
 	}
+	g.tellRefused()
 	spareProcessors(g.workers + 1)
 	return g.openTunnel(cfg, outerMTU)
 }

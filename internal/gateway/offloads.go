@@ -3,6 +3,8 @@ package gateway
 import (
 	"slices"
 
+	"go.uber.org/zap"
+
 	"causeway/config"
 	"causeway/esp"
 	"causeway/routing/kernel"
@@ -56,6 +58,21 @@ func dataPathName(d tun.Device) string {
 
 // chooseCipher turns the vector instructions off where the configuration says so.
 func chooseCipher(cfg *config.Config) error { return esp.Native(!without(cfg, config.OffloadVAES)) }
+
+// tellRefused says what the device does without although it was asked for.
+func (g *Gateway) tellRefused() {
+	if err := g.device.Offloads().Refused; err != nil {
+		g.log.Info("the device does without an offload", zap.Error(err))
+	}
+}
+
+// refused is the same as status shows it.
+func refused(d tun.Device) string {
+	if err := d.Offloads().Refused; err != nil {
+		return err.Error()
+	}
+	return ""
+}
 
 // offloads are those in use.
 func offloads(d tun.Device, sockets udp.Features) map[string]string {

@@ -20,9 +20,9 @@ func (g *Gateway) Status() control.Status {
 	s := control.Status{Gateway: control.Gateway{
 		Name: cfg.Gateway.Name, Version: g.options.Version, UptimeS: int64(time.Since(g.started).Seconds()),
 		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName(g.device),
-		Offloads: offloads(g.device, g.conns.Features()),
-		Drops:    dropsOf(g.tunnel.TotalCounters()),
-		Sockets:  socketsOf(g.conns.Stats()),
+		Offloads: offloads(g.device, g.conns.Features()), OffloadsRefused: refused(g.device),
+		Drops:   dropsOf(g.tunnel.TotalCounters()),
+		Sockets: socketsOf(g.conns.Stats()),
 	}, Connections: []control.Connection{}}
 	configured := map[string]config.Connection{}
 	for _, c := range cfg.Connections {

@@ -50,6 +50,9 @@ type Offloads struct {
 	USO bool // UDP superpackets, both ways
 	// Steering is whether the device is a Spreader that works.
 	Steering bool
+	// Refused is what was asked for and cannot be had here, and what the user can
+	// do about it; nil: nothing.
+	Refused error
 }
 
 // Spreader is a SuperDevice with several queues of which flows can take all

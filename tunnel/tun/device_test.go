@@ -449,6 +449,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{openError(unix.ENODEV), "modprobe tun"},
 		{openError(unix.EPERM), "--device /dev/net/tun"},
 		{attachError("x", unix.EPERM), "CAP_NET_ADMIN"},
+		{steeringError(unix.EPERM), "--cap-add BPF"},
 		{attachError("x", unix.EBUSY), "running already"},
 		{attachError("x", unix.EINVAL), "choose another name"},
 	} {

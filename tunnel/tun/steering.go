@@ -1,6 +1,7 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -22,9 +23,18 @@ func loadSteering() (*ebpf.Program, error) {
 		Name: "causeway_flows", Type: ebpf.SocketFilter, License: "Apache-2.0", Instructions: flowHash(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("tun: the kernel does not take the program that spreads flows: %w", err)
+		return nil, steeringError(err)
 	}
 	return p, nil
+}
+
+// steeringError says what to do when the kernel does not take the program.
+func steeringError(err error) error {
+	advice := "it needs Linux 4.16"
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		advice = "it needs CAP_BPF, which root may lack, too: in a container, pass `--cap-add BPF`; under systemd, add it to both lists of capabilities"
+	}
+	return fmt.Errorf("tun: the kernel does not take the program that spreads flows over the workers (tun_steering): %w: %s", err, advice)
 }
 
 // ProbeSteering tells whether flows could be spread here.
@@ -87,14 +97,13 @@ func flowHash() asm.Instructions {
 }
 
 // setSteering makes the program, where there are queues to choose from and the
-// kernel takes it. It is not in use yet.
+// kernel takes it; the device works without. It is not in use yet.
 func (d *native) setSteering(cfg Config) {
 	if cfg.NoSteering || len(d.queues) < 2 {
 		return
 	}
-	if p, err := loadSteering(); err == nil {
-		d.steering, d.offloads.Steering = p, true
-	}
+	d.steering, d.offloads.Refused = loadSteering()
+	d.offloads.Steering = d.steering != nil
 }
 
 // Spread implements Spreader.

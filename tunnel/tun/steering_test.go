@@ -1,9 +1,12 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -200,4 +203,52 @@ func TestFragmentsStayTogether(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestNoRightToSpread: without CAP_BPF the device works, and says what it lacks.
+func TestNoRightToSpread(t *testing.T) {
+	needRoot(t)
+	if b, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled"); err != nil || strings.TrimSpace(string(b)) == "0" {
+		t.Skipf("this kernel takes such programs from anybody (unprivileged_bpf_disabled): %v", err)
+	}
+	open := func(cfg Config) (o Offloads) {
+		t.Helper()
+		cfg.Name, cfg.MTU, cfg.Backend = "cwt-rights", 1400, Native
+		err := inNamespace(func() error {
+			if err := giveUp(unix.CAP_BPF, unix.CAP_SYS_ADMIN); err != nil {
+				return err
+			}
+			d, err := Open(cfg)
+			if err != nil {
+				return err
+			}
+			o = d.Offloads()
+			return d.Close()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	if o := open(Config{Queues: 2}); o.Steering || !o.TSO || !errors.Is(o.Refused, unix.EPERM) || !strings.Contains(o.Refused.Error(), "CAP_BPF") {
+		t.Errorf("%+v", o)
+	}
+	for _, cfg := range []Config{{Queues: 1}, {Queues: 2, NoSteering: true}} {
+		if o := open(cfg); o.Steering || o.Refused != nil {
+			t.Errorf("%+v, which nobody asked for: %+v", cfg, o)
+		}
+	}
+}
+
+// giveUp takes capabilities, each numbered below 64, from this thread.
+func giveUp(capabilities ...int) error {
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&h, &data[0]); err != nil {
+		return err
+	}
+	for _, c := range capabilities {
+		data[c/32].Effective &^= 1 << (c % 32)
+	}
+	return unix.Capset(&h, &data[0])
 }
