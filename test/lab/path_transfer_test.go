@@ -25,39 +25,44 @@ const slowest = 20 << 20
 // compares what arrives by its hash. It is the test's own sender and receiver,
 // with sockets in the clients' namespaces.
 func (s *scene) transfer(from, to *world.Namespace, address netip.Addr, size int) error {
-	return s.transferTo(0, from, to, address, size)
+	return s.carry(passage{from: from, to: to, address: address, size: size})
 }
 
 // transferKnownAs is transfer to a host that the sender knows by another address.
 func (s *scene) transferKnownAs(known netip.Addr, from, to *world.Namespace, address netip.Addr, size int) error {
-	return s.transferOver(0, known, from, to, address, size)
+	return s.carry(passage{known: known, from: from, to: to, address: address, size: size})
 }
 
 // transferTo is transfer to a port that is not any.
 func (s *scene) transferTo(port uint16, from, to *world.Namespace, address netip.Addr, size int) error {
-	return s.transferOver(port, address, from, to, address, size)
+	return s.carry(passage{port: port, from: from, to: to, address: address, size: size})
 }
 
-func (s *scene) transferOver(port uint16, known netip.Addr, from, to *world.Namespace, address netip.Addr, size int) error {
-	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute+time.Duration(size/slowest)*time.Second)
+// passage is what a transfer needs to know.
+type passage struct {
+	from, to *world.Namespace
+	source   netip.Addr // of the sender; the zero value: any
+	address  netip.Addr // of the receiver
+	known    netip.Addr // by what the sender knows it; the zero value: address
+	port     uint16     // 0: any
+	size     int
+}
+
+func (s *scene) carry(p passage) error {
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute+time.Duration(p.size/slowest)*time.Second)
 	defer cancel()
 	var listener net.Listener
-	err := to.Do(func() (err error) {
-		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(address, port).String())
+	err := p.to.Do(func() (err error) {
+		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", netip.AddrPortFrom(p.address, p.port).String())
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	var sender net.Conn
-	err = from.Do(func() (err error) {
-		at := netip.AddrPortFrom(known, uint16(listener.Addr().(*net.TCPAddr).Port))
-		sender, err = new(net.Dialer).DialContext(ctx, "tcp", at.String())
-		return err
-	})
+	sender, err := p.dial(ctx, uint16(listener.Addr().(*net.TCPAddr).Port))
 	if err != nil {
-		return fmt.Errorf("connect from %s: %w", from.Role, err)
+		return fmt.Errorf("connect from %s: %w", p.from.Role, err)
 	}
 	defer sender.Close()
 	receiver, err := listener.Accept()
@@ -69,7 +74,23 @@ func (s *scene) transferOver(port uint16, known netip.Addr, from, to *world.Name
 	if err := errors.Join(sender.SetDeadline(deadline), receiver.SetDeadline(deadline)); err != nil {
 		return err
 	}
-	return compare(sender, receiver, size)
+	return compare(sender, receiver, p.size)
+}
+
+func (p passage) dial(ctx context.Context, port uint16) (conn net.Conn, err error) {
+	var dialer net.Dialer
+	if p.source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.source, 0))
+	}
+	at := p.address
+	if p.known.IsValid() {
+		at = p.known
+	}
+	err = p.from.Do(func() (err error) {
+		conn, err = dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(at, port).String())
+		return err
+	})
+	return conn, err
 }
 
 // compare sends size bytes and hashes them at both ends.
