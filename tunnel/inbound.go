@@ -339,6 +339,6 @@ func (w *inboundWorker) permitted(sa *inboundSA, p *packet) bool {
 // clamp lowers the MSS that the far host announces to what we can send it.
 func (w *inboundWorker) clamp(sa *inboundSA, b []byte, p *packet) {
 	if list := sa.conn.outbound.Load(); len(list.children) > 0 {
-		clampMSS(b, p, list.children[0].innerMTU(w.now, p.version))
+		clampMSS(b, p, list.children[0].fits(w.now))
 	}
 }

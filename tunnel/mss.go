@@ -12,10 +12,11 @@ const (
 )
 
 // clampMSS lowers the MSS option of a TCP SYN so that full segments of the
-// connection fit the inner MTU (RFC 9293 §3.7.1). The TCP checksum follows by
-// RFC 1624. A SYN without the option is left alone: its default of 536 and
-// 1220 fits every tunnel. p must have been parsed from b.
-func clampMSS(b []byte, p *packet, mtu int) {
+// connection are no longer than what fits the path (RFC 9293 §3.7.1), also where that
+// is less than the least MTU of IPv6. The TCP checksum follows by RFC 1624. A SYN
+// without the option is left alone: its default of 536 and 1220 may enter every
+// tunnel. p must have been parsed from b.
+func clampMSS(b []byte, p *packet, fits int) {
 	if p.protocol != protoTCP || !p.whole || p.length < p.headerLen+tcpHeaderLen {
 		return
 	}
@@ -27,9 +28,10 @@ func clampMSS(b []byte, p *packet, mtu int) {
 	if headerLen < tcpHeaderLen || headerLen > len(tcp) {
 		return
 	}
-	limit := mtu - tcpHeaderLen - ipv4HeaderLen
+	fits = max(fits, minMTU4)
+	limit := fits - tcpHeaderLen - ipv4HeaderLen
 	if p.version == 6 {
-		limit = mtu - tcpHeaderLen - ipv6HeaderLen
+		limit = fits - tcpHeaderLen - ipv6HeaderLen
 	}
 	if limit < 1 || limit > 0xffff {
 		return

@@ -63,16 +63,22 @@ func InnerMTU(outerMTU int, v6 bool, cipher esp.Cipher, integrity esp.Integrity)
 	return max(payload, 0), nil
 }
 
-// innerMTU is the largest packet of the IP version that may enter the SA now.
-func (c *outboundSA) innerMTU(now time.Duration, version uint8) int {
-	inner := c.mtu
+// fits is the largest packet that the path carries in the SA now, in one piece.
+func (c *outboundSA) fits(now time.Duration) int {
 	if outer := c.conn.path.load(now); outer != 0 {
-		inner = min(inner, c.out.MaxPayload(outer-encapsulation(c.remote))+c.transport.headerLen())
+		return min(c.mtu, c.out.MaxPayload(outer-encapsulation(c.remote))+c.transport.headerLen())
 	}
+	return c.mtu
+}
+
+// innerMTU is the largest packet of the IP version that may enter an SA in which so
+// much fits. What is between the two is cut after it was sealed: its sender need not
+// make it smaller (RFC 2473 §7.1).
+func innerMTU(fits int, version uint8) int {
 	if version == 6 {
-		return max(inner, minMTU6)
+		return max(fits, minMTU6)
 	}
-	return max(inner, minMTU4)
+	return max(fits, minMTU4)
 }
 
 // childMTU is the inner MTU of a new SA: what its overhead leaves of the outer
@@ -83,5 +89,5 @@ func (t *Tunnel) childMTU(out *esp.Outbound, remote netip.AddrPort, mode *transp
 	if t.cfg.InnerMTU > 0 {
 		mtu = min(mtu, t.cfg.InnerMTU)
 	}
-	return max(mtu, minMTU4)
+	return mtu
 }

@@ -149,16 +149,17 @@ func (w *outboundWorker) onward(sa *outboundSA, b []byte, p *packet) {
 			return
 		}
 	}
-	mtu := sa.innerMTU(w.now, p.version)
+	fits := sa.fits(w.now)
+	mtu := innerMTU(fits, p.version)
 	if p.protocol == protoTCP {
-		clampMSS(b, p, mtu)
+		clampMSS(b, p, fits)
 	}
 	switch {
 	case assembled: // the next fragments may take its place
 		w.sealWhole(sa, b, p)
 	case p.length <= mtu:
 		if w.translate(sa, b) {
-			w.queue(sa, b, p)
+			w.queue(sa, b, p, fits)
 		}
 	case !cut:
 		sa.conn.counters.dropOut(DropTooBig, 1)
@@ -167,7 +168,7 @@ func (w *outboundWorker) onward(sa *outboundSA, b []byte, p *packet) {
 		w.sealWhole(sa, b, p)
 	default:
 		if w.translate(sa, b) {
-			w.fragment(sa, b, p, mtu)
+			w.fragment(sa, b, p, fits)
 		}
 	}
 }
@@ -301,11 +302,15 @@ func (w *outboundWorker) refuse(c *connection, list *outboundList, b []byte, p *
 	}
 }
 
-func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
-	if size := sa.padded(w.now, len(b), p.version); size > len(b) {
+// queue has a packet sealed with others, and cut after that if it is longer than what
+// fits.
+func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet, fits int) {
+	if size := sa.padded(len(b), fits, p.version); size > len(b) {
 		b = w.pad(b, size)
 	}
-	w.pending = append(w.pending, sa.outbound(b, p))
+	one := sa.outbound(b, p)
+	one.whole = len(b) > fits
+	w.pending = append(w.pending, one)
 	if len(w.pending) == cap(w.pending) {
 		w.seal()
 	}
@@ -314,15 +319,15 @@ func (w *outboundWorker) queue(sa *outboundSA, b []byte, p *packet) {
 // fragment cuts an IPv4 packet before encryption (RFC 4301 §8.1), so that the
 // peer's gateway need not reassemble. The fragments live in scratch memory
 // until they are sealed.
-func (w *outboundWorker) fragment(sa *outboundSA, b []byte, p *packet, mtu int) {
+func (w *outboundWorker) fragment(sa *outboundSA, b []byte, p *packet, fits int) {
 	w.seal()
-	it := fragment4(w.fragments[:0], b, mtu)
+	it := fragment4(w.fragments[:0], b, innerMTU(fits, p.version))
 	for {
 		piece := it.next()
 		if piece == nil {
 			break
 		}
-		w.queue(sa, piece, p)
+		w.queue(sa, piece, p, fits)
 	}
 	w.seal()
 }

@@ -35,7 +35,7 @@ func TestBelievedPathErrors(t *testing.T) {
 			change(&e)
 			p.a.wire.icmp <- e
 			synctest.Wait()
-			if got := sa.innerMTU(p.a.now(), 4); got != 1438 {
+			if got := sa.fits(p.a.now()); got != 1438 {
 				t.Errorf("%s: the inner MTU became %d", name, got)
 			}
 		}

@@ -117,19 +117,20 @@ func (u upRelease) one(c *connection, r *meter.Released) {
 		c.counters.dropOut(DropNoSA, 1)
 		return
 	}
-	whole := p.length > sa.innerMTU(w.now, p.version)
-	if whole && (sa.transport == nil || p.df) {
+	fits := sa.fits(w.now)
+	larger := p.length > innerMTU(fits, p.version)
+	if larger && (sa.transport == nil || p.df) {
 		c.counters.dropOut(DropTooBig, 1) // the path has become narrower meanwhile
 		return
 	}
 	if r.Verdict == meter.Mark {
 		setECN(r.Data, p, ecnMarked)
 	}
-	if whole {
+	if larger {
 		w.sealWhole(sa, r.Data, p)
 		return
 	}
-	w.queue(sa, r.Data, p)
+	w.queue(sa, r.Data, p, fits)
 }
 
 // downRelease gives what waited to the device.

@@ -94,7 +94,7 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 	}
 	w.seal()
 	_, _, sa := w.find(p)
-	if sa == nil || w.cut.length() > sa.innerMTU(w.now, p.version) || w.cut.flags&tcpFlagSYN != 0 || sa.pads() || sa.transport != nil && !sa.transport.carries(b, p) {
+	if sa == nil || w.cut.length() > sa.fits(w.now) || w.cut.flags&tcpFlagSYN != 0 || sa.pads() || sa.transport != nil && !sa.transport.carries(b, p) {
 		w.apart()
 		return
 	}

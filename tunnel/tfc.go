@@ -38,13 +38,18 @@ func (c *outboundSA) pads() bool {
 	return c.conn.config.Load().TFC.Padding > 1 && c.out.TFC() && c.transport == nil
 }
 
-// padded is the length that a packet of n bytes has after padding.
-func (c *outboundSA) padded(now time.Duration, n int, version uint8) int {
+// padded is the length that a packet of n bytes has after padding. Padding cuts none
+// that fits.
+func (c *outboundSA) padded(n, fits int, version uint8) int {
 	if !c.pads() {
 		return n
 	}
 	multiple := c.conn.config.Load().TFC.Padding
-	return max(n, min((n+multiple-1)/multiple*multiple, c.innerMTU(now, version)))
+	most := fits
+	if n > fits {
+		most = innerMTU(fits, version)
+	}
+	return max(n, min((n+multiple-1)/multiple*multiple, most))
 }
 
 // pad copies a packet to where zeros can follow it, up to size. The receiver
@@ -127,8 +132,8 @@ func (d *dummies) round(now time.Duration, f *forwarding) (wanted bool) {
 // one seals a dummy packet of any length that a packet can have, padded as
 // others are. It takes bandwidth that is to spare, and counts as no packet.
 func (d *dummies) one(now time.Duration, sa *outboundSA) {
-	mtu := sa.innerMTU(now, 4) - sa.transport.headerLen()
-	size := sa.padded(now, ipv4HeaderLen+rand.IntN(max(1, mtu-ipv4HeaderLen+1)), 4)
+	mtu := sa.fits(now) - sa.transport.headerLen()
+	size := sa.padded(ipv4HeaderLen+rand.IntN(max(1, mtu-ipv4HeaderLen+1)), mtu, 4)
 	size = min(size, len(d.zeros))
 	outer := sa.out.SealedLen(size)
 	if !sa.conn.up.Admit(now, outer+encapsulation(sa.remote), false) {

@@ -266,7 +266,7 @@ func TestTransportMTU(t *testing.T) {
 			if n.v6() {
 				header = ipv6HeaderLen
 			}
-			mtu := sa.innerMTU(p.a.now(), map[bool]uint8{false: 4, true: 6}[n.v6()])
+			mtu := sa.fits(p.a.now())
 			if outer := encapsulation(sa.remote) + sa.out.SealedLen(mtu-header); outer > 1500 || outer <= 1500-4 {
 				t.Fatalf("an inner MTU of %d makes packets of %d", mtu, outer)
 			}

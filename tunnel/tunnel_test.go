@@ -341,8 +341,9 @@ func TestPathMTUFloorsAndPlateaus(t *testing.T) {
 	path.lower(1, 400, 0)
 	sa := &outboundSA{conn: &connection{}, out: out, remote: netip.MustParseAddrPort("192.0.2.1:1"), mtu: 1438}
 	sa.conn.path.lower(1, 600, 300)
-	if v4, v6 := sa.innerMTU(1, 4), sa.innerMTU(1, 6); v4 != minMTU4 || v6 != minMTU6 {
-		t.Errorf("floors: %d and %d", v4, v6)
+	fits := sa.fits(1)
+	if v4, v6 := innerMTU(fits, 4), innerMTU(fits, 6); fits >= 300 || v4 != minMTU4 || v6 != minMTU6 {
+		t.Errorf("%d, with the floors %d and %d", fits, v4, v6)
 	}
 }
 
