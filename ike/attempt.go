@@ -2,10 +2,10 @@ package ike
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"time"
 
 	"causeway/ike/sa"
@@ -28,54 +28,48 @@ func (o *owner) attempt() {
 	o.engine.jobs.Go(func() {
 		ctx, cancel := context.WithTimeout(o.ctx, resolveTimeout)
 		defer cancel()
-		addresses, err := o.resolve(ctx)
-		o.inbox.post(func() { o.resolved(addresses, err) })
+		found := o.resolve(ctx)
+		o.inbox.post(func() { o.resolved(found) })
 	})
 }
 
-// resolve finds the peer's addresses, in the order of the configuration. Names
-// are looked up at every attempt, for their addresses change.
-func (o *owner) resolve(ctx context.Context) ([]netip.Addr, error) {
-	var out []netip.Addr
-	var failed error
-	for _, name := range o.conn().Remotes {
-		if a, err := netip.ParseAddr(name); err == nil {
-			out = append(out, a.Unmap())
-			continue
-		}
-		found, err := o.engine.cfg.Resolve(ctx, name)
+// resolution is what the peer's names stand for at one moment.
+type resolution struct {
+	addresses []netip.Addr // in the order of the configuration
+	headless  bool         // those of the first name are missing
+	err       error        // of a name that was not found
+}
+
+// resolve finds the peer's addresses. Names are looked up at every attempt, for
+// their addresses change.
+func (o *owner) resolve(ctx context.Context) (out resolution) {
+	for i, name := range o.conn().Remotes {
+		found, err := o.lookUp(ctx, name)
 		if err != nil {
-			failed = err
+			out.err = err
 		}
 		for _, a := range found {
-			out = append(out, a.Unmap())
+			out.addresses = append(out.addresses, a.Unmap())
 		}
+		out.headless = out.headless || i == 0 && len(found) == 0
 	}
-	if len(out) == 0 && failed != nil {
-		return nil, failed
-	}
-	return out, nil
+	return out
 }
 
 // resolved goes on with an attempt on the owner's goroutine.
-func (o *owner) resolved(addresses []netip.Addr, err error) {
+func (o *owner) resolved(found resolution) {
 	o.resolving = false
 	if o.ending || o.state != sa.StateDown {
 		return
 	}
-	if err != nil {
-		o.attemptFailed(&sa.Failure{
-			Reason: sa.ReasonAddressUnresolved, Message: err.Error(),
-			Hint: "check remote.address and the name servers of this host",
-		})
+	if len(found.addresses) == 0 && found.err != nil {
+		o.unresolved(found.err)
 		return
 	}
-	if !slices.Equal(addresses, o.keep.addresses) {
-		o.keep.addresses, o.keep.turn = addresses, 0
-	}
+	o.keep.learn(found)
 	remote, ok := o.keep.address()
 	if !ok {
-		o.attemptFailed(&sa.Failure{Reason: sa.ReasonAddressUnresolved, Message: "the peer's names have no address"})
+		o.unresolved(errors.New("the peer has no address in the configuration any more"))
 		return
 	}
 	local, err := o.localAddress(remote)
@@ -100,13 +94,24 @@ func (o *owner) ports() (ours, theirs uint16) {
 	return o.engine.cfg.IKEPort, ikePort
 }
 
+// unresolved ends an attempt that found no address: the next one is for the one
+// whose turn it was.
+func (o *owner) unresolved(why error) {
+	o.attemptEnded(&sa.Failure{
+		Reason: sa.ReasonAddressUnresolved, Message: why.Error(),
+		Hint: "check remote.address and the name servers of this host; names are looked up at every attempt",
+	}, o.keep.again)
+}
+
 // attemptFailed ends an attempt that did not get as far as the machine.
-func (o *owner) attemptFailed(f *sa.Failure) {
+func (o *owner) attemptFailed(f *sa.Failure) { o.attemptEnded(f, o.keep.failed) }
+
+func (o *owner) attemptEnded(f *sa.Failure, plan func(now time.Time, jitter float64)) {
 	report := sa.Failed{Connection: o.name(), Failure: f}
 	o.engine.cfg.Report(report)
 	now := time.Now()
 	o.observe(report, now)
-	o.keep.failed(now, rand.Float64())
+	plan(now, rand.Float64())
 	o.publish()
 	o.answerWaiters()
 }

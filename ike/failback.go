@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -39,22 +40,39 @@ func (o *owner) planFailBack(now time.Time, snap sa.Snapshot) {
 // the first.
 func (o *owner) onSpare(snap sa.Snapshot) bool {
 	for _, i := range slices.Backward(snap.IKE) {
-		if i.EstablishedAt.IsZero() || len(o.keep.addresses) < 2 {
+		if i.EstablishedAt.IsZero() || len(o.keep.addresses) == 0 {
 			continue // a try that is under way, say
 		}
 		at := i.Remote.Addr()
-		return at != o.keep.addresses[0] && slices.Contains(o.keep.addresses, at)
+		known := slices.Contains(o.keep.addresses, at)
+		return known && (o.keep.headless || at != o.keep.addresses[0])
 	}
 	return false
 }
 
-// tryFirst starts the try that is due.
+// tryFirst looks the peer's names up anew and starts the try that is due.
 func (o *owner) tryFirst() {
 	o.back.at = time.Time{}
+	o.engine.jobs.Go(func() {
+		ctx, cancel := context.WithTimeout(o.ctx, resolveTimeout)
+		defer cancel()
+		found := o.resolve(ctx)
+		o.inbox.post(func() { o.moveToFirst(found) })
+	})
+}
+
+// moveToFirst goes on with the try. Where there is no first address, or no way to
+// it, it is left for later.
+func (o *owner) moveToFirst(found resolution) {
+	defer func() { o.planFailBack(time.Now(), o.machine.Snapshot()) }()
+	if o.ending || found.headless || !o.onSpare(o.machine.Snapshot()) {
+		return
+	}
+	o.keep.learn(found)
 	remote := o.keep.addresses[0]
 	local, err := o.localAddress(remote)
 	if err != nil {
-		return // no way there: later
+		return
 	}
 	ours, theirs := o.ports()
 	o.step(sa.MoveTo{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs)})

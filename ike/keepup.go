@@ -3,6 +3,7 @@ package ike
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type keepUp struct {
 	// addresses are those of the last resolution; turn is the one to try.
 	addresses []netip.Addr
 	turn      int
+	headless  bool // of the first name none was found
 }
 
 // due is when the next attempt is to start; zero: none is planned.
@@ -40,7 +42,7 @@ func (k *keepUp) want(now time.Time, forever bool) {
 }
 
 // rest plans no more attempts.
-func (k *keepUp) rest() { *k = keepUp{addresses: k.addresses, turn: k.turn} }
+func (k *keepUp) rest() { *k = keepUp{addresses: k.addresses, turn: k.turn, headless: k.headless} }
 
 // started notes that an attempt runs, so that none is planned beside it.
 func (k *keepUp) started() { k.next, k.once = time.Time{}, false }
@@ -50,11 +52,34 @@ func (k *keepUp) succeeded() {
 	k.attempt, k.next, k.once = 0, time.Time{}, false
 }
 
+// learn takes the addresses of a resolution. Name servers give the same ones in
+// another order each time: the order that is being gone through stays. With others
+// the place in the list stays, so that none is out of reach behind a name whose
+// addresses always change.
+func (k *keepUp) learn(found resolution) {
+	k.headless = found.headless
+	if !sameSet(found.addresses, k.addresses) {
+		k.addresses = found.addresses
+	}
+}
+
+func sameSet(a, b []netip.Addr) bool {
+	within := func(a, b []netip.Addr) bool {
+		return !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
+	}
+	return within(a, b) && within(b, a)
+}
+
 // failed plans the next attempt of a wanted connection, towards the next
 // address.
 func (k *keepUp) failed(now time.Time, jitter float64) {
-	k.attempt++
 	k.turn++
+	k.again(now, jitter)
+}
+
+// again plans the next attempt, towards the same address.
+func (k *keepUp) again(now time.Time, jitter float64) {
+	k.attempt++
 	k.next = time.Time{}
 	if k.wanted {
 		k.next = now.Add(pause(k.attempt, jitter))

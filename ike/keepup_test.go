@@ -2,6 +2,7 @@ package ike
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -72,5 +73,23 @@ func TestKeepUpRests(t *testing.T) {
 	k.lost(now, 0.5)
 	if got := k.due(); !got.Equal(now.Add(minPause / 2)) {
 		t.Errorf("a lost connection comes back at %v, want after half a second", got)
+	}
+}
+
+// TestRotationTriesEachOnce: answers in another order each time lead to every address
+// once in a round.
+func TestRotationTriesEachOnce(t *testing.T) {
+	var k keepUp
+	answer := addrs("192.0.2.1", "192.0.2.2", "192.0.2.3")
+	tried := map[netip.Addr]bool{}
+	for range answer {
+		k.learn(resolution{addresses: slices.Clone(answer)})
+		a, _ := k.address()
+		tried[a] = true
+		k.failed(time.Unix(1000, 0), 0)
+		answer = append(answer[2:], answer[:2]...)
+	}
+	if len(tried) != len(answer) {
+		t.Errorf("three attempts tried %v, want each of three addresses once", tried)
 	}
 }

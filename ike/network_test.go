@@ -22,6 +22,24 @@ type network struct {
 	mu    sync.Mutex
 	hosts map[netip.Addr]*host
 	drop  func(from, to netip.Addr) bool
+	names func(name string) []netip.Addr // what the name servers answer
+}
+
+func (n *network) setNames(names func(name string) []netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.names = names
+}
+
+func (n *network) resolve(_ context.Context, name string) ([]netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.names != nil {
+		if found := n.names(name); len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, fmt.Errorf("lookup %s: no such host", name)
 }
 
 func (n *network) setDrop(drop func(from, to netip.Addr) bool) {
@@ -64,7 +82,7 @@ func (n *network) host(t *testing.T, address string) *host {
 	n.mu.Unlock()
 	var err error
 	h.random = &trippedReader{}
-	h.engine, err = NewEngine(EngineConfig{Transport: h, DataPath: h.data, Report: h.report, Random: h.random})
+	h.engine, err = NewEngine(EngineConfig{Transport: h, DataPath: h.data, Report: h.report, Random: h.random, Resolve: n.resolve})
 	if err != nil {
 		t.Fatal(err)
 	}
