@@ -68,7 +68,7 @@ func (s *sink) Workers() int                            { return 1 }
 func (s *sink) SendKeepalive(_, _ netip.AddrPort) error { return nil }
 func (s *sink) Send(runs []udp.Run) error {
 	for i := range runs {
-		runs[i].Result = udp.Sent
+		runs[i].Result, runs[i].Lost = udp.Sent, 0
 		s.sent++
 		if s.keep {
 			s.train = append(s.train[:0], runs[i].Payload...)

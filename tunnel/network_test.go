@@ -143,9 +143,9 @@ func (w *wire) Send(runs []udp.Run) error {
 	w.mu.Unlock()
 	for i := range runs {
 		r := &runs[i]
-		r.Result = udp.Sent
+		r.Result, r.Lost = udp.Sent, 0
 		if limit != 0 && !r.MayFragment && min(r.SegmentSize, len(r.Payload))+encapsulation(r.Remote) > limit {
-			r.Result = udp.TooBig
+			r.Result, r.Lost = udp.TooBig, r.Datagrams()
 			continue
 		}
 		m := udp.Message{

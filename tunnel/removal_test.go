@@ -82,7 +82,7 @@ func (f failing) NewSender(int) Sender { return f }
 
 func (f failing) Send(runs []udp.Run) error {
 	for i := range runs {
-		runs[i].Result = udp.Dropped
+		runs[i].Result, runs[i].Lost = udp.Dropped, runs[i].Datagrams()
 	}
 	return f.err
 }

@@ -230,19 +230,24 @@ func (q *sendQueue) follows(from, at int) bool {
 	return false
 }
 
+// settle counts what was sent of a run and what was not.
 func (q *sendQueue) settle(now time.Duration, run *udp.Run, note *runNote, err error) {
-	conn := note.sa.conn
+	counters, lost := &note.sa.conn.counters, run.Lost
 	switch {
-	case err != nil || run.Result == udp.Dropped:
-		conn.counters.dropOut(DropSend, note.packets)
+	case err != nil:
+		lost = note.packets
+		counters.dropOut(DropSend, lost)
 	case run.Result == udp.TooBig:
-		conn.counters.dropOut(DropTooBig, note.packets)
-		if note.whole {
-			return
+		counters.dropOut(DropTooBig, lost)
+		if !note.whole {
+			q.lowerPath(now, run, note.sa)
 		}
-		q.lowerPath(now, run, note.sa)
-	default:
-		conn.counters.sent.add(note.packets, note.bytes)
+	case run.Result == udp.Dropped:
+		counters.dropOut(DropSend, lost)
+	}
+	if sent := note.packets - lost; sent > 0 {
+		// Which ones were lost is not known: they are taken for average.
+		counters.sent.add(sent, note.bytes*sent/note.packets)
 	}
 }
 

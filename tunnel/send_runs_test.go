@@ -1,7 +1,10 @@
 package tunnel
 
 import (
+	"slices"
 	"testing"
+
+	"causeway/tunnel/udp"
 )
 
 // TestSuperpacketsShareMessages: superpackets of one SA whose segments are of one
@@ -36,5 +39,37 @@ func TestSuperpacketsShareMessages(t *testing.T) {
 	}
 	if got := s.TotalCounters(); got.PacketsIn != 64 || got.Drops != [len(got.Drops)]uint64{} {
 		t.Errorf("opened %+v", got)
+	}
+}
+
+// losing sends all but some datagrams of each run.
+type losing struct {
+	*sink
+	result udp.Result
+	lost   int
+}
+
+func (l losing) NewSender(int) Sender { return l }
+
+func (l losing) Send(runs []udp.Run) error {
+	for i := range runs {
+		runs[i].Result, runs[i].Lost = l.result, l.lost
+	}
+	return nil
+}
+
+// TestPartOfARunIsLost: of a run that the sockets sent in part, as many packets
+// count as sent as were, and the others for the reason.
+func TestPartOfARunIsLost(t *testing.T) {
+	for result, why := range map[udp.Result]Drop{udp.Dropped: DropSend, udp.TooBig: DropTooBig} {
+		s := newStage(t, func(c *Config) { c.Transport = losing{newSink(), result, 3} })
+		b := udpPacket(t, "10.1.0.1", "10.2.0.1", 1000, ipOptions{})
+		if err := s.load(slices.Repeat([][]byte{b}, 10)...).carry(); err != nil {
+			t.Fatal(err)
+		}
+		got := s.TotalCounters()
+		if got.PacketsOut != 7 || got.BytesOut != uint64(7*len(b)) || got.Drops[why] != 3 || got.DropsOut != 3 {
+			t.Errorf("%v: %+v", why, got)
+		}
 	}
 }

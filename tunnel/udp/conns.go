@@ -102,7 +102,7 @@ func (c *Conns) sendSingle(b []byte, local, remote netip.AddrPort, tos uint8, wh
 	run := Run{Payload: b, Local: local, Remote: remote, TOS: tos}
 	errno := c.sender.sendOne(sock, &run)
 	if errno != 0 {
-		sock.count(errno)
+		sock.count(errno, 1)
 		return fmt.Errorf("udp: cannot send from %v to %v: %w", local, remote, errno)
 	}
 	sock.counters.sent.Add(1)

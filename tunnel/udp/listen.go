@@ -20,7 +20,7 @@ type Conns struct {
 	addresses  []netip.Addr // as configured
 	natPort    uint16
 	lookupMark uint32
-	unroutable atomic.Uint64 // sends for which there is no socket
+	unroutable atomic.Uint64 // datagrams for which there is no socket
 
 	single sync.Mutex // guards what follows
 	sender *Sender    // for messages sent one at a time

@@ -79,8 +79,8 @@ type Result uint8
 
 const (
 	Sent    Result = iota // the kernel took all of it
-	TooBig                // a segment exceeds the path MTU to Remote (EMSGSIZE): lower the inner MTU
-	Dropped               // lost for a passing reason, counted in Stats
+	TooBig                // some or all lost: a segment exceeds the path MTU to Remote (EMSGSIZE): lower the inner MTU
+	Dropped               // some or all lost for a passing reason, counted in Stats
 )
 
 // Run is one contiguous slab of equal-size datagrams to one peer. One Run is
@@ -100,6 +100,26 @@ type Run struct {
 	// MayFragment lets the network cut the Run, which is one datagram then. It is
 	// slow: a call for each, with a lock.
 	MayFragment bool
-	// Result is set by Send.
+	// Result and Lost are set by Send: what became of it, and how many of its
+	// datagrams were not sent. A long Run is several messages, which can fail one
+	// by one.
 	Result Result
+	Lost   int
+}
+
+// Datagrams is how many datagrams the Run is.
+func (r *Run) Datagrams() int {
+	if r.SegmentSize <= 0 {
+		return 1
+	}
+	return (len(r.Payload) + r.SegmentSize - 1) / r.SegmentSize
+}
+
+// lose notes that so many more datagrams were not sent. The more telling of two
+// results stays.
+func (r *Run) lose(datagrams int, result Result) {
+	r.Lost += datagrams
+	if r.Result != TooBig {
+		r.Result = result
+	}
 }

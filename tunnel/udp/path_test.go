@@ -122,13 +122,13 @@ func TestPathMTU(t *testing.T) {
 					if err := s.Send(runs); err != nil {
 						t.Fatal(err)
 					}
-					if runs[0].Result != TooBig || runs[1].Result != Sent {
-						t.Errorf("%d too large: results %v, %v", n, runs[0].Result, runs[1].Result)
+					if runs[0].Result != TooBig || runs[0].Lost != n || runs[1].Result != Sent || runs[1].Lost != 0 {
+						t.Errorf("%d too large: results %v, %v, lost %d, %d", n, runs[0].Result, runs[1].Result, runs[0].Lost, runs[1].Lost)
 					}
 					collect(t, r, 1)
 				}
 				after := p.near.Stats()
-				if after.TooBig == before.TooBig || after.Sent != before.Sent+2 {
+				if after.TooBig != before.TooBig+1+10 || after.Sent != before.Sent+2 {
 					t.Errorf("before %+v\nafter %+v", before, after)
 				}
 			}
@@ -148,14 +148,14 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
-// A path that goes away costs datagrams, not the socket.
+// A path that goes away costs datagrams, not the socket, and each is counted.
 func TestUnreachable(t *testing.T) {
 	p := joined(t, families["IPv4"][0], families["IPv4"][1])
 	s := p.near.NewSender(0)
 	runs := p.run(10*1000, 1000)
 	runs[0].Remote = netip.MustParseAddrPort("203.0.113.1:4500")
-	if err := s.Send(runs); err != nil || runs[0].Result != Dropped {
-		t.Errorf("no route: %v, %v", err, runs[0].Result)
+	if err := s.Send(runs); err != nil || runs[0].Result != Dropped || runs[0].Lost != 10 {
+		t.Errorf("no route: %v, %v, %d lost", err, runs[0].Result, runs[0].Lost)
 	}
 	if _, err := p.near.LocalAddr(runs[0].Remote.Addr()); err != nil {
 		t.Errorf("a configured address does as source without a route, too: %v", err)
@@ -168,10 +168,10 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	runs = p.run(10*1000, 1000)
-	if err := s.Send(runs); err != nil || runs[0].Result != Dropped {
-		t.Errorf("link down: %v, %v", err, runs[0].Result)
+	if err := s.Send(runs); err != nil || runs[0].Result != Dropped || runs[0].Lost != 10 {
+		t.Errorf("link down: %v, %v, %d lost", err, runs[0].Result, runs[0].Lost)
 	}
-	if n := p.near.Stats().Unreachable; n != 2 {
+	if n := p.near.Stats().Unreachable; n != 20 {
 		t.Errorf("%d counted", n)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
@@ -185,7 +185,8 @@ func TestUnreachable(t *testing.T) {
 }
 
 // A link that takes nothing any more makes Send wait once and then drop, not
-// once for each message.
+// once for each message. What is lost of each run adds up to what is counted,
+// though one was sent in part.
 func TestFullSendBuffer(t *testing.T) {
 	p := joined(t, families["IPv4"][0], families["IPv4"][1])
 	link, err := netlink.LinkByName("cudp-near")
@@ -207,8 +208,9 @@ func TestFullSendBuffer(t *testing.T) {
 		}
 	}
 	var runs []Run
-	for range 60 {
-		runs = append(runs, p.run(40*p.maxPayload, p.maxPayload)...)
+	const long, count = 400, 6 // runs of some messages each, all of which one call takes
+	for range count {
+		runs = append(runs, p.run(long*p.maxPayload, p.maxPayload)...)
 	}
 	start := time.Now()
 	if err := p.near.NewSender(0).Send(runs); err != nil {
@@ -220,7 +222,14 @@ func TestFullSendBuffer(t *testing.T) {
 	if last := runs[len(runs)-1].Result; last != Dropped {
 		t.Errorf("the last run: %v", last)
 	}
-	if s := p.near.Stats(); s.NoBuffers == 0 || s.NoBuffers+s.Sent/40 != 60 {
-		t.Errorf("%+v", s)
+	lost := 0
+	for i := range runs {
+		lost += runs[i].Lost
+	}
+	if s := p.near.Stats(); s.NoBuffers == 0 || s.NoBuffers != uint64(lost) || s.NoBuffers+s.Sent != long*count {
+		t.Errorf("%d lost: %+v", lost, s)
+	}
+	if n := runs[0].Lost; n == 0 || n == long {
+		t.Errorf("%d of %d lost of the run that filled the buffer", n, long)
 	}
 }

@@ -52,7 +52,7 @@ func (c *Conns) NewSender(n int) *Sender {
 func (s *Sender) Send(runs []Run) error {
 	for len(runs) > 0 {
 		sock := s.socketFor(runs[0].Local, runs[0].Remote)
-		if runs[0].MayFragment {
+		if runs[0].MayFragment && sock != nil {
 			if err := s.sendFragmented(&runs[0]); err != nil {
 				return err
 			}
@@ -64,10 +64,7 @@ func (s *Sender) Send(runs []Run) error {
 			n++
 		}
 		if sock == nil {
-			for i := range runs[:n] {
-				runs[i].Result = Dropped
-			}
-			s.conns.unroutable.Add(uint64(n))
+			s.unroutable(runs[:n])
 		} else if err := s.sendOn(sock, runs[:n]); err != nil {
 			return err
 		}
@@ -76,19 +73,28 @@ func (s *Sender) Send(runs []Run) error {
 	return nil
 }
 
+// unroutable drops runs for which there is no socket.
+func (s *Sender) unroutable(runs []Run) {
+	for i := range runs {
+		run := &runs[i]
+		run.Result, run.Lost = Dropped, run.Datagrams()
+		s.conns.unroutable.Add(uint64(run.Lost))
+	}
+}
+
 // sendFragmented sends a run that may be cut on the way.
 func (s *Sender) sendFragmented(run *Run) error {
 	s.conns.single.Lock()
 	defer s.conns.single.Unlock()
 	err := s.conns.sendSingle(run.Payload, run.Local, run.Remote, run.TOS, false)
-	run.Result = Sent
+	run.Result, run.Lost = Sent, 0
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		return err
 	case errors.Is(err, unix.EMSGSIZE):
-		run.Result = TooBig
+		run.lose(1, TooBig)
 	case err != nil:
-		run.Result = Dropped
+		run.lose(1, Dropped)
 	}
 	return nil
 }
@@ -102,7 +108,7 @@ func (s *Sender) sendOn(sock *socket, runs []Run) error {
 	}
 	for i := range runs {
 		run := &runs[i]
-		run.Result = Sent
+		run.Result, run.Lost = Sent, 0
 		size := run.SegmentSize
 		if size <= 0 || size > len(run.Payload) {
 			size = len(run.Payload)
@@ -149,15 +155,14 @@ func (s *Sender) flush(sock *socket) {
 		case errno == unix.EAGAIN:
 			// Full for all of sendPatience: the messages behind would each
 			// wait as long.
-			for _, run := range o.runs[at:s.pending] {
-				run.fail(sock.count(errno))
+			for ; at < s.pending; at++ {
+				s.lose(sock, at, errno)
 			}
-			at = s.pending
 			continue
 		case o.datagrams(at) > 1 && (errno == unix.EIO || errno == unix.EINVAL):
 			s.sendSingly(sock, at, errno)
 		default:
-			o.runs[at].fail(sock.count(errno))
+			s.lose(sock, at, errno)
 		}
 		at++
 	}
@@ -168,6 +173,12 @@ func (s *Sender) flush(sock *socket) {
 		sock.counters.sent.Add(datagrams)
 		sock.counters.sentBytes.Add(bytes)
 	}
+}
+
+// lose gives up the message in slot at.
+func (s *Sender) lose(sock *socket, at int, errno unix.Errno) {
+	n := s.out.datagrams(at)
+	s.out.runs[at].lose(int(n), sock.count(errno, n))
 }
 
 // sendSingly sends the train in slot at as datagrams of their own. EIO is how
@@ -195,34 +206,28 @@ func (s *Sender) sendSingly(sock *socket, at int, errno unix.Errno) {
 			sock.counters.sent.Add(1)
 			sock.counters.sentBytes.Add(uint64(n))
 		} else {
-			run.fail(sock.count(errno))
+			run.lose(1, sock.count(errno, 1))
 		}
 		train = train[n:]
 	}
 }
 
-// fail keeps the more telling of two results.
-func (r *Run) fail(result Result) {
-	if r.Result != TooBig {
-		r.Result = result
-	}
-}
-
-// count counts a failed send and tells what it means for the run.
-func (s *socket) count(errno unix.Errno) Result {
+// count counts datagrams that could not be sent and tells what that means for the
+// run.
+func (s *socket) count(errno unix.Errno, datagrams uint64) Result {
 	switch errno {
 	case unix.EMSGSIZE:
-		s.counters.tooBig.Add(1)
+		s.counters.tooBig.Add(datagrams)
 		return TooBig
 	case unix.ENOBUFS, unix.ENOMEM, unix.EAGAIN:
-		s.counters.noBuffers.Add(1)
+		s.counters.noBuffers.Add(datagrams)
 	case unix.EPERM, unix.EACCES:
-		s.counters.denied.Add(1)
+		s.counters.denied.Add(datagrams)
 	case unix.ENETUNREACH, unix.EHOSTUNREACH, unix.ENETDOWN, unix.EHOSTDOWN,
 		unix.ECONNREFUSED, unix.EADDRNOTAVAIL, unix.ENONET:
-		s.counters.unreachable.Add(1)
+		s.counters.unreachable.Add(datagrams)
 	default:
-		s.counters.failed.Add(1)
+		s.counters.failed.Add(datagrams)
 	}
 	return Dropped
 }

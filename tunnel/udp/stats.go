@@ -21,12 +21,12 @@ type Stats struct {
 	Sent, SentBytes         uint64 // datagrams, payload bytes
 	Overflow                uint64 // datagrams the kernel dropped because we read too slowly
 	Truncated               uint64 // messages larger than the receive buffer, dropped
-	TooBig                  uint64 // sends above the path MTU
-	NoBuffers               uint64 // sends dropped: ENOBUFS, or the send buffer stayed full
-	Denied                  uint64 // sends dropped: EPERM, EACCES (a firewall)
-	Unreachable             uint64 // sends dropped: no route, network down, refused
-	Failed                  uint64 // sends dropped for another reason
-	GSOFallbacks            uint64 // runs resent datagram by datagram
+	TooBig                  uint64 // datagrams not sent: above the path MTU
+	NoBuffers               uint64 // datagrams not sent: ENOBUFS, or the send buffer stayed full
+	Denied                  uint64 // datagrams not sent: EPERM, EACCES (a firewall)
+	Unreachable             uint64 // datagrams not sent: no route, network down, refused
+	Failed                  uint64 // datagrams not sent for another reason
+	GSOFallbacks            uint64 // trains sent datagram by datagram
 }
 
 // counters are the Stats of one socket while they are counted.
