@@ -42,13 +42,7 @@ func (t *Tunnel) holdEarly(p earlyPacket) bool {
 	e := &t.early
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.packets = slices.DeleteFunc(e.packets, func(o earlyPacket) bool {
-		late := p.at-o.at > maxEarlyTime
-		if late {
-			t.unattributed.dropIn(DropUnknownSPI, 1)
-		}
-		return late
-	})
+	t.dropLateLocked(p.at)
 	if len(e.packets) >= maxEarly {
 		t.unattributed.dropIn(DropUnknownSPI, 1)
 		return true
@@ -57,6 +51,23 @@ func (t *Tunnel) holdEarly(p earlyPacket) bool {
 	e.packets = append(e.packets, p)
 	t.takeEarlyLocked(p.spi) // if it was installed meanwhile
 	return true
+}
+
+// dropLate counts as dropped what has been held for too long.
+func (t *Tunnel) dropLate(now time.Duration) {
+	t.early.mu.Lock()
+	defer t.early.mu.Unlock()
+	t.dropLateLocked(now)
+}
+
+func (t *Tunnel) dropLateLocked(now time.Duration) {
+	e := &t.early
+	before := len(e.packets)
+	e.packets = slices.DeleteFunc(e.packets, func(p earlyPacket) bool { return now-p.at > maxEarlyTime })
+	t.unattributed.dropIn(DropUnknownSPI, before-len(e.packets))
+	if len(e.packets) == 0 {
+		e.packets = nil
+	}
 }
 
 // takeEarly opens what came before the SA was there.

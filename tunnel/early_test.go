@@ -70,6 +70,22 @@ func TestEarlyPacketsAreBounded(t *testing.T) {
 	})
 }
 
+// TestEarlyPacketsExpire, also if nothing comes after them.
+func TestEarlyPacketsExpire(t *testing.T) {
+	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
+		half(t, p)
+		p.a.device.Inject(numbered(t, 5, 100)...)
+		synctest.Wait()
+		p.b.dropped(t, DropUnknownSPI, 0)
+		time.Sleep(keepaliveTick + maxEarlyTime)
+		synctest.Wait()
+		p.b.dropped(t, DropUnknownSPI, 5)
+		if held := p.b.early.packets; held != nil {
+			t.Errorf("%d packets are held", len(held))
+		}
+	})
+}
+
 // TestEarlyOfAnSAThatIsRemoved: what was held for an SA that is gone again by the
 // time it is looked up stays held, and stops nobody.
 func TestEarlyOfAnSAThatIsRemoved(t *testing.T) {

@@ -47,7 +47,8 @@ func (t *Tunnel) SetKeepalive(name string, local, remote netip.AddrPort) {
 	}
 }
 
-// sendKeepalives runs until ctx ends.
+// sendKeepalives runs until ctx ends. Its tick is also that of other things that are
+// due now and then.
 func (t *Tunnel) sendKeepalives(ctx context.Context) error {
 	ticker := time.NewTicker(keepaliveTick)
 	defer ticker.Stop()
@@ -59,6 +60,7 @@ func (t *Tunnel) sendKeepalives(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		t.probePaths()
+		t.dropLate(t.now())
 		due = t.dueKeepalives(due[:0])
 		for _, k := range due {
 			// A failure is transient and the sockets count it; the next
