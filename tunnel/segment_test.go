@@ -150,7 +150,7 @@ func TestContradictorySuperpackets(t *testing.T) {
 				o, b := superOf(t, bulk(t, 5000)["TCP4"], 1000)
 				change(&o, b)
 				p.a.device.(*tuntest.Super).InjectSuper(o, b)
-				p.a.dropped(t, DropMalformed, 1)
+				p.a.dropped(t, DropMalformed, uint64(o.Segments(len(b))))
 				p.b.nothing(t)
 			})
 		})
@@ -204,6 +204,20 @@ func TestPartialChecksum(t *testing.T) {
 			p.a.device.(*tuntest.Super).InjectSuper(o, bulk(t, 1000)["UDP4"])
 		}
 		p.a.dropped(t, DropMalformed, 3)
+	})
+}
+
+// TestDroppedSuperpackets count as the packets that they stand for.
+func TestDroppedSuperpackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, pairConfig{super: true}).run(t)
+		o, super := superOf(t, bulk(t, 20_000)["TCP4"], 1000)
+		o.Kind = tun.TCP6
+		p.a.device.(*tuntest.Super).InjectSuper(o, super)
+		p.a.dropped(t, DropMalformed, 20)
+		o.HeaderLen = len(super)
+		p.a.device.(*tuntest.Super).InjectSuper(o, super)
+		p.a.dropped(t, DropMalformed, 21)
 	})
 }
 

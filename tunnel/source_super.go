@@ -89,7 +89,7 @@ func (w *outboundWorker) take(b []byte, o *tun.Offload) {
 func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 	p := &w.packet
 	if p.parse(b) != nil || w.cut.start(b, p, o) != nil {
-		w.t.unattributed.dropOut(DropMalformed, 1)
+		w.t.unattributed.dropOut(DropMalformed, o.Segments(len(b)))
 		return
 	}
 	w.seal()
@@ -98,9 +98,11 @@ func (w *outboundWorker) super(b []byte, o *tun.Offload) {
 		w.apart()
 		return
 	}
-	if sa.conn.config.Load().Translate != nil {
+	if table := sa.conn.config.Load().Translate; table != nil {
 		// The headers are what segments are made from: from the new ones, now.
-		if !w.translate(sa, b) || p.parse(b) != nil || w.cut.start(b, p, o) != nil {
+		n := w.cut.count()
+		if table.RewriteOutbound(b) != nil || p.parse(b) != nil || w.cut.start(b, p, o) != nil {
+			sa.conn.counters.dropOut(DropMalformed, n)
 			return
 		}
 	}

@@ -70,6 +70,25 @@ func TestTranslation(t *testing.T) {
 	})
 }
 
+// TestUntranslatableSuperpacket: rules that change after its flow was found count it
+// as the packets that it stands for.
+func TestUntranslatableSuperpacket(t *testing.T) {
+	synctest.Test(t, untranslatableSuperpacket)
+}
+
+func untranslatableSuperpacket(t *testing.T) {
+	p := newPair(t, pairConfig{super: true, noChild: true})
+	p.overlap(t)
+	w := newOutboundWorker(p.a.Tunnel, 0)
+	w.begin()
+	o, super := superOf(t, bulk(t, 20_000)["TCP4"], 1000)
+	w.super(bytes.Clone(super), &o)
+	elsewhere := translate.Rule{Inside: netip.MustParsePrefix("10.8.0.0/16"), Outside: netip.MustParsePrefix("10.1.0.0/16"), Direction: translate.Egress}
+	p.a.AddConnection("peer", ConnectionConfig{Translate: translation(t, elsewhere)})
+	w.super(super, &o)
+	p.a.dropped(t, DropMalformed, 20)
+}
+
 // TestTranslatedSuperpackets: their segments are those of what was translated.
 func TestTranslatedSuperpackets(t *testing.T) {
 	for name, b := range bulk(t, 20_000) {

@@ -65,3 +65,13 @@ func (o *Offload) encode(h *[virtioHeaderLen]byte) {
 	binary.NativeEndian.PutUint16(h[6:], uint16(o.ChecksumStart))
 	binary.NativeEndian.PutUint16(h[8:], uint16(o.ChecksumOffset))
 }
+
+// Segments is how many packets a superpacket of so many bytes stands for, as far as
+// its header can be believed.
+func (o *Offload) Segments(length int) int {
+	payload := length - o.HeaderLen
+	if o.Kind == Single || o.SegmentSize < 1 || payload < 1 {
+		return 1
+	}
+	return (payload + o.SegmentSize - 1) / o.SegmentSize
+}
