@@ -263,10 +263,9 @@ func (t *Trust) missing(shown *Shown) *Problem {
 }
 
 // chain builds and checks the path from the peer's certificate to an authority.
-// The standard library bounds how many signatures that takes.
 func (t *Trust) chain(now time.Time, shown *Shown) (*Signer, *Problem) {
 	own, others := shown.certificates[0], shown.certificates[1:]
-	chains, err := own.Verify(x509.VerifyOptions{Roots: pool(t.authorities), Intermediates: pool(others), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	chains, err := own.Verify(x509.VerifyOptions{Roots: pool(t.authorities), Intermediates: pool(t.vouched(others)), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
 		return nil, t.untrusted(now, own, others, err)
 	}
@@ -284,6 +283,29 @@ func (t *Trust) chain(now time.Time, shown *Shown) (*Signer, *Problem) {
 	}
 	return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's certificate must not be used so: " + first.Error(),
 		Local: t.String(), Remote: DescribeCertificate(own), Hint: "give the peer a certificate made for IPsec, of an authority that may issue it"}
+}
+
+// vouched are those of the certificates that lead to an authority, found from the
+// authorities down: each is checked with keys that are trusted, and once for each issuer
+// of its name. From the peer's certificate up, a stranger could make fifteen certificates
+// of one name cost a hundred checks, with keys of his choice.
+func (t *Trust) vouched(shown []*x509.Certificate) []*x509.Certificate {
+	left := slices.Clone(shown)
+	issuers := slices.Clone(t.authorities)
+	for i := 0; i < len(issuers); i++ {
+		issuer := issuers[i]
+		left = slices.DeleteFunc(left, func(c *x509.Certificate) bool {
+			if slices.ContainsFunc(issuers, c.Equal) {
+				return true
+			}
+			if !bytes.Equal(c.RawIssuer, issuer.RawSubject) || issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) != nil {
+				return false
+			}
+			issuers = append(issuers, c)
+			return true
+		})
+	}
+	return issuers[len(t.authorities):]
 }
 
 func pool(list []*x509.Certificate) *x509.CertPool {
@@ -374,21 +396,39 @@ func (t *Trust) untrustedHint(own *x509.Certificate, others []*x509.Certificate)
 // octets, and that the key stands for the identity. What is expected of the
 // identity itself is the caller's to check.
 func (t *Trust) Verify(now time.Time, payloads []*wire.Certificate, id Identity, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
+	signer, problem := t.Authenticate(now, payloads, id, proof, octets)
+	if problem != nil {
+		return nil, problem
+	}
+	return signer, t.CheckRevocation(now, signer)
+}
+
+// Authenticate is Verify but for revocation, so that it waits for nobody. Whoever has not
+// even the key of the certificate that he shows has no chain built for him.
+func (t *Trust) Authenticate(now time.Time, payloads []*wire.Certificate, id Identity, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
 	shown, problem := ReadShown(payloads)
 	if problem != nil {
 		return nil, problem
+	}
+	certified := len(shown.certificates) > 0 && len(t.authorities) > 0
+	if certified {
+		if _, problem := VerifySignature(shown.certificates[0].PublicKey, t.schemes, proof, octets); problem != nil {
+			return nil, problem
+		}
 	}
 	signer, problem := t.Signer(now, shown, proof, octets)
 	if problem != nil {
 		return nil, problem
 	}
-	if _, problem := VerifySignature(signer.Key, t.schemes, proof, octets); problem != nil {
-		return nil, problem
+	if !certified {
+		if _, problem := VerifySignature(signer.Key, t.schemes, proof, octets); problem != nil {
+			return nil, problem
+		}
 	}
 	if problem := signer.Identify(id); problem != nil {
 		return nil, problem
 	}
-	return signer, t.CheckRevocation(now, signer)
+	return signer, nil
 }
 
 // Identify checks that the peer's certificate stands for the identity that it

@@ -520,3 +520,47 @@ func FuzzParseScheme(f *testing.F) {
 		}
 	})
 }
+
+// TestAStrangersChain: a path is looked for with keys that are trusted, however many
+// certificates of a stranger's own making lead to one another.
+func TestAStrangersChain(t *testing.T) {
+	root := pki.Root("Root", pki.ECDSA(elliptic.P256()))
+	maze := []*pki.Holder{pki.Root("Maze", pki.ECDSA(elliptic.P256()))}
+	for range maxShown - 2 {
+		maze = append(maze, maze[len(maze)-1].Authority("Maze", pki.ECDSA(elliptic.P256())))
+	}
+	peer := maze[len(maze)-1].Issue("b", pki.Ed25519(), pki.Names("b.example"))
+	var above []*x509.Certificate
+	for _, h := range maze {
+		above = append(above, h.Certificate)
+	}
+	shown, proof := prove(t, peer)
+	for _, c := range above {
+		shown = append(shown, &wire.Certificate{Encoding: wire.CertX509Signature, Data: c.Raw})
+	}
+	if got := trust(t, root).vouched(above); len(got) != 0 {
+		t.Errorf("%d of a stranger's certificates lead to the authority", len(got))
+	}
+	_, p := trust(t, root).Verify(noon, shown, identity(t, "b.example"), proof, octets)
+	if p == nil || p.Reason != ReasonCertificateUntrusted || strings.Contains(p.Message, "limit") {
+		t.Errorf("%+v", p)
+	}
+	// Those that lead there are found in any order, each once, and those of a stranger are not.
+	sub := root.Authority("Sub", pki.Ed25519())
+	below := sub.Authority("Below", pki.Ed25519())
+	mixed := slices.Concat([]*x509.Certificate{below.Certificate, root.Certificate, below.Certificate, sub.Certificate}, above)
+	if got := trust(t, root).vouched(mixed); len(got) != 2 || !got[0].Equal(sub.Certificate) || !got[1].Equal(below.Certificate) {
+		t.Errorf("%d lead to the authority", len(got))
+	}
+}
+
+// TestTheKeyComesFirst: no chain is built for who does not have the key of the
+// certificate that he shows.
+func TestTheKeyComesFirst(t *testing.T) {
+	root, other := pki.Root("Root", pki.ECDSA(elliptic.P256())), pki.Root("Other", pki.ECDSA(elliptic.P256()))
+	shown, _ := prove(t, other.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example")))
+	_, proof := prove(t, root.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example")))
+	if _, p := trust(t, root).Verify(noon, shown, identity(t, "b.example"), proof, octets); p == nil || p.Reason != ReasonAuthenticationFailed {
+		t.Errorf("%+v", p)
+	}
+}
