@@ -45,17 +45,23 @@ func (p *performer) perform(act sa.Action) (done bool) {
 	return true
 }
 
-// startWork runs the job on a worker, or on one of those that may wait for the
-// network; its result comes back as a task. A machine has few jobs outstanding,
-// so goroutines that wait for a worker are bounded by the number of machines.
+// startWork runs the job on a worker, on one of those for strangers, or on one of those
+// that may wait for the network; its result comes back as a task. A machine has few jobs
+// outstanding, and what is cancelled leaves the queue, so goroutines that wait for a
+// worker are bounded by the number of machines.
 func (p *performer) startWork(w sa.StartWork) {
 	workers := p.workers
-	if w.Waits {
+	switch {
+	case w.Stranger:
+		workers = p.engine.strangers
+	case w.Waits:
 		workers = p.engine.waiting
 	}
 	p.engine.jobs.Go(func() {
 		select {
 		case workers <- struct{}{}:
+		case <-w.Cancelled:
+			return
 		case <-p.engine.ctx.Done(): // nobody waits for it any more
 			return
 		}

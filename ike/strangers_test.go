@@ -68,3 +68,23 @@ func TestPortsOfTheFirstMessage(t *testing.T) {
 		}
 	})
 }
+
+// A stranger's work of a connection is done while its workers have enough to do; what
+// nobody waits for any more leaves the queue.
+func TestStrangersHaveWorkersOfTheirOwn(t *testing.T) {
+	h := newNetwork().host(t, left)
+	defer h.close()
+	done := make(chan sa.Event, 1)
+	p := performer{engine: h.engine, inbox: newInbox(), workers: make(chan struct{}), step: func(ev sa.Event) { done <- ev }}
+	free := make(chan struct{})
+	close(free)
+	cancelled := make(chan struct{})
+	p.startWork(sa.StartWork{Ticket: 6, Job: waiting{free}, Cancelled: cancelled})
+	close(cancelled)
+	h.engine.jobs.Wait()
+	p.startWork(sa.StartWork{Ticket: 7, Job: waiting{free}, Stranger: true})
+	(<-p.inbox.tasks)()
+	if ev := (<-done).(sa.WorkDone); ev.Ticket != 7 {
+		t.Errorf("done: %+v", ev)
+	}
+}

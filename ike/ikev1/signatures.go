@@ -171,6 +171,7 @@ func (s *ikeSA) examine(o *opened, id *isakmp.Identification, shown auth.Identit
 		then(r)
 	})
 	work.Waits = trust.Asks()
+	work.Stranger = s.state == adopted && !work.Waits
 	s.m.do(work)
 }
 

@@ -253,6 +253,9 @@ func (s *ikeSA) serveAuth(msg *message) error {
 	if s.resumed != nil {
 		return s.serveResumed(msg)
 	}
+	if crowded := s.admit(); crowded != nil {
+		return crowded
+	}
 	settings := s.m.settings
 	id := msg.identity(true)
 	refused := s.takePPK(msg)
@@ -272,7 +275,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 			s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
 			return
 		}
-		s.localIdentity = mine.String()
+		s.authentic, s.localIdentity = true, mine.String()
 		s.prove(mine, s.ppk, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
 			if f != nil {
 				s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))

@@ -35,6 +35,8 @@ type ikeSA struct {
 	// proven says that the peer was authenticated: from then on there is an
 	// IKE SA to close.
 	proven bool
+	// authentic says that the peer's proof held, though the IKE SA is not made yet.
+	authentic bool
 	// quiet says that so many peers failed to authenticate lately that the
 	// failure of this one is no news.
 	quiet bool

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"net/netip"
 	"slices"
 
 	"causeway/ike/sa"
@@ -19,6 +20,9 @@ const (
 	// maxLingering bounds the closed IKE SAs that repeat their last answer;
 	// anyone who reaches IKE_AUTH makes one.
 	maxLingering = 32
+	// maxUnproven bounds the peers whose proofs wait to be checked: anyone who reaches
+	// IKE_AUTH makes one.
+	maxUnproven = 64
 	// maxInitLen and maxAuthLen bound what the acceptor keeps of a peer that is
 	// not authenticated: much more than a peer with every algorithm, or with
 	// certificates that are of no use here, sends.
@@ -58,6 +62,47 @@ func (m *Machine) stopLingering() {
 	if len(closed) >= maxLingering {
 		closed[0].lingered()
 	}
+}
+
+// admit refuses a proof where too many wait to be checked: that of s, or the newest of
+// the source that has the most, if s is of one that has fewer. So nobody is shut out by
+// who comes again and again from fewer addresses than there is room for.
+func (s *ikeSA) admit() *refusal {
+	waiting := slices.DeleteFunc(slices.Clone(s.m.sas), func(o *ikeSA) bool { return o.state != adopted || o.authentic })
+	if len(waiting) <= maxUnproven {
+		return nil
+	}
+	of := map[netip.Prefix]int{}
+	for _, o := range waiting {
+		of[source(o.remote.Addr())]++
+	}
+	own := of[source(s.remote.Addr())]
+	most, out := own, s
+	for _, o := range waiting {
+		if n := of[source(o.remote.Addr())]; n > own && n >= most {
+			most, out = n, o
+		}
+	}
+	refused := refuse(wire.NotifyTemporaryFailure, &sa.Failure{
+		Reason:  sa.ReasonLocalRefused,
+		Message: "too many peers wait to be authenticated",
+		Hint:    "the peer may try again; if many do that are not yours, let a firewall refuse their addresses",
+	})
+	if out == s {
+		return refused
+	}
+	s.m.stopLingering()
+	out.object(wire.ExchangeIKEAuth, refused)
+	return nil
+}
+
+// source is what strangers are counted by: an IPv4 address, or an IPv6 /64.
+func source(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap()
+	if addr.Is4() {
+		return netip.PrefixFrom(addr, 32)
+	}
+	return netip.PrefixFrom(addr, 64).Masked()
 }
 
 // makeRoom closes the oldest IKE SA where there are too many, before a peer

@@ -73,8 +73,8 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 	s.m.do(work)
 }
 
-// checking is the check of a peer's signature and of what vouches for its key.
-// It implements sa.Job.
+// checking is the check of a peer's signature and of what vouches for its key,
+// without asking anybody. It implements sa.Job.
 type checking struct {
 	trust  *auth.Trust
 	now    time.Time
@@ -86,12 +86,31 @@ type checking struct {
 
 // Run implements sa.Job.
 func (j *checking) Run() any {
-	_, problem := j.trust.Verify(j.now, j.shown, j.id, j.proof, j.octets)
-	return checked{problem}
+	signer, problem := j.trust.Authenticate(j.now, j.shown, j.id, j.proof, j.octets)
+	if problem == nil && !j.trust.Asks() {
+		problem = j.trust.CheckRevocation(j.now, signer)
+	}
+	return checked{signer, problem}
 }
 
-// checked is the result of checking.
-type checked struct{ problem *auth.Problem }
+// asking asks servers about the revocation of what vouches for a peer that has proved
+// to have the key. It implements sa.Job.
+type asking struct {
+	trust  *auth.Trust
+	now    time.Time
+	signer *auth.Signer
+}
+
+// Run implements sa.Job.
+func (j *asking) Run() any {
+	return checked{j.signer, j.trust.CheckRevocation(j.now, j.signer)}
+}
+
+// checked is the result of checking and of asking.
+type checked struct {
+	signer  *auth.Signer
+	problem *auth.Problem
+}
 
 // verify holds the peer's identity and AUTH against settings. The failure that
 // then is called with is for the person at this end only. Whatever is wrong, the
@@ -117,7 +136,7 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		return
 	}
 	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
-	work := s.m.desk.Start(s, job, func(result any) {
+	decide := func(result any) {
 		r, ok := result.(checked)
 		mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, proof)
 		switch {
@@ -132,8 +151,18 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		default:
 			then(nil)
 		}
+	}
+	work := s.m.desk.Start(s, job, func(result any) {
+		r, ok := result.(checked)
+		if !ok || r.problem != nil || !settings.Trust.Asks() {
+			decide(result)
+			return
+		}
+		ask := s.m.desk.Start(s, &asking{settings.Trust, s.m.now, r.signer}, decide)
+		ask.Waits = true
+		s.m.do(ask)
 	})
-	work.Waits = settings.Trust.Asks()
+	work.Stranger = s.state == adopted
 	s.m.do(work)
 }
 

@@ -3,14 +3,15 @@ package ikev2
 import "causeway/ike/sa"
 
 // Snapshot copies the machine's state. IKE SAs that are closed and only repeat
-// their last answer are left out, and those that were given up.
+// their last answer are left out, and those that were given up, and those whose peer is
+// not authenticated yet: strangers say how many there are.
 func (m *Machine) Snapshot() sa.Snapshot {
 	out := sa.Snapshot{State: m.state(), LastFailure: m.failure}
 	if m.current() != nil {
 		out.NextRetry = m.nextChild()
 	}
 	for _, s := range m.sas {
-		if s.state >= lingering || s.state == authSent && s.abandoned {
+		if s.state == adopted || s.state >= lingering || s.state == authSent && s.abandoned {
 			continue
 		}
 		out.IKE = append(out.IKE, sa.IKEStatus{

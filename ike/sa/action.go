@@ -26,11 +26,15 @@ type Job interface{ Run() any }
 
 // StartWork runs Job elsewhere; its result comes back as WorkDone. A job that
 // Waits, for seconds perhaps, for the network is to keep none that computes from
-// being run.
+// being run, and one that a Stranger makes, who is not authenticated, none of those
+// who are.
 type StartWork struct {
-	Ticket Ticket
-	Job    Job
-	Waits  bool
+	Ticket   Ticket
+	Job      Job
+	Waits    bool
+	Stranger bool
+	// Cancelled is closed once nobody wants the result: the job need not be begun.
+	Cancelled <-chan struct{}
 }
 
 // RegisterSPI routes datagrams for the local IKE SPI to this machine;

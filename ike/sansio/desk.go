@@ -19,8 +19,9 @@ type Desk struct {
 // pending is what a result leads to. A ticket whose owner is gone is dropped,
 // and its result ignored.
 type pending struct {
-	owner any
-	then  func(any)
+	owner     any
+	then      func(any)
+	cancelled chan struct{}
 }
 
 // Start gives the job a ticket. then is called with the result, unless the
@@ -30,8 +31,9 @@ func (d *Desk) Start(owner any, job sa.Job, then func(result any)) sa.StartWork 
 		d.open = map[sa.Ticket]pending{}
 	}
 	d.last++
-	d.open[d.last] = pending{owner, then}
-	return sa.StartWork{Ticket: d.last, Job: job}
+	cancelled := make(chan struct{})
+	d.open[d.last] = pending{owner, then, cancelled}
+	return sa.StartWork{Ticket: d.last, Job: job, Cancelled: cancelled}
 }
 
 // Finish leads a result to whom it is for; it ignores stale tickets.
@@ -44,11 +46,12 @@ func (d *Desk) Finish(ev sa.WorkDone) {
 	p.then(ev.Result)
 }
 
-// Cancel makes the tickets of owner stale.
+// Cancel makes the tickets of owner stale, and has their jobs not begun.
 func (d *Desk) Cancel(owner any) {
 	for t, p := range d.open {
 		if p.owner == owner {
 			delete(d.open, t)
+			close(p.cancelled)
 		}
 	}
 }

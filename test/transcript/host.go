@@ -50,6 +50,8 @@ type Host struct {
 	// OnEvent, when set, sees every event before the machine does.
 	OnSend  func() // before it sends; nil: nobody asks
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
+	// Leaves, when set, says which work is never done.
+	Leaves func(sa.StartWork) bool
 
 	later    []sa.Event // what the owner says when the step is over
 	world    *World
@@ -207,6 +209,9 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 	case sa.Send:
 		h.world.send(h, a)
 	case sa.StartWork:
+		if h.Leaves != nil && h.Leaves(a) {
+			return
+		}
 		h.jobs = append(h.jobs, job{acceptor, a.Ticket, a.Job})
 	case sa.RegisterSPI:
 		if h.past[a.SPI] {
