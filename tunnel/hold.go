@@ -55,6 +55,19 @@ func (h *held) expired(now time.Duration) []heldPacket {
 	return out
 }
 
+// round takes out what has been held for too long, describes the oldest of the
+// others in p and tells since when that is held; 0: there are none.
+func (h *held) round(now time.Duration, p *packet) (old []heldPacket, since time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old = h.expired(now)
+	if len(h.packets) == 0 {
+		return old, 0
+	}
+	_ = p.parse(h.packets[0].bytes) // it did when it came; now, since who sends it rewrites it
+	return old, h.packets[0].since
+}
+
 // keep makes packets what is held.
 func (h *held) keep(packets []heldPacket) {
 	h.packets, h.bytes = packets, 0
@@ -200,22 +213,17 @@ func (t *Tunnel) watchHeld(ctx context.Context) error {
 // 0: not before the next wake.
 func (t *Tunnel) roundHeld(now time.Duration) (next time.Duration) {
 	for _, c := range t.forwarding.Load().connections {
-		h := &c.held
-		h.mu.Lock()
-		old, rest := h.expired(now), h.packets
-		h.mu.Unlock()
+		var oldest packet
+		old, since := c.held.round(now, &oldest)
 		t.holder.refuse(t, c, old)
-		if len(rest) == 0 {
+		if since == 0 {
 			continue
 		}
-		due := min(rest[0].since+maxHeldTime-now, askInterval)
+		due := min(since+maxHeldTime-now, askInterval)
 		if next == 0 || due < next {
 			next = due
 		}
-		var p packet
-		if p.parse(rest[0].bytes) == nil {
-			t.ask(c, now, &p)
-		}
+		t.ask(c, now, &oldest)
 	}
 	return next
 }

@@ -2,6 +2,8 @@ package tunnel
 
 import (
 	"bytes"
+	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,6 +13,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"causeway/esp/selector"
+	"causeway/routing/translate"
 	"causeway/tunnel/tun/tuntest"
 )
 
@@ -233,6 +236,36 @@ func TestHeldOfNobody(t *testing.T) {
 		p.a.next(t)
 		p.a.dropped(t, DropNoSA, 2)
 	})
+}
+
+// TestHeldIsLookedAtWhileItLeaves: the round does not read what its sender rewrites.
+// Run it with -race.
+func TestHeldIsLookedAtWhileItLeaves(t *testing.T) {
+	p := newPair(t, holding)
+	table := translation(t, translate.Rule{
+		Inside: netip.MustParsePrefix("10.1.0.0/16"), Outside: netip.MustParsePrefix("10.5.0.0/16"), Direction: translate.Egress,
+	})
+	p.a.AddConnection("peer", ConnectionConfig{Hold: true, Translate: table})
+	w := newOutboundWorker(p.a.Tunnel, 0)
+	b := udpPacket(t, "10.1.0.1", "10.2.0.1", 50, ipOptions{})
+	for range cap(p.b.wire.inbox) {
+		w.begin()
+		w.one(bytes.Clone(b))
+		var left atomic.Bool
+		var rounds sync.WaitGroup
+		looking := make(chan struct{})
+		rounds.Go(func() {
+			close(looking)
+			for !left.Load() {
+				p.a.roundHeld(p.a.now())
+			}
+		})
+		<-looking
+		spi, _ := p.child(t, selector.Any(), selector.Any(), nil)
+		left.Store(true)
+		rounds.Wait()
+		p.a.RemoveChild(spi)
+	}
 }
 
 // TestNothingIsHeldOtherwise: a connection that does not wait for traffic
