@@ -15,6 +15,8 @@
 // or one per direction where the device cannot be waited for together with
 // sockets. What they read is immutable and swapped whole behind atomic
 // pointers; the control methods of Tunnel may be called from any goroutine and
-// are serialised by one mutex that no worker takes. A worker allocates nothing
-// and blocks on nothing but its own device or socket.
+// are serialised by one mutex that no worker takes. A worker allocates nothing,
+// and takes locks for a system call or a batch, not for a packet: of the queue or
+// socket, and of the replay window. It waits for its device and sockets, and for its
+// turn where several send or write what is one order (turns).
 package tunnel
