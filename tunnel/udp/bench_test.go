@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"testing"
 )
@@ -36,5 +37,33 @@ func BenchmarkLoopback(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkBare sends 44 packets of ESP without UDP and receives them from the raw
+// socket, where each is a message.
+func BenchmarkBare(b *testing.B) {
+	c := listen(b, Config{Addresses: []netip.Addr{v4}})
+	self := netip.AddrPortFrom(v4, 0)
+	r, s, batch := bare(b, c, v4), c.NewSender(0), NewBatch(64)
+	const packets, size = 44, 1472
+	payload := slab(packets * size)
+	for i := range packets {
+		binary.BigEndian.PutUint32(payload[i*size:], 300)
+	}
+	runs := []Run{{Payload: payload, SegmentSize: size, Local: self, Remote: self}}
+	b.SetBytes(packets * size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Send(runs); err != nil || runs[0].Result != Sent {
+			b.Fatal(err, runs[0].Result)
+		}
+		for got := 0; got < packets; {
+			n, err := r.Receive(batch)
+			if err != nil {
+				b.Fatal(err)
+			}
+			got += n
+		}
 	}
 }

@@ -106,6 +106,29 @@ func TestTrainAcrossVeth(t *testing.T) {
 	}
 }
 
+// What may be cut crosses in fragments, and what may not is refused before and after.
+func TestMayFragment(t *testing.T) {
+	for name, f := range families {
+		t.Run(name, func(t *testing.T) {
+			p := joined(t, f[0], f[1])
+			large := func(may bool) Run {
+				r := p.run(p.maxPayload+200, 0)[0]
+				r.MayFragment = may
+				return r
+			}
+			runs := []Run{large(false), large(true), large(false)}
+			if err := p.near.NewSender(0).Send(runs); err != nil {
+				t.Fatal(err)
+			}
+			if runs[0].Result != TooBig || runs[1].Result != Sent || runs[2].Result != TooBig {
+				t.Errorf("results %v, %v, %v", runs[0].Result, runs[1].Result, runs[2].Result)
+			}
+			got, _ := collect(t, receiver(t, p.far, p.farAddr.Addr(), true), 1)
+			sameDatagrams(t, [][]byte{runs[1].Payload}, got)
+		})
+	}
+}
+
 // ESP above the path MTU is refused and said to be; IKE goes out in fragments;
 // the one does not change the other.
 func TestPathMTU(t *testing.T) {
