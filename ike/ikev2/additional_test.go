@@ -138,3 +138,54 @@ func TestCollisionEndsBeforeFollowUps(t *testing.T) {
 		}
 	}
 }
+
+// A faulty peer goes on with the key exchanges of a collision that it lost. Nothing is
+// made of their secrets, which are erased by then, and of the SPI, which is given back:
+// the peer hears STATE_NOT_FOUND.
+func TestTheLoserGoesOn(t *testing.T) {
+	refused := 0
+	for seed := range uint64(16) {
+		w := hybrid(t)
+		w.A.Reseed(seed)
+		w.A.Up()
+		w.DeliverAll()
+		w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+		w.Advance(10*time.Second, true)
+		w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			if h.Exchange != wire.ExchangeCreateChildSA || !h.Flags.Response() {
+				return ps
+			}
+			ps = slices.Clone(ps)
+			for i, p := range ps {
+				if n, ok := p.(*wire.Nonce); ok { // a is to see another one as the lowest than b
+					ps[i] = &wire.Nonce{Data: filled(len(n.Data), 0xff)}
+				}
+			}
+			return ps
+		}
+		w.A.Step(sa.Rekey{Children: true})
+		w.B.Step(sa.Rekey{Children: true})
+		w.Deliver(1) // b's request
+		w.Deliver(0) // a's request
+		w.Deliver(0) // a's answer
+		if h, err := wire.ParseHeader(w.Network[len(w.Network)-1].Bytes); err != nil || h.Exchange != wire.ExchangeIKEFollowupKE {
+			continue // b knows that it lost
+		}
+		w.HoldWork = true
+		w.Deliver(0) // b's answer, from which a sees that b lost
+		w.Deliver(0) // b's additional key exchange
+		w.HoldWork = false
+		w.Work()
+		for _, p := range w.Network {
+			if h, err := wire.ParseHeader(p.Bytes); err == nil && p.From == w.A && h.Exchange == wire.ExchangeIKEFollowupKE && !h.Flags.Response() {
+				refused++ // a goes on, too
+			}
+		}
+		if len(w.Faults) > 0 {
+			t.Errorf("seed %d: %v", seed, w.Faults)
+		}
+	}
+	if refused == 0 {
+		t.Error("b never went on after it lost")
+	}
+}

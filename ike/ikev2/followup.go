@@ -250,6 +250,11 @@ func (s *ikeSA) serveFollowUp(msg *message) error {
 		return refuse(wire.NotifyInvalidSyntax, otherShare(ke.Group, f.left[0]))
 	}
 	s.m.work(s, &sansio.KeyExchange{Group: ke.Group, Seed: s.m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
+		if s.followed != f { // meanwhile ours won over the exchange that began it
+			r.Erase()
+			s.object(wire.ExchangeIKEFollowupKE, refuse(wire.NotifyStateNotFound, nil))
+			return
+		}
 		if r.Err != nil {
 			s.forgetFollowUps()
 			s.object(wire.ExchangeIKEFollowupKE, &syntaxError{r.Err.Error()})

@@ -77,6 +77,14 @@ type KeyExchanged struct {
 	Err     error
 }
 
+// Erase overwrites the secrets of a result that nobody wants.
+func (r KeyExchanged) Erase() {
+	if r.Private != nil {
+		r.Private.Erase()
+	}
+	keymat.Erase(r.Shared)
+}
+
 // Exchanged reads the result of a KeyExchange; of work that ended without one
 // it makes an error.
 func Exchanged(result any) KeyExchanged {
