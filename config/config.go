@@ -55,6 +55,9 @@ const (
 	OffloadVAES        Offload = "vaes"         // AES-GCM by vector instructions
 )
 
+// Offloads are all of them.
+var Offloads = []Offload{OffloadTSO, OffloadUSO, OffloadUDPSegment, OffloadUDPGRO, OffloadSPISteering, OffloadTUNSteering, OffloadVAES}
+
 // Listen says where IKE and ESP arrive.
 type Listen struct {
 	Addresses        []netip.Addr // empty: every address

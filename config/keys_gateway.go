@@ -61,7 +61,7 @@ var gatewayKeys = section[Gateway]{
 	list(Key{Name: "disable_offloads", Doc: "Features to do without, where a kernel, a driver or a processor gets them wrong: `tso` and `uso` (TCP and UDP superpackets of the native data path), " +
 		"`udp_segment` and `udp_gro` (trains of datagrams sent and received), `spi_steering` (a socket for each worker, ESP apart from IKE), `tun_steering` (flows spread over the workers when one is too few; needs CAP_BPF), `vaes` (AES-GCM by vector instructions). " +
 		"Each costs throughput.", Otherwise: "none", Example: "[udp_gro, uso]"},
-		enum(OffloadTSO, OffloadUSO, OffloadUDPSegment, OffloadUDPGRO, OffloadSPISteering, OffloadTUNSteering, OffloadVAES), "a list of offloads", func(g *Gateway) *[]Offload { return &g.DisableOffloads }),
+		enum(Offloads...), "a list of offloads", func(g *Gateway) *[]Offload { return &g.DisableOffloads }),
 }
 
 var listenKeys = section[Listen]{

@@ -16,26 +16,37 @@ import (
 // Feature is something of the kernel or processor that the gateway can use.
 type Feature struct{ Name, State string }
 
-// Features probes this machine. Nothing is left open.
+// Features probes this machine: what a gateway would use of it that turns nothing
+// off. Every offload of the configuration is among them, by its name there. Nothing
+// is left open.
 func Features() []Feature {
-	return append([]Feature{
-		{"udp_segment", socketOption(unix.UDP_SEGMENT)},
-		{"udp_gro", socketOption(unix.UDP_GRO)},
-		{"bare_esp", rawSockets()},
-		{"spi_steering", steering()},
-		{"aes", instructions()},
-		{"aes_gcm", esp.NativeName()},
-	}, tunStates()...)
+	features := append(socketStates(), Feature{"bare_esp", rawSockets()}, Feature{"aes", instructions()},
+		Feature{string(config.OffloadVAES), vectors()}, Feature{"aes_gcm", esp.NativeName()})
+	return append(features, tunStates()...)
 }
 
-func socketOption(option int) string {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return "unknown: " + err.Error()
+func socketStates() []Feature {
+	f, err := udp.Probe()
+	state := func(on bool, otherwise string) string {
+		switch {
+		case err != nil:
+			return "unknown: " + err.Error()
+		case !on:
+			return "no: " + otherwise
+		}
+		return "yes"
 	}
-	defer unix.Close(fd)
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_UDP, option, 1); err != nil {
-		return "not in this kernel: " + err.Error()
+	return []Feature{
+		{string(config.OffloadUDPSegment), state(f.GSO, "not in this kernel (Linux 4.18)")},
+		{string(config.OffloadUDPGRO), state(f.GRO, "not in this kernel, or not to be trusted in it (Linux 5.12)")},
+		{string(config.OffloadSPISteering), state(f.Steering, "not in this kernel (Linux 4.5)")},
+	}
+}
+
+// vectors is whether AES-GCM is computed by vector instructions.
+func vectors() string {
+	if esp.NativeName() == portableCipher {
+		return "no: this processor lacks VAES and VPCLMULQDQ, or AVX2"
 	}
 	return "yes"
 }
@@ -59,31 +70,28 @@ func rawSocket(family int) error {
 	return unix.Close(fd)
 }
 
-func steering() string {
-	if err := udp.ProbeSteering(); err != nil {
-		return "not in this kernel: " + err.Error()
-	}
-	return "yes"
-}
-
 // tunStates are the features of the TUN driver and what follows for the data
 // path.
 func tunStates() []Feature {
 	o, err := tun.Probe()
+	state, dataPath := "yes", config.DataPathPortable
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []Feature{{"tun", "no /dev/net/tun: in a container, pass --device /dev/net/tun"}}
+		state = "no /dev/net/tun: in a container, pass --device /dev/net/tun"
 	case errors.Is(err, fs.ErrPermission):
-		return []Feature{{"tun", "not allowed to open /dev/net/tun: run as root"}}
+		state = "not allowed to open /dev/net/tun: run as root"
 	case err != nil:
-		return []Feature{{"tun", err.Error()}}
+		state = err.Error()
 	}
-	dataPath := config.DataPathPortable
+	if err != nil {
+		unknown := "unknown: " + state
+		return []Feature{{"tun", state}, {string(config.OffloadTSO), unknown}, {string(config.OffloadUSO), unknown}, {string(config.OffloadTUNSteering), tunSteering()}}
+	}
 	if o.TSO {
 		dataPath = config.DataPathNative
 	}
 	return []Feature{
-		{"tun", "yes"}, {"tso", yesNo(o.TSO)}, {"uso", yesNo(o.USO)}, {"tun_steering", tunSteering()},
+		{"tun", state}, {string(config.OffloadTSO), yesNo(o.TSO)}, {string(config.OffloadUSO), yesNo(o.USO)}, {string(config.OffloadTUNSteering), tunSteering()},
 		{"data_path", string(dataPath)},
 	}
 }
@@ -99,7 +107,7 @@ func yesNo(b bool) string {
 	if b {
 		return "yes"
 	}
-	return "no"
+	return "no: not in this kernel"
 }
 
 func instructions() string {

@@ -83,17 +83,3 @@ func (s *socket) gather(cfg *Config) (group []*socket, err error) {
 func (s *socket) share() error {
 	return unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 }
-
-// ProbeSteering tells whether the kernel can steer by SPI. Nothing is bound.
-func ProbeSteering() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	s := &socket{fd: fd}
-	if err := s.share(); err != nil {
-		return err
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, steering(1))
-}

@@ -178,33 +178,6 @@ func (s *socket) growBuffers(cfg *Config) {
 	grow(unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuffer)
 }
 
-// probe finds out which offloads the kernel has. UDP_GRO before Linux 5.12
-// could hand over trains of odd segment sizes with bad checksums.
-func (s *socket) probe(cfg *Config) {
-	if !cfg.NoGSO {
-		s.gso.Store(unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil)
-	}
-	if !cfg.NoGRO && kernelAtLeast(5, 12) {
-		s.gro = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
-	}
-}
-
-func kernelAtLeast(major, minor int) bool {
-	a, b, _ := kernelVersion()
-	return a > major || a == major && b >= minor
-}
-
-// kernelVersion is that of the kernel, or zeros.
-func kernelVersion() (major, minor, patch int) {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return 0, 0, 0
-	}
-	// What is not there stays 0.
-	_, _ = fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d.%d", &major, &minor, &patch)
-	return major, minor, patch
-}
-
 // receive fills the headers. With wait it blocks until there is at least one
 // message; it never waits for more than one.
 func (s *socket) receive(h []mmsghdr, wait bool) (int, error) {
