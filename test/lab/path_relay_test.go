@@ -16,11 +16,17 @@ const (
 	pathNAT        // port 4500
 )
 
+// isESP is what a relay counts as repeated and damaged: the other things on port
+// 4500 are IKE and keepalives (RFC 3948 §2).
+func isESP(path int, payload []byte) bool {
+	return path == pathNAT && len(payload) > 4 && !hasMarker(payload)
+}
+
 // relay puts a relay into the router, between gateway A, its near host, and
 // gateway B. Each gateway sees the router as its peer: a NAT for both.
 func (s *scene) relay(watch func(path int, d relay.Direction, payload []byte)) *relay.Relay {
 	s.t.Helper()
-	config := relay.Config{Seed: 1, Watch: watch, Listen: s.listenInRouter}
+	config := relay.Config{Seed: 1, Watch: watch, Counts: isESP, Listen: s.listenInRouter}
 	for _, port := range []uint16{500, 4500} {
 		config.Paths = append(config.Paths, relay.Path{
 			Near: netip.AddrPortFrom(world.SiteA.Router4, port),

@@ -10,7 +10,8 @@ import (
 
 // lane is one direction of one path: it draws fates and sends.
 type lane struct {
-	send func(payload []byte, to netip.AddrPort) error
+	send   func(payload []byte, to netip.AddrPort) error
+	counts func(payload []byte) bool // whether it counts as repeated or damaged
 
 	mu     sync.Mutex
 	random *rand.Rand
@@ -37,21 +38,28 @@ func (l *lane) carry(payload []byte, to netip.AddrPort) {
 		return
 	}
 	if d.flip >= 0 {
-		l.stats.Corrupted++
 		payload = bytes.Clone(payload)
 		payload[d.flip/8] ^= 1 << (d.flip % 8)
+		l.stats.Corrupted += l.counted(payload)
 	}
 	if d.reordered {
 		l.stats.Reordered++
 	}
 	copies := 1
 	if d.duplicate {
-		l.stats.Duplicated++
+		l.stats.Duplicated += l.counted(payload)
 		copies = 2
 	}
 	for range copies {
 		l.forward(payload, to, d.wait)
 	}
+}
+
+func (l *lane) counted(payload []byte) uint64 {
+	if l.counts(payload) {
+		return 1
+	}
+	return 0
 }
 
 // forward sends now or queues. A datagram that is not delayed overtakes what

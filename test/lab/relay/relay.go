@@ -43,6 +43,9 @@ type Config struct {
 	// fault: the index of its path, its direction and its payload, which is
 	// valid during the call. Several goroutines call it. Nil: nobody watches.
 	Watch func(path int, d Direction, payload []byte)
+	// Counts says what Stats.Duplicated and Stats.Corrupted count, of what leaves
+	// on a path; nil: everything.
+	Counts func(path int, payload []byte) bool
 }
 
 // Relay is a running relay.
@@ -85,7 +88,10 @@ func (r *Relay) open(index int, p Path) (*path, error) {
 	}
 	for d := range opened.lanes {
 		seed := rand.NewPCG(r.config.Seed, uint64(2*index+d))
-		opened.lanes[d] = &lane{random: rand.New(seed)}
+		opened.lanes[d] = &lane{random: rand.New(seed), counts: func([]byte) bool { return true }}
+		if r.config.Counts != nil {
+			opened.lanes[d].counts = func(payload []byte) bool { return r.config.Counts(index, payload) }
+		}
 	}
 	opened.lanes[ToFar].send = opened.sendFar
 	opened.lanes[ToNear].send = opened.sendNear
@@ -171,7 +177,7 @@ func (r *Relay) Inject(path int, d Direction, payload []byte) error {
 type Stats struct {
 	Received   uint64 // from the sender
 	Lost       uint64 // by Faults.Loss
-	Duplicated uint64
+	Duplicated uint64 // of what Config.Counts takes, as is Corrupted
 	Reordered  uint64
 	Corrupted  uint64
 	Sent       uint64 // to the receiver

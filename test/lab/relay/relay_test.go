@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -191,6 +192,26 @@ func TestDuplicateAndCorrupt(t *testing.T) {
 		t.Errorf("%q arrived as %q: %d bits differ, want 1", sent, first, flipped)
 	}
 	if diff := cmp.Diff(Stats{Received: 1, Duplicated: 1, Corrupted: 1, Sent: 2}, r.Stats(ToFar)); diff != "" {
+		t.Errorf("counted (-want +got):\n%s", diff)
+	}
+}
+
+// TestCounts counts what leaves, not what came.
+func TestCounts(t *testing.T) {
+	var asked [][]byte
+	l := &lane{random: rand.New(rand.NewPCG(1, 2)), faults: Faults{Duplicate: 1, Corrupt: 1},
+		send: func([]byte, netip.AddrPort) error { return nil },
+		counts: func(payload []byte) bool {
+			asked = append(asked, payload)
+			return payload[0] != 0
+		}}
+	l.carry([]byte{0}, netip.AddrPort{})
+	l.counts = func([]byte) bool { return false }
+	l.carry([]byte{0}, netip.AddrPort{})
+	if len(asked) != 2 || asked[0][0] == 0 || asked[1][0] == 0 {
+		t.Errorf("asked of % x, want the damaged datagram twice", asked)
+	}
+	if diff := cmp.Diff(Stats{Received: 2, Duplicated: 1, Corrupted: 1, Sent: 4}, l.snapshot()); diff != "" {
 		t.Errorf("counted (-want +got):\n%s", diff)
 	}
 }
