@@ -270,6 +270,13 @@ func transfer(t *testing.T, from, to *host, address string) {
 
 func transferOf(t *testing.T, size int, from, to *host, address string) {
 	t.Helper()
+	transferAfter(t, size, from, to, address, func() error { return nil })
+}
+
+// transferAfter does something on the sender's side between the dialling and the
+// first byte.
+func transferAfter(t *testing.T, size int, from, to *host, address string, dialled func() error) {
+	t.Helper()
 	var listener net.Listener
 	to.do(t, func() (err error) {
 		listener, err = net.Listen("tcp", net.JoinHostPort(address, "0"))
@@ -297,7 +304,7 @@ func transferOf(t *testing.T, size int, from, to *host, address string) {
 			return err
 		}
 		defer c.Close()
-		if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		if err := errors.Join(c.SetDeadline(time.Now().Add(30*time.Second)), dialled()); err != nil {
 			return err
 		}
 		_, err = io.Copy(c, bytes.NewReader(data))

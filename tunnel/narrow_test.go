@@ -1,11 +1,14 @@
 package tunnel
 
 import (
+	"os"
 	"testing"
 	"testing/synctest"
 
 	"github.com/gopacket/gopacket/layers"
+	"github.com/vishvananda/netlink"
 
+	"causeway/tunnel/tun"
 	"causeway/tunnel/tun/tuntest"
 )
 
@@ -103,4 +106,42 @@ func TestReleasedBelowTheLeastMTU(t *testing.T) {
 		}
 		p.a.dropped(t, DropTooBig, 0)
 	})
+}
+
+// TestStreamOnANarrowPath: a TCP connection goes on when its path becomes so narrow
+// that packets of the least MTU do not fit it.
+func TestStreamOnANarrowPath(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("making network namespaces needs root")
+	}
+	tests := map[string]struct {
+		address string
+		outer   int
+		c       offloadCase
+	}{
+		"IPv6 in IPv4":          {"fd02::1", 1300, offloadCase{}},
+		"IPv6 in IPv6":          {"fd02::1", 1300, offloadCase{six: true}},
+		"IPv6 in ESP over IPv4": {"fd02::1", 1300, offloadCase{bare: true}},
+		"IPv4 in IPv4":          {"10.2.0.1", 600, offloadCase{}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tt.c.backend = tun.Native
+			a, b := joined(t, tt.c)
+			shrink := func() error {
+				link, err := netlink.LinkByName("cwt-outer")
+				if err != nil {
+					return err
+				}
+				return netlink.LinkSetMTU(link, tt.outer)
+			}
+			transferAfter(t, 8<<20, a, b, tt.address, func() error {
+				b.do(t, shrink)
+				for _, h := range []*host{a, b} {
+					h.forwarding.Load().connections["peer"].path.lower(h.now(), 1500, tt.outer)
+				}
+				return shrink()
+			})
+		})
+	}
 }
