@@ -71,6 +71,7 @@ func (a *acceptor) step(ev sa.Event) {
 func (a *acceptor) handOver(h sa.Handover) {
 	o := a.engine.owner(h.Connection)
 	if o == nil || !o.inbox.post(func() { o.step(sa.Adopt{Half: h.Half}) }) {
+		h.Half.Erase()
 		a.version.spis.release(h.SPI, a.inbox)
 	}
 }

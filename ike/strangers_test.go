@@ -88,3 +88,22 @@ func TestStrangersHaveWorkersOfTheirOwn(t *testing.T) {
 		t.Errorf("done: %+v", ev)
 	}
 }
+
+// halfOpen is one that tells whether its keys were erased.
+type halfOpen struct{ erased bool }
+
+func (*halfOpen) HalfOpen() {}
+
+func (h *halfOpen) Erase() { h.erased = true }
+
+// The keys of a half-open IKE SA whose connection is gone are erased.
+func TestHandOverToNobody(t *testing.T) {
+	h := newNetwork().host(t, left)
+	defer h.close()
+	half := &halfOpen{}
+	a := newAcceptor(h.engine, h.engine.v2)
+	a.handOver(sa.Handover{Connection: "gone", SPI: 1, Half: half})
+	if !half.erased {
+		t.Error("its keys are kept")
+	}
+}

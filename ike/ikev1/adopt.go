@@ -26,6 +26,9 @@ type HalfOpen struct {
 // HalfOpen marks the type as one that sa.Handover carries.
 func (*HalfOpen) HalfOpen() {}
 
+// Erase overwrites its keys, where no machine takes it.
+func (h *HalfOpen) Erase() { h.association.erase() }
+
 // adopt takes a half-open ISAKMP SA on and judges the peer's proof.
 func (m *Machine) adopt(h *HalfOpen) {
 	msg, err := isakmp.ParseMessage(h.proof.Raw) // the acceptor parsed it

@@ -37,6 +37,8 @@ type AcceptorConfig struct {
 	Registered func(spi uint64) bool
 	// Alter is that of the machines (Config).
 	Alter func(wire.Header, []wire.Payload) []wire.Payload
+	// Held is that of the machines (Config).
+	Held func(spi uint64, keys ...[]byte)
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
 	// Limit bounds the table of half-open IKE SAs, with those that are over and
@@ -117,6 +119,9 @@ type HalfOpen struct {
 
 // HalfOpen marks the type as one that sa.Handover carries.
 func (*HalfOpen) HalfOpen() {}
+
+// Erase overwrites its keys, where no machine takes it.
+func (h *HalfOpen) Erase() { h.association.erase() }
 
 // NewAcceptor makes an acceptor without half-open IKE SAs.
 func NewAcceptor(cfg AcceptorConfig) *Acceptor {
@@ -213,8 +218,8 @@ func (a *Acceptor) end(h *half, why sa.Reason, detail string) {
 	}
 }
 
-// over ends a half-open IKE SA; its row stays, to know repeats by, until it
-// would have timed out.
+// over ends a half-open IKE SA, and erases its keys; its row stays, to know repeats by,
+// until it would have timed out.
 func (a *Acceptor) over(h *half) {
 	h.stage = stageOver
 	a.desk.Cancel(h)
@@ -225,6 +230,7 @@ func (a *Acceptor) over(h *half) {
 	}
 	h.waiting = nil
 	h.assembly.clear()
+	h.erase()
 }
 
 // datagram sorts what nobody else wants.

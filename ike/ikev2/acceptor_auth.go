@@ -127,10 +127,10 @@ func (a *Acceptor) handOver(h *half, msg *message, d sa.Datagram) {
 		return
 	}
 	give := &HalfOpen{association: h.association, since: h.since, auth: msg, refused: refused}
-	a.over(h)
 	// The keys are the machine's now.
 	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
 		initRequest: h.association.initRequest, initResponse: h.initResponse}
+	a.over(h)
 	a.do(sa.Handover{Connection: chosen.Name, SPI: h.spiR, Half: give})
 }
 
@@ -148,7 +148,6 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 		h.refused, err = h.seal(draft, a.random.Source)
 	}
 	a.over(h)
-	h.erase()
 	if err != nil {
 		h.refused = nil
 		a.do(sa.ReleaseSPI{SPI: h.spiR})

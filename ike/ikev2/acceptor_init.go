@@ -98,7 +98,7 @@ func (a *Acceptor) admit(msg *message, d sa.Datagram, ni []byte) {
 func (a *Acceptor) halfOpen(msg *message, d sa.Datagram, ni []byte) *half {
 	h := &half{since: a.now, association: association{
 		spiI: msg.InitiatorSPI, spiR: a.random.SPI(), local: d.Local, remote: d.Remote,
-		redirects: followsRedirects(msg), natless: !detectsNAT(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog,
+		redirects: followsRedirects(msg), natless: !detectsNAT(msg), nonceI: ni, nonceR: a.random.Nonce(), initRequest: d.Raw, keyLog: a.cfg.KeyLog, held: a.cfg.Held,
 	}}
 	h.nat = detectNAT(msg, h.spiI, 0)
 	h.window.expectID = 1

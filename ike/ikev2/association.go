@@ -69,6 +69,8 @@ type association struct {
 
 	// keyLog is told of new keys; nil but for debugging.
 	keyLog func(sa.IKEKeys)
+	// held is Config.Held.
+	held func(spi uint64, keys ...[]byte)
 	// mobike says that MOBIKE was agreed, and origin that we began the first of the
 	// IKE SAs that replaced one another (RFC 4555 §3.1).
 	mobike, origin bool
@@ -114,6 +116,9 @@ func (a *association) deriveKeys(skeyseed []byte) error {
 	a.outgoing, a.incoming = toR, toI
 	if !a.initiator {
 		a.outgoing, a.incoming = toI, toR
+	}
+	if k := a.keys; a.held != nil {
+		a.held(a.localSPI(), k.D, k.AI, k.AR, k.EI, k.ER, k.PI, k.PR)
 	}
 	if a.keyLog != nil {
 		a.keyLog(sa.IKEKeys{

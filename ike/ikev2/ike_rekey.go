@@ -126,7 +126,7 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 			s.endOver(badShare(r.Err))
 			return
 		}
-		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog}
+		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog, held: s.m.cfg.Held}
 		if len(suite.Rest()) > 0 && s.rival != nil {
 			if bytes.Compare(lowest(x.nonce, nonce.Data), s.rival.lowest) < 0 {
 				keymat.Erase(r.Shared)
@@ -363,7 +363,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 		return &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: group}}
 	}
 	chosen := &proposal.Proposals[i]
-	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.SPI(), nonceI: ni.Data, nonceR: s.m.random.Nonce(), keyLog: s.m.cfg.KeyLog}
+	a := association{spiI: binary.BigEndian.Uint64(chosen.SPI), spiR: s.m.random.SPI(), nonceI: ni.Data, nonceR: s.m.random.Nonce(), keyLog: s.m.cfg.KeyLog, held: s.m.cfg.Held}
 	if a.spiI == 0 {
 		return &syntaxError{"the SPI of the new IKE SA is zero"}
 	}

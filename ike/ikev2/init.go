@@ -69,7 +69,7 @@ func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 		return nil
 	}
 	s := m.add(&ikeSA{association: association{
-		initiator: true, local: local, remote: remote, spiI: m.random.SPI(), nonceI: m.random.Nonce(), keyLog: m.cfg.KeyLog, configured: remote.Addr(),
+		initiator: true, local: local, remote: remote, spiI: m.random.SPI(), nonceI: m.random.Nonce(), keyLog: m.cfg.KeyLog, held: m.cfg.Held, configured: remote.Addr(),
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
 	s.shareKey(&initExchange{group: groups[0]})

@@ -48,6 +48,9 @@ type Config struct {
 	// Alter, when set, makes the machine a faulty peer, for tests: it sends what
 	// Alter makes of the payloads of a message.
 	Alter func(wire.Header, []wire.Payload) []wire.Payload
+	// Held, when set, is given the SK_* of each IKE SA themselves, by its local SPI, for
+	// tests: they are overwritten when it ends.
+	Held func(spi uint64, keys ...[]byte)
 }
 
 // Machine is one peer of one connection: all its IKE SAs, old and new during a

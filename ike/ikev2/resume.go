@@ -66,7 +66,7 @@ func (m *Machine) resume(t *heldTicket, local, remote netip.AddrPort) {
 	r := t.resumption
 	r.from = path{local, remote}
 	s := m.add(&ikeSA{association: association{
-		initiator: true, local: local, remote: remote, spiI: m.random.SPI(), nonceI: m.random.Nonce(), keyLog: m.cfg.KeyLog, resumed: &r, configured: remote.Addr(),
+		initiator: true, local: local, remote: remote, spiI: m.random.SPI(), nonceI: m.random.Nonce(), keyLog: m.cfg.KeyLog, held: m.cfg.Held, resumed: &r, configured: remote.Addr(),
 	}})
 	m.emit(sa.Connecting{Connection: m.settings.Name, Initiator: true, Local: local, Remote: remote})
 	if err := s.choose(t.suite); err != nil {

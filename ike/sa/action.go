@@ -75,7 +75,11 @@ type Emit struct{ Report Report }
 
 // HalfOpen is an IKE SA which a peer started, between the code that answered
 // it and the machine that adopts it. Its content is the IKE version's own.
-type HalfOpen interface{ HalfOpen() }
+// Whoever does not pass it on erases its keys.
+type HalfOpen interface {
+	HalfOpen()
+	Erase()
+}
 
 // Doubt says that somebody at Remote claims not to know SPI, on which a Child SA
 // of ours sends: whoever has that asks its peer.

@@ -36,10 +36,14 @@ func (d *Desk) Start(owner any, job sa.Job, then func(result any)) sa.StartWork 
 	return sa.StartWork{Ticket: d.last, Job: job, Cancelled: cancelled}
 }
 
-// Finish leads a result to whom it is for; it ignores stale tickets.
+// Finish leads a result to whom it is for; of one that nobody wants any more it erases
+// the secrets.
 func (d *Desk) Finish(ev sa.WorkDone) {
 	p, ok := d.open[ev.Ticket]
 	if !ok {
+		if r, secret := ev.Result.(KeyExchanged); secret {
+			r.Erase()
+		}
 		return
 	}
 	delete(d.open, ev.Ticket)

@@ -64,6 +64,7 @@ type Host struct {
 	carried  map[uint32][2]uint64 // packets in and out by inbound SPI
 	past     map[uint64]bool      // IKE SPIs that were released
 	spis     map[uint64]bool      // true: the acceptor's
+	keys     map[uint64][][]byte  // SK_* of IKEv2 by local SPI, as they are in memory
 	jobs     []job
 	reserved map[uint32]bool
 	tickets  *ticket.Mint // its key does not outlive a crash
@@ -96,6 +97,7 @@ func (h *Host) Reseed(seed uint64) {
 func (h *Host) Restart(gate cookie.Config) {
 	h.Inbound, h.Outbound, h.carried = map[uint32]*sa.Child{}, nil, map[uint32][2]uint64{}
 	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
+	h.keys = map[uint64][][]byte{}
 	gate.Random = h.random
 	g, err := cookie.New(gate)
 	if err != nil {
@@ -222,6 +224,7 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		if h.spis[a.SPI] == acceptor {
 			delete(h.spis, a.SPI)
 			h.past[a.SPI] = true
+			h.checkErased(a.SPI)
 		}
 	case sa.Handover:
 		h.step(false, sa.Adopt{Half: a.Half})
@@ -251,6 +254,23 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 	case sa.Emit:
 		h.report(a.Report)
 	}
+}
+
+// hold keeps the SK_* of an IKE SA, to see that they are overwritten.
+func (h *Host) hold(spi uint64, keys ...[]byte) { h.keys[spi] = append(h.keys[spi], keys...) }
+
+// Keyed is how many IKE SAs had keys and were not given back.
+func (h *Host) Keyed() int { return len(h.keys) }
+
+// checkErased tells of keys of an IKE SA that outlive it.
+func (h *Host) checkErased(spi uint64) {
+	for _, k := range h.keys[spi] {
+		if slices.ContainsFunc(k, func(octet byte) bool { return octet != 0 }) {
+			h.world.fault("%s ends the IKE SA %016x and keeps its keys", h.Name, spi)
+			break
+		}
+	}
+	delete(h.keys, spi)
 }
 
 func (h *Host) install(c *sa.Child) {

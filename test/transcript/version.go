@@ -37,7 +37,7 @@ func (h *Host) speak(g *cookie.Gate) {
 	if h.tickets == nil {
 		h.tickets = ticket.NewMint(h.random)
 	}
-	v2 := ikev2.AcceptorConfig{Alter: h.altered,
+	v2 := ikev2.AcceptorConfig{Alter: h.altered, Held: h.hold,
 		Tickets: h.tickets,
 		Gate:    g, Random: h.random, CrashSecret: []byte("what outlives a crash of " + h.Name),
 		Registered: func(spi uint64) bool { _, known := h.spis[spi]; return known },
@@ -54,7 +54,7 @@ func (h *Host) speak(g *cookie.Gate) {
 	}
 	v2.Candidates, v2.Others = own, nil
 	h.Machine = ikev2.New(ikev2.Config{
-		Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, Alter: h.altered,
+		Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, Alter: h.altered, Held: h.hold,
 		CrashSecret: v2.CrashSecret, Tickets: h.tickets,
 		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		AllocateSPI: h.allocate,
