@@ -20,7 +20,7 @@ var throughputRows = []row{
 	{"TCP, 1 flow, Gbit/s", "tcp", gigabits, "%.2f", false},
 	{"TCP, 4 flows, Gbit/s", "tcp4", gigabits, "%.2f", false},
 	{"TCP, 1 flow, reverse, Gbit/s", "reverse", gigabits, "%.2f", false},
-	{"UDP, 1200 bytes, Gbit/s", "udp1200", gigabits, "%.2f", false},
+	{"UDP, 1200 bytes, kpacket/s", "udp1200", kilopackets, "%.0f", false},
 	{"UDP, 64 bytes, kpacket/s", "udp64", kilopackets, "%.0f", false},
 	{"ping, idle, ms", "ping", func(s sample) float64 { return s.ping }, "%.2f", true},
 	{"ping, under 4 TCP flows, ms", "pingload", func(s sample) float64 { return s.ping }, "%.2f", true},
@@ -30,13 +30,21 @@ var cpuRows = []row{
 	{"TCP, 1 flow", "tcp", cpuSeconds, "%.2f", true},
 	{"TCP, 4 flows", "tcp4", cpuSeconds, "%.2f", true},
 	{"TCP, 1 flow, reverse", "reverse", cpuSeconds, "%.2f", true},
-	{"UDP, 1200 bytes", "udp1200", cpuSeconds, "%.2f", true},
-	{"UDP, 64 bytes", "udp64", cpuSeconds, "%.2f", true},
+}
+
+var packetRows = []row{
+	{"UDP, 1200 bytes", "udp1200", cpuPerPackets(1200), "%.1f", true},
+	{"UDP, 64 bytes", "udp64", cpuPerPackets(64), "%.1f", true},
 }
 
 func gigabits(s sample) float64    { return s.bits / 1e9 }
 func kilopackets(s sample) float64 { return s.packets / 1e3 }
 func cpuSeconds(s sample) float64  { return s.cpu }
+
+// cpuPerPackets is CPU seconds for each million datagrams of that size.
+func cpuPerPackets(size int) func(sample) float64 {
+	return func(s sample) float64 { return s.cpu * float64(size) / 1e3 }
+}
 
 // report is the Markdown of everything that was measured.
 func report(o options, facts []fact, contenders []*contender, r results) string {
@@ -56,21 +64,34 @@ func report(o options, facts []fact, contenders []*contender, r results) string 
 	b.WriteString(table(o, throughputRows, r))
 	b.WriteString("\nCPU seconds of both gateway processes for each gigabyte received; less is better.\n\n")
 	b.WriteString(table(o, cpuRows, r))
+	b.WriteString("\nCPU seconds of both gateway processes for each million datagrams received; less is better.\n\n")
+	b.WriteString(table(o, packetRows, r))
 	return b.String()
 }
 
-// table has a column for each contender, and Causeway's ratios where there is
-// another to compare with. A ratio above 1 is in Causeway's favour.
+// comparison is a column of ratios of medians, which are above 1 where they are in
+// favour of ours.
+type comparison struct{ title, ours, theirs string }
+
+var comparisons = []comparison{
+	{"better than " + swan + " by", causeway, swan},
+	{"better than " + wireguard + " by", causeway, wireguard},
+	{causeway + " of " + raw, causeway, raw},
+	{standard + " better than " + wireguard + " by", standard, wireguard},
+}
+
+// table has a column for each contender, and ratios where both that they compare
+// took part.
 func table(o options, rows []row, r results) string {
-	var rivals []string
-	for _, name := range []string{swan, wireguard} {
-		if slices.Contains(o.only, name) && slices.Contains(o.only, causeway) {
-			rivals = append(rivals, name)
+	var compared []comparison
+	for _, c := range comparisons {
+		if slices.Contains(o.only, c.ours) && slices.Contains(o.only, c.theirs) {
+			compared = append(compared, c)
 		}
 	}
 	header := append([]string{""}, o.only...)
-	for _, name := range rivals {
-		header = append(header, "better than "+name+" by")
+	for _, c := range compared {
+		header = append(header, c.title)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(header, " | "), strings.Repeat("---|", len(header)))
@@ -85,8 +106,8 @@ func table(o options, rows []row, r results) string {
 			medians[name] = median(values)
 			cells = append(cells, row.cell(values))
 		}
-		for _, name := range rivals {
-			cells = append(cells, ratio(medians[causeway], medians[name], row.less))
+		for _, c := range compared {
+			cells = append(cells, ratio(medians[c.ours], medians[c.theirs], row.less))
 		}
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 	}
@@ -119,7 +140,11 @@ func ratio(ours, theirs float64, less bool) string {
 	if ours == 0 || theirs == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("**%.1f**", ours/theirs)
+	r := ours / theirs
+	if r < 1 {
+		return fmt.Sprintf("**%.2f**", r)
+	}
+	return fmt.Sprintf("**%.1f**", r)
 }
 
 const (

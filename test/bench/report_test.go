@@ -25,30 +25,48 @@ func TestMedian(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	o := options{only: []string{raw, swan, wireguard, causeway}}
+	o := options{only: []string{raw, swan, wireguard, causeway, standard}}
 	r := results{
 		"tcp": {
 			raw:       {{bits: 10e9}, {bits: 12e9}, {bits: 11e9}},
 			swan:      {{bits: 0.5e9, cpu: 30}, {bits: 0.4e9, cpu: 20}, {bits: 0.6e9, cpu: 40}},
 			wireguard: {{bits: 2e9, cpu: 6}},
 			causeway:  {{bits: 4e9, cpu: 3}},
+			standard:  {{bits: 3e9, cpu: 4}},
 		},
-		"ping": {raw: {{ping: 0.05}}, swan: {{ping: 0.6}}, wireguard: {{ping: 0.2}}, causeway: {{ping: 0.3}}},
+		"udp1200": {
+			raw: {{packets: 200e3}}, swan: {{packets: 10e3, cpu: 100}}, wireguard: {{packets: 25e3, cpu: 50}},
+			causeway: {{packets: 100e3, cpu: 5}}, standard: {{packets: 50e3, cpu: 10}},
+		},
+		"ping": {raw: {{ping: 0.05}}, swan: {{ping: 0.6}}, wireguard: {{ping: 0.2}}, causeway: {{ping: 0.3}}, standard: {{ping: 0.4}}},
 	}
-	const wantThroughput = `|  | raw | strongswan | wireguard-go | causeway | better than strongswan by | better than wireguard-go by |
-|---|---|---|---|---|---|---|
-| TCP, 1 flow, Gbit/s | 11.00 (10.00–12.00) | 0.50 (0.40–0.60) | 2.00 | 4.00 | **8.0** | **2.0** |
-| ping, idle, ms | 0.05 | 0.60 | 0.20 | 0.30 | **2.0** | **0.7** |
+	const header = `|  | raw | strongswan | wireguard-go | causeway | causeway-cipher | better than strongswan by | better than wireguard-go by | causeway of raw | causeway-cipher better than wireguard-go by |
+|---|---|---|---|---|---|---|---|---|---|
 `
-	if diff := cmp.Diff(wantThroughput, table(o, throughputRows, r)); diff != "" {
-		t.Errorf("throughput (-want +got):\n%s", diff)
+	for name, c := range map[string]struct {
+		rows []row
+		want string
+	}{
+		"throughput": {throughputRows, `| TCP, 1 flow, Gbit/s | 11.00 (10.00–12.00) | 0.50 (0.40–0.60) | 2.00 | 4.00 | 3.00 | **8.0** | **2.0** | **0.36** | **1.5** |
+| UDP, 1200 bytes, kpacket/s | 200 | 10 | 25 | 100 | 50 | **10.0** | **4.0** | **0.50** | **2.0** |
+| ping, idle, ms | 0.05 | 0.60 | 0.20 | 0.30 | 0.40 | **2.0** | **0.67** | **0.17** | **0.50** |
+`},
+		"CPU for each GB": {cpuRows, `| TCP, 1 flow | – | 30.00 (20.00–40.00) | 6.00 | 3.00 | 4.00 | **10.0** | **2.0** | – | **1.5** |
+`},
+		"CPU for each million": {packetRows, `| UDP, 1200 bytes | – | 120.0 | 60.0 | 6.0 | 12.0 | **20.0** | **10.0** | – | **5.0** |
+`},
+	} {
+		if diff := cmp.Diff(header+c.want, table(o, c.rows, r)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
-	const wantCPU = `|  | raw | strongswan | wireguard-go | causeway | better than strongswan by | better than wireguard-go by |
-|---|---|---|---|---|---|---|
-| TCP, 1 flow | – | 30.00 (20.00–40.00) | 6.00 | 3.00 | **10.0** | **2.0** |
-`
-	if diff := cmp.Diff(wantCPU, table(o, cpuRows, r)); diff != "" {
-		t.Errorf("CPU (-want +got):\n%s", diff)
+	// Who did not take part has no column.
+	few := options{only: []string{raw, causeway}}
+	if diff := cmp.Diff(`|  | raw | causeway | causeway of raw |
+|---|---|---|---|
+| TCP, 1 flow | – | 3.00 | – |
+`, table(few, cpuRows, r)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
