@@ -21,8 +21,8 @@ func speedSize() int {
 }
 
 // TestOffloads transfers with each offload on and off, both ways at once between
-// two of our gateways: what arrives is what was sent, and nothing is dropped. The
-// long form carries 10 GiB each way.
+// two of our gateways: what arrives is what was sent, datagrams of all sizes in
+// order, nothing is dropped, and what is off is what was turned off. The long form carries 10 GiB each way.
 func TestOffloads(t *testing.T) {
 	for _, c := range []struct {
 		name, path string
@@ -49,6 +49,10 @@ func TestOffloads(t *testing.T) {
 			s.up(right)
 			before := s.up(left)
 			s.transferBoth(speedSize())
+			for i := range a.RemoteNetworks {
+				s.must(s.datagrams(s.ClientA, s.ClientB, world.ClientIn(a.RemoteNetworks[i])))
+				s.must(s.datagrams(s.ClientB, s.ClientA, world.ClientIn(a.LocalNetworks[i])))
+			}
 			s.sameSAs(left, before)
 			for _, g := range []*gateway.Gateway{left, right} {
 				status, err := g.Status(s.ctx)
@@ -56,6 +60,7 @@ func TestOffloads(t *testing.T) {
 				if status.Gateway.DataPath != c.path {
 					t.Errorf("the data path is %s", status.Gateway.DataPath)
 				}
+				s.offloadsAre(status, c.path, c.without)
 				for _, reason := range []string{"replay", "authentication", "selector"} {
 					if n := status.Connection(link.Name).Drops[reason]; n > 0 {
 						t.Errorf("dropped on a path that harms nothing: %d for %s", n, reason)

@@ -10,6 +10,8 @@ type Status struct {
 		MTU       int    `json:"mtu"`
 		Workers   int    `json:"workers"`
 		DataPath  string `json:"data_path"`
+		// Offloads are on or off.
+		Offloads map[string]string `json:"offloads"`
 		// Drops are those of all connections and of none.
 		Drops   map[string]uint64 `json:"drops"`
 		Sockets struct {
