@@ -81,7 +81,7 @@ func (o *owner) resolved(found resolution) {
 		return
 	}
 	ours, theirs := o.ports()
-	o.step(sa.Up{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs)})
+	o.step(sa.Up{Local: netip.AddrPortFrom(local, ours), Remote: netip.AddrPortFrom(remote, theirs), Tries: o.keep.tries()})
 }
 
 // ports are those that IKE_SA_INIT is sent between. A peer on a port of its own

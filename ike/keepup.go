@@ -8,12 +8,15 @@ import (
 )
 
 // Back-off of a wanted connection: the first attempt is immediate, then the
-// pause doubles from minPause to maxPause, less up to a quarter of jitter so
+// pause doubles, with every round of the addresses, from minPause to maxPause, less up to a quarter of jitter so
 // that a thousand peers do not return in step. It never gives up.
 const (
 	minPause = time.Second
 	maxPause = time.Minute
 )
+
+// spareTries gives a peer with several addresses 12 s to answer at each.
+const spareTries = 4
 
 // keepUp decides when and towards which address a connection is attempted. It
 // holds no clock: times are arguments, and jitter is a number in [0,1).
@@ -82,12 +85,29 @@ func (k *keepUp) again(now time.Time, jitter float64) {
 	k.attempt++
 	k.next = time.Time{}
 	if k.wanted {
-		k.next = now.Add(pause(k.attempt, jitter))
+		rounds := (k.attempt - 1) / max(1, len(k.addresses))
+		k.next = now.Add(pause(rounds+1, jitter))
 	}
 }
 
-// lost plans to come back soon after an SA that was up went away.
-func (k *keepUp) lost(now time.Time, jitter float64) {
+// tries is how often an address is asked without an answer before it is the next
+// one's turn; 0: there is no other.
+func (k *keepUp) tries() int {
+	if len(k.addresses) < 2 {
+		return 0
+	}
+	return spareTries
+}
+
+// lost plans to come back soon after an SA with the peer at that address went away:
+// to the same, unless it died there without a word.
+func (k *keepUp) lost(now time.Time, jitter float64, at netip.Addr, silent bool) {
+	if i := slices.Index(k.addresses, at); i >= 0 {
+		k.turn = i
+	}
+	if silent {
+		k.turn++
+	}
 	k.next = time.Time{}
 	if k.wanted {
 		k.next = now.Add(time.Duration(jitter * float64(minPause)))

@@ -64,13 +64,13 @@ func TestKeepUpRests(t *testing.T) {
 	}
 	k.want(now, true)
 	k.rest()
-	k.lost(now, 0.5)
+	k.lost(now, 0.5, netip.Addr{}, false)
 	if !k.due().IsZero() {
 		t.Error("a connection that was taken down comes back")
 	}
 	k.want(now, true)
 	k.succeeded()
-	k.lost(now, 0.5)
+	k.lost(now, 0.5, netip.Addr{}, false)
 	if got := k.due(); !got.Equal(now.Add(minPause / 2)) {
 		t.Errorf("a lost connection comes back at %v, want after half a second", got)
 	}

@@ -3,6 +3,7 @@ package ike
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,11 @@ type owner struct {
 	failed   bool
 	// unmade says that what is being closed never was up: the peer is told that its
 	// proof is refused.
-	unmade    bool
+	unmade bool
+	// at is which of the peer's addresses the connection was up with last, and silent
+	// says that the peer answered no more there.
+	at        netip.Addr
+	silent    bool
 	resolving bool
 	// carrying: a Child SA was there after the last step.
 	carrying bool
@@ -250,6 +255,7 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 		}
 	case sa.IKEClosed:
 		f = r.Failure
+		o.silent = f != nil && f.Reason == sa.ReasonLivenessTimeout
 	case sa.ChildClosed:
 		f = r.Failure
 	}
@@ -289,12 +295,22 @@ func (o *owner) settle(now time.Time) {
 	case is == sa.StateDown && (was == sa.StateConnecting || was == sa.StateClosing && o.unmade):
 		o.keep.failed(now, rand.Float64())
 	case is == sa.StateDown:
-		o.keep.lost(now, rand.Float64())
+		o.keep.lost(now, rand.Float64(), o.at, o.silent)
 	}
+	o.noteAddress(snap)
 	o.planFailBack(now, snap)
 	o.planIdle(now)
 	o.publish() // first: who waits for the result may look at once
 	o.answerWaiters()
+}
+
+// noteAddress keeps where the peer was found that the connection is up with.
+func (o *owner) noteAddress(snap sa.Snapshot) {
+	for _, i := range snap.IKE {
+		if !i.EstablishedAt.IsZero() {
+			o.at = foundAt(i.IKEInfo)
+		}
+	}
 }
 
 // publish renews what Status shows.

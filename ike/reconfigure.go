@@ -35,15 +35,20 @@ func (o *owner) stillThere(c *Connection) bool {
 		return true
 	}
 	for _, i := range o.statusNow().IKE {
-		at := i.Configured
-		if !at.IsValid() {
-			at = i.Remote.Addr()
-		}
-		if !slices.Contains(c.Settings.RemoteAddresses, at.Unmap()) {
+		if !slices.Contains(c.Settings.RemoteAddresses, foundAt(i)) {
 			return false
 		}
 	}
 	return true
+}
+
+// foundAt is the address that the peer was found at, wherever it is by now.
+func foundAt(i sa.IKEInfo) netip.Addr {
+	at := i.Configured
+	if !at.IsValid() {
+		at = i.Remote.Addr()
+	}
+	return at.Unmap()
 }
 
 // lasting is what of a connection no SA survives a change of. A setting that

@@ -15,6 +15,12 @@ import (
 // by answer, and gateways at the addresses.
 func named(t *testing.T, remotes, gateways []string, answer func(name string) []netip.Addr, body func(t *testing.T, n *network, a *host)) {
 	t.Helper()
+	namedAs(t, func(c Connection) Connection { return c }, remotes, gateways, answer, body)
+}
+
+// namedAs is named with connections that are changed by as.
+func namedAs(t *testing.T, as func(Connection) Connection, remotes, gateways []string, answer func(name string) []netip.Addr, body func(t *testing.T, n *network, a *host)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
 		n.setNames(answer)
@@ -24,10 +30,10 @@ func named(t *testing.T, remotes, gateways []string, answer func(name string) []
 		for _, address := range gateways {
 			h := n.host(t, address)
 			defer h.close()
-			h.set(connection(t, "to-left", left, "a long shared key", StartOnDemand))
+			h.set(as(connection(t, "to-left", left, "a long shared key", StartOnDemand)))
 		}
 		defer a.close()
-		a.set(c)
+		a.set(as(c))
 		body(t, n, a)
 	})
 }

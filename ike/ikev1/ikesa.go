@@ -64,6 +64,7 @@ type ikeSA struct {
 	createdAt     time.Time
 	establishedAt time.Time
 	heardAt       time.Time // of IKE or ESP
+	firstTries    int       // of the first message, over the policy's; 0: it holds
 	// askedAt is when the peer asked for our last message of phase 1 again, and
 	// unheardUntil when it would do so next (unheard.go).
 	askedAt, unheardUntil time.Time

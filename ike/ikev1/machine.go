@@ -138,7 +138,11 @@ func (m *Machine) up(ev sa.Up) {
 	m.wanted = true
 	m.path = path{ev.Local, ev.Remote}
 	if m.current() == nil && !m.negotiating() {
+		before := len(m.sas)
 		m.startPhaseOne(m.path)
+		for _, s := range m.sas[before:] {
+			s.firstTries = ev.Tries
+		}
 	}
 }
 

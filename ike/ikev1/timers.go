@@ -120,7 +120,11 @@ func (q *quick) runTimers() {
 }
 
 func (s *ikeSA) runTimers() {
-	raw, exhausted := s.repeat.repeat(s.m.now, s.m.cfg.Retransmit, s.m.random.Fraction)
+	policy := s.m.cfg.Retransmit
+	if s.firstTries > 0 && s.cookieR == 0 { // nobody answered yet
+		policy.Tries = s.firstTries
+	}
+	raw, exhausted := s.repeat.repeat(s.m.now, policy, s.m.random.Fraction)
 	switch {
 	case exhausted:
 		s.exhausted()

@@ -103,6 +103,8 @@ type ikeSA struct {
 	// where the peer sees us (mobike.go).
 	wantUpdate, wantCookie bool
 	seenAt                 []byte
+	// initTries overrides the policy's tries of IKE_SA_INIT; 0: it holds.
+	initTries int
 	// natTries is how often the peer found a NAT on our request in a row (no_nats.go).
 	natTries int
 	// wantAddresses says that the peer is to be told of our further addresses, and

@@ -57,7 +57,9 @@ func (m *Machine) up(ev sa.Up) {
 		m.resume(t, ev.Local, ev.Remote)
 		return
 	}
-	m.connect(ev.Local, ev.Remote)
+	if s := m.connect(ev.Local, ev.Remote); s != nil {
+		s.initTries = ev.Tries
+	}
 }
 
 // connect makes an IKE SA as the initiator, or gives nil.
@@ -102,6 +104,7 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
 	ps = append(append(ps, extensions(s.m.settings)...), s.redirectable()...)
 	s.sendClear(ps)
+	s.window.tries = s.initTries
 }
 
 // sendClear sends our first request, which nothing protects.

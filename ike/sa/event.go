@@ -107,7 +107,12 @@ type PathsFound struct {
 
 // Up asks for an IKE SA with the first child, from Local to Remote.
 // It is a no-op when one is there or being made.
-type Up struct{ Local, Remote netip.AddrPort }
+type Up struct {
+	Local, Remote netip.AddrPort
+	// Tries is how often the first message is sent to a peer that does not answer; 0:
+	// as often as any.
+	Tries int
+}
 
 // Down deletes every SA of the machine at the peer.
 type Down struct{}
