@@ -357,3 +357,32 @@ func TestRefusingThePeerBacksOff(t *testing.T) {
 		<-done
 	})
 }
+
+// TestQuestionComesAtItsTime: a peer is asked when it was silent for the DPD interval,
+// counted from its last packet and not from when that was noticed.
+func TestQuestionComesAtItsTime(t *testing.T) {
+	for _, version := range []string{"IKEv2", "IKEv1"} {
+		run := map[string]func(*testing.T, StartPolicy, StartPolicy, func(*testing.T, *network, *host, *host)){"IKEv2": pair, "IKEv1": pairv1}[version]
+		t.Run(version, func(t *testing.T) {
+			run(t, StartAlways, StartOnDemand, func(t *testing.T, n *network, a, _ *host) {
+				time.Sleep(5 * time.Second)
+				up := time.Now()
+				var asked time.Time
+				n.setDrop(func(from, _ netip.Addr) bool {
+					if from == a.address && asked.IsZero() {
+						asked = time.Now()
+					}
+					return true
+				})
+				time.Sleep(10 * time.Second)
+				a.data.mu.Lock()
+				a.data.heard = time.Now()
+				a.data.mu.Unlock()
+				time.Sleep(time.Minute)
+				if got := asked.Sub(up); got < 39*time.Second || got > 41*time.Second {
+					t.Errorf("the peer sent ESP 10 s in, and is asked after %v, want 40 s with a DPD interval of 30 s", got)
+				}
+			})
+		})
+	}
+}

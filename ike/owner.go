@@ -172,7 +172,7 @@ func (o *owner) tick(now time.Time) {
 func (o *owner) reportLife() {
 	if last := o.engine.cfg.DataPath.LastInbound(o.name()); last.After(o.heard) {
 		o.heard = last
-		o.step(sa.InboundTraffic{})
+		o.step(sa.InboundTraffic{At: last})
 	}
 }
 

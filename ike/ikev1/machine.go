@@ -128,7 +128,10 @@ func (m *Machine) handle(ev sa.Event) {
 		m.unknownSPI(ev.SPI)
 	case sa.InboundTraffic:
 		for _, s := range m.sas {
-			s.heardAt = m.now
+			if ev.At.After(s.heardAt) {
+				s.heardAt = ev.At
+				s.dpd.answered()
+			}
 		}
 	}
 }

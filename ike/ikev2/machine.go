@@ -169,7 +169,9 @@ func (m *Machine) handle(ev sa.Event) {
 		m.probePath(ev)
 	case sa.InboundTraffic:
 		for _, s := range m.sas {
-			s.heardAt = m.now
+			if ev.At.After(s.heardAt) {
+				s.heardAt = ev.At
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sa
 
 import (
 	"net/netip"
+	"time"
 
 	"causeway/esp/selector"
 )
@@ -40,8 +41,9 @@ type LifetimeHit struct {
 }
 
 // InboundTraffic says that the data path received authentic ESP on this
-// machine's SAs since the last report: proof of the peer's life (RFC 7296 §2.4).
-type InboundTraffic struct{}
+// machine's SAs since the last report, the newest at At: proof of the peer's life
+// (RFC 7296 §2.4).
+type InboundTraffic struct{ At time.Time }
 
 // EndpointSeen says that authentic, fresh ESP of the Child SA with the inbound
 // SPI came from another outer address than the SA's: a NAT gave the peer a new
