@@ -9,7 +9,12 @@ import (
 )
 
 // errNotNative says that this kernel lacks what the native backend needs.
-var errNotNative = errors.New("the kernel does not do TSO on TUN interfaces")
+var errNotNative = errors.New("this kernel does not have what the native data path needs of TUN interfaces")
+
+// lacks is the error for what the kernel answered err to.
+func lacks(what string, err error) error {
+	return fmt.Errorf("tun: %w: %s: %w: the portable data path does without", errNotNative, what, err)
+}
 
 // maxQueues is the kernel's limit for one interface (MAX_TAP_QUEUES).
 const maxQueues = 256
@@ -47,12 +52,15 @@ func (d *native) openAll(cfg Config) error {
 		}
 		d.queues = append(d.queues, q)
 	}
+	if err := superpackets(d.queues[0].fd); err != nil {
+		return err
+	}
 	if err := d.attach(); err != nil {
 		return err
 	}
 	for _, q := range d.queues {
 		if err := unix.IoctlSetPointerInt(q.fd, unix.TUNSETVNETHDRSZ, virtioHeaderLen); err != nil {
-			return fmt.Errorf("tun: cannot set the header size of interface %s: %w", d.name, err)
+			return lacks("virtio-net headers of a given size (TUNSETVNETHDRSZ)", err)
 		}
 	}
 	if err := d.setOffloads(cfg); err != nil {
@@ -93,6 +101,7 @@ func (d *native) setOffloads(cfg Config) error {
 		uso = unix.TUN_F_USO4 | unix.TUN_F_USO6 // since Linux 6.2
 	)
 	fd := d.queues[0].fd
+	var err error
 	for _, want := range []Offloads{{TSO: true, USO: true}, {TSO: true}, {USO: true}, {}} {
 		if want.TSO && cfg.NoTSO || want.USO && cfg.NoUSO {
 			continue
@@ -104,12 +113,12 @@ func (d *native) setOffloads(cfg Config) error {
 		if want.USO {
 			bits |= uso
 		}
-		if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits) == nil {
+		if err = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, bits); err == nil {
 			d.offloads = want
 			return nil
 		}
 	}
-	return fmt.Errorf("tun: interface %s: %w: choose the portable data path", cfg.Name, errNotNative)
+	return lacks("packets whose checksums are left to the reader (TUNSETOFFLOAD)", err)
 }
 
 // Queues implements Device.

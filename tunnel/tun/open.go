@@ -44,15 +44,24 @@ func Open(cfg Config) (Device, error) {
 	}
 	switch cfg.Backend {
 	case Portable:
-		return openPortable(cfg)
+		p, err := openPortable(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
 	case Native:
 		return openNative(cfg)
 	}
 	d, err := openNative(cfg)
-	if errors.Is(err, errNotNative) {
-		return openPortable(cfg)
+	if !errors.Is(err, errNotNative) {
+		return d, err
 	}
-	return d, err
+	p, otherwise := openPortable(cfg)
+	if otherwise != nil {
+		return nil, otherwise
+	}
+	p.refused = err
+	return p, nil
 }
 
 func openClone() (fd int, err error) {

@@ -13,22 +13,19 @@ import (
 // TSO and USO on reading and coalesces on writing.
 type portable struct {
 	link
-	dev wgtun.Device
+	dev     wgtun.Device
+	refused error // why it was chosen where the native one was preferred
 }
 
-func openPortable(cfg Config) (Device, error) {
-	fd, err := openClone()
+func openPortable(cfg Config) (*portable, error) {
+	fd, err := openWhole(cfg.Name)
 	if err != nil {
-		return nil, err
-	}
-	if err := attach(fd, cfg.Name, unix.IFF_TUN|unix.IFF_NO_PI|unix.IFF_VNET_HDR); err != nil {
-		unix.Close(fd)
 		return nil, err
 	}
 	// From here on the file belongs to dev, or to its finalizer on failure.
 	dev, actual, err := wgtun.CreateUnmonitoredTUNFromFD(fd)
 	if err != nil {
-		return nil, fmt.Errorf("tun: cannot set up interface %s (TSO needs Linux 2.6.27): %w", cfg.Name, err)
+		return nil, fmt.Errorf("tun: cannot set up interface %s: %w", cfg.Name, err)
 	}
 	d := &portable{dev: dev}
 	if err := d.open(actual); err != nil {
@@ -40,6 +37,34 @@ func openPortable(cfg Config) (Device, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// openWhole makes the interface, with superpackets where the kernel has them. A
+// descriptor cannot be told otherwise later, so one that is refused gives way.
+func openWhole(name string) (int, error) {
+	const flags, tso = unix.IFF_TUN | unix.IFF_NO_PI, unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	fd, err := openClone()
+	if err != nil {
+		return -1, err
+	}
+	if superpackets(fd) == nil {
+		if err := attach(fd, name, flags|unix.IFF_VNET_HDR); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+		if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tso) == nil {
+			return fd, nil
+		}
+		unix.Close(fd)
+		if fd, err = openClone(); err != nil {
+			return -1, err
+		}
+	}
+	if err := attach(fd, name, flags); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 func (d *portable) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
@@ -74,7 +99,7 @@ func (d *portable) Write(bufs [][]byte, offset int) (int, error) {
 func (d *portable) Queues() int { return 1 }
 
 // Offloads is none: superpackets end in the backend.
-func (d *portable) Offloads() Offloads { return Offloads{} }
+func (d *portable) Offloads() Offloads { return Offloads{Refused: d.refused} }
 
 func (d *portable) BatchSize() int { return d.dev.BatchSize() }
 

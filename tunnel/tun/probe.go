@@ -15,12 +15,23 @@ func Probe() (Offloads, error) {
 		return Offloads{}, err
 	}
 	defer unix.Close(fd)
-	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
-	if err != nil {
-		return Offloads{}, fmt.Errorf("tun: cannot ask %s for its features: %w", clonePath, err)
+	if err := superpackets(fd); err != nil {
+		return Offloads{Refused: err}, nil
 	}
-	superpackets := features&unix.IFF_VNET_HDR != 0
-	return Offloads{TSO: superpackets, USO: superpackets && kernelAtLeast(6, 2)}, nil
+	return Offloads{TSO: true, USO: kernelAtLeast(6, 2)}, nil
+}
+
+// superpackets is an error if the kernel has no virtio-net headers for TUN.
+func superpackets(fd int) error {
+	const what = "virtio-net headers (IFF_VNET_HDR)"
+	features, err := unix.IoctlGetUint32(fd, unix.TUNGETFEATURES)
+	switch {
+	case err != nil:
+		return lacks(what, err)
+	case features&unix.IFF_VNET_HDR == 0:
+		return lacks(what, unix.EOPNOTSUPP)
+	}
+	return nil
 }
 
 func kernelAtLeast(major, minor int) bool {
