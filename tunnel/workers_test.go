@@ -197,21 +197,34 @@ func workersBoundsTheQueuesRead(t *testing.T, super bool) {
 	}
 }
 
-// workerMemory is what docs/packet.md says of a worker's memory.
-const workerMemory = 5 << 20
-
-// TestWorkerMemory: a worker takes all of its memory when it is made.
-func TestWorkerMemory(t *testing.T) {
-	s, _ := newSuperStage(t)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	out, in := newOutboundWorker(s.Tunnel, 0), newInboundWorker(s.Tunnel, 0)
-	runtime.ReadMemStats(&after)
-	runtime.KeepAlive(out)
-	runtime.KeepAlive(in)
-	if n := after.TotalAlloc - before.TotalAlloc; n > workerMemory || n < workerMemory/4 {
-		t.Errorf("a worker takes %d KiB, documented are %d", n>>10, workerMemory>>10)
-	} else {
-		t.Logf("a worker takes %d KiB", n>>10)
+// TestMemory: whatever carries packets takes all of its memory when it is made, and
+// no more than docs/packet.md says, in KiB, for either data path.
+func TestMemory(t *testing.T) {
+	native, _ := newSuperStage(t)
+	portable := newStage(t, nil)
+	for _, c := range []struct {
+		name       string
+		documented uint64
+		make       func() any
+	}{
+		{"worker of the native data path", 5 << 10, func() any {
+			return []any{newOutboundWorker(native.Tunnel, 0), newInboundWorker(native.Tunnel, 0)}
+		}},
+		{"reader of the portable data path", 9 << 10, func() any { return newOutboundWorker(portable.Tunnel, 0) }},
+		{"receiver of the portable data path", 6.5 * 1024, func() any { return newInboundWorker(portable.Tunnel, 0) }},
+		{"receiver of the native data path", 4.5 * 1024, func() any { return newInboundWorker(native.Tunnel, 0) }},
+		{"sender off the path", 512, func() any { return newSourceless(native.Tunnel, 0) }},
+		{"writer off the path, native", 192, func() any { return newDeliverer(native.Tunnel, 0) }},
+		{"writer off the path, portable", 2.5 * 1024, func() any { return newDeliverer(portable.Tunnel, 0) }},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		made := c.make()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(made)
+		n := (after.TotalAlloc - before.TotalAlloc) >> 10
+		if t.Logf("a %s takes %d KiB", c.name, n); n > c.documented || n < c.documented/2 {
+			t.Errorf("documented are %d", c.documented)
+		}
 	}
 }
