@@ -23,7 +23,7 @@ var connectionKeys = section[Connection]{
 	value(Key{Name: "type", Doc: "`route-based` negotiates any-to-any selectors and accepts narrower ones: routes decide what is carried. " +
 		"`policy-based` negotiates `local.networks` and `remote.networks`.", Default: "route-based", Example: "policy-based"},
 		enum(RouteBased, PolicyBased), func(c *Connection) *Type { return &c.Type }),
-	value(Key{Name: "child_per_pair", Doc: "Whether `policy-based` negotiates a Child SA for each pair of a local and a remote network, as some makes want it, instead of one for all.",
+	value(Key{Name: "child_per_pair", Doc: "Whether `policy-based` negotiates a Child SA for each pair of a local and a remote network, as some makes want it, instead of one for all; at most 256 pairs.",
 		Default: "false", Example: "true"},
 		truth, func(c *Connection) *bool { return &c.ChildPerPair }),
 	value(Key{Name: "start", Doc: "`always` keeps the connection up; `on-traffic` brings it up when a packet wants it, and sends the first packets then: up to 64 and 64 KiB of them wait for at most 5 s; " +

@@ -336,4 +336,36 @@ func (d *decoder) selectors(c *Connection) {
 			d.fail(c, index("remote.networks", i), "%s is %s, but no network in local.networks is: policy-based needs both sides of a family", n, familyOf(n.Addr()))
 		}
 	}
+	d.childPairs(c)
+}
+
+// mostPairs bounds the Child SAs of a connection to what one IKE SA may have. IKEv1 does
+// not say which one a new Child SA replaces, so that there is room for as many again.
+const mostPairs, mostPairsV1 = 256, 128
+
+// childPairs checks that not too many Child SAs are wanted, where each is for one pair of
+// networks.
+func (d *decoder) childPairs(c *Connection) {
+	most, key, why := mostPairs, "child_per_pair", "leave it out, so that one Child SA is for all, or name fewer, wider networks"
+	switch {
+	case c.IKE.Version == 1:
+		most, key, why = mostPairsV1, "remote.networks", "IKEv1 has a Child SA for each pair: name fewer, wider networks"
+	case !c.ChildPerPair:
+		return
+	}
+	if n := pairsOf(c.Local.Networks, c.Remote.Networks); n > most {
+		d.fail(c, key, "makes %d pairs of a local and a remote network, and at most %d are allowed: %s", n, most, why)
+	}
+}
+
+// pairsOf counts the pairs of one family.
+func pairsOf(local, remote []netip.Prefix) (n int) {
+	for _, l := range local {
+		for _, r := range remote {
+			if l.IsValid() && r.IsValid() && l.Addr().Is4() == r.Addr().Is4() {
+				n++
+			}
+		}
+	}
+	return n
 }

@@ -209,9 +209,6 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 		// RFC 7296 §2.25.2: not while the IKE SA is replaced or ends.
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
-	if refused := s.crowded(msg); refused != nil {
-		return refused
-	}
 	s.forgetFollowUps()
 	among := s.m.settings.Children
 	var old *child
@@ -224,6 +221,9 @@ func (s *ikeSA) serveCreateChild(msg *message) error {
 			return refuse(wire.NotifyTemporaryFailure, nil) // RFC 9370 §2.2.4
 		}
 		among = []sa.ChildSettings{old.settings}
+	}
+	if refused := s.crowded(msg, old); refused != nil {
+		return refused
 	}
 	choice, refused := s.chooseChild(msg, among, old, false)
 	if refused != nil {

@@ -10,7 +10,8 @@ import (
 
 // What one peer may make this machine hold. An honest peer stays far below.
 const (
-	// maxChildren bounds the Child SAs of one IKE SA.
+	// maxChildren bounds the Child SAs of one IKE SA. Those that others replaced do not
+	// count, up to as many again: they wait to be deleted.
 	maxChildren = 256
 	// maxOrphans bounds the Child SAs that the peer is yet to be told to delete.
 	maxOrphans = 16
@@ -34,10 +35,17 @@ const (
 )
 
 // crowded refuses another Child SA where there are too many. NO_ADDITIONAL_SAS would
-// say that there may be none with other selectors either (RFC 9611 §3).
-func (s *ikeSA) crowded(msg *message) *refusal {
+// say that there may be none with other selectors either (RFC 9611 §3). One in place of
+// old, unless that is nil, is none more.
+func (s *ikeSA) crowded(msg *message, old *child) *refusal {
+	n := 0
+	for _, c := range s.children {
+		if c != old && !c.replaced {
+			n++
+		}
+	}
 	switch {
-	case len(s.children) < maxChildren:
+	case n < maxChildren && len(s.children) < 2*maxChildren:
 		return nil
 	case s.m.settings.Resources.Most > 0 && msg.notify(wire.NotifySAResourceInfo) != nil:
 		return refuse(wire.NotifyTSMaxQueue, nil)

@@ -1,7 +1,9 @@
 package ikev2_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +25,40 @@ func TestManyChildren(t *testing.T) {
 	}
 	if n := len(w.B.Inbound); n > 256 || refused != 400-255 {
 		t.Errorf("b receives on %d SPIs and refused %d", n, refused)
+	}
+}
+
+// Where there are as many Child SAs as there may be, each can be replaced all the same,
+// and a peer that never deletes the old ones is refused in the end.
+func TestManyChildrenAreReplaced(t *testing.T) {
+	w := tunnel(t)
+	var last uint32
+	for i := range uint32(255) {
+		last = 1000 + i
+		forge(w, wire.ExchangeCreateChildSA, childOffer(last)...)
+		w.DeliverAll()
+	}
+	if n := len(w.B.Inbound); n != 256 {
+		t.Fatalf("b receives on %d SPIs", n)
+	}
+	replace := func(i uint32) string {
+		next := 5000 + i
+		rekey := &wire.Notify{Protocol: wire.ProtocolESP, SPI: binary.BigEndian.AppendUint32(nil, last), NotifyType: wire.NotifyRekeySA}
+		said := forge(w, wire.ExchangeCreateChildSA, append([]wire.Payload{rekey}, childOffer(next)...)...)
+		last = next
+		w.Network = nil
+		return said
+	}
+	for i := range uint32(200) {
+		if said := replace(i); strings.HasPrefix(said, "N(") {
+			t.Fatalf("the replacement of one of 256 is answered %s", said)
+		}
+	}
+	for i := range uint32(200) {
+		replace(200 + i)
+	}
+	if n := len(w.B.Inbound); n > 512 {
+		t.Errorf("b receives on %d SPIs", n)
 	}
 }
 
