@@ -1,0 +1,87 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"causeway/test/lab/link"
+	"causeway/test/lab/world"
+)
+
+// TestTFC has us send padding and dummies to strongSwan (RFC 4303 §2.6, §2.7): all
+// of ESP that leaves us has one length, strongSwan cuts the padding off, and the
+// dummies it drops, which its userspace ESP calls packets that it cannot parse.
+func TestTFC(t *testing.T) {
+	s := newScene(t)
+	a, b := link.Pair()
+	a.ESPKeys = []string{"tfc_padding: 65535", "tfc_dummies: 200"}
+	ours := fmt.Sprintf("src host %s and udp port 4500 and udp[8:4] != 0", a.Local)
+	short := s.sniff(s.Router, world.SiteA.Name, "short", 1, ours+" and less 1400")
+	strange := s.sniff(s.ClientB, "eth0", "strange", 1, "ip and not icmp and not tcp")
+	g, d := s.joined(a, b)
+	const dummies = 300
+	s.sniff(s.Router, world.SiteA.Name, "dummies", dummies, ours).found(s.patience)
+	for _, network := range a.RemoteNetworks {
+		for _, size := range []string{"0", "100", "1000", "1400", "4000"} {
+			s.ping(s.ClientA, world.ClientIn(network), 3, "-s", size)
+		}
+	}
+	s.transferBoth(1 << 20)
+	s.eventually("strongSwan to have all, and to drop what is a dummy", func() error {
+		sent := s.status(g, link.Name).Children[0].PacketsOut // with the dummies
+		log, err := os.ReadFile(d.Log())
+		s.must(err)
+		dropped := uint64(strings.Count(string(log), "parsing ESP payload failed"))
+		if received := s.swanUp(d, 1).Children[0].PacketsIn; received+dropped < sent || dropped < dummies {
+			return fmt.Errorf("we sent %d, strongSwan received %d and dropped %d", sent, received, dropped)
+		}
+		return nil
+	})
+	for what, n := range map[string]*sniffer{"shorter than others": short, "not ours at the client": strange} {
+		if n.process.Running() != nil {
+			t.Errorf("%s: %s", what, world.Tail(n.process.Log, 5))
+		}
+	}
+	s.noDrops(g)
+}
+
+// TestMarks: the outer header has the DSCP and the ECN field of the packet inside,
+// of either IP in either IP (RFC 4301 §5.1.2.1, RFC 6040 §4.1).
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	for _, six := range []bool{false, true} {
+		t.Run(map[bool]string{false: "IPv4 outside", true: "IPv6 outside"}[six], func(t *testing.T) {
+			s := newScene(t)
+			a, _ := link.Pair()
+			filter, form := "udp port 4500 and udp[8:4] != 0 and ip[1] != 0", "tos %#x"
+			if six {
+				a = outer6(a)
+				filter, form = "ip6 proto 17 and ip6[48:4] != 0 and ip6[0:2] & 0xff0 != 0", "class 0x%02x"
+			}
+			s.joined(a, a.Peer())
+			outside := s.sniff(s.Router, world.SiteA.Name, "marks", 1000, fmt.Sprintf("src host %s and %s", a.Local, filter))
+			var want []string
+			mark := func(there netip.Addr, marks ...int) {
+				for _, m := range marks {
+					s.ping(s.ClientA, there, 1, "-Q", fmt.Sprint(m))
+					want = append(want, fmt.Sprintf(form, m))
+				}
+			}
+			// EF, AF11 and CS2 with each value of the ECN field, and CE alone.
+			mark(world.ClientIn(a.RemoteNetworks[0]), 0xb8, 0x2a, 0x41, 0x03)
+			mark(world.ClientIn(a.RemoteNetworks[1]), 0x28, 0xba, 0xb9, 0x43)
+			s.eventually("every mark outside", func() error {
+				text := world.Tail(outside.process.Log, 100)
+				for _, w := range want {
+					if !strings.Contains(text, w+",") && !strings.Contains(text, w+" ") {
+						return fmt.Errorf("%s is not in\n%s", w, text)
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
