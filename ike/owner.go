@@ -234,6 +234,7 @@ func (o *owner) dataPathRefused(c *sa.Child, err error) {
 	o.unusable[c.SPIIn] = true
 	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: &sa.Failure{
 		Reason: sa.ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
+		Local: c.Suite.String(), Hint: "leave what it cannot do out of esp.proposals and the connection's options; it is tried again",
 	}}
 	o.engine.cfg.Report(report)
 	o.observe(report, time.Now())

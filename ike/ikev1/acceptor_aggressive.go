@@ -120,7 +120,7 @@ func (a *Acceptor) answerAll(h *half, d sa.Datagram, answer *isakmp.SecurityAsso
 	if r.Err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.cookieR})
-		a.failed(d, []*sa.Settings{c}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
+		a.failed(d, []*sa.Settings{c}, badValue(r.Err))
 		return
 	}
 	mine := c.LocalID(d.Local.Addr())
@@ -145,7 +145,8 @@ func (a *Acceptor) answerAll(h *half, d sa.Datagram, answer *isakmp.SecurityAsso
 		}
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.cookieR})
-		a.failed(d, []*sa.Settings{c}, &sa.Failure{Reason: sa.ReasonInternal, Message: "signing failed"})
+		a.failed(d, []*sa.Settings{c}, &sa.Failure{Reason: sa.ReasonInternal, Message: "signing failed",
+			Hint: "check auth.certificate and its key: causeway check reads both"})
 	}))
 }
 

@@ -226,7 +226,7 @@ func (a *Acceptor) agreed(h *half, r sansio.KeyExchanged) {
 	if r.Err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.cookieR})
-		a.failed(d, a.candidates(d), &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
+		a.failed(d, a.candidates(d), badValue(r.Err))
 		return
 	}
 	h.private.Erase()

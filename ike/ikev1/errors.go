@@ -72,3 +72,9 @@ func selectorFailure(what string, local, remote, peerLocal, peerRemote selector.
 	f.Hint += ", one pair for each Child SA"
 	return f
 }
+
+// badValue explains a key exchange that did not work.
+func badValue(err error) *sa.Failure {
+	return &sa.Failure{Reason: sa.ReasonInvalidKE, Message: err.Error(),
+		Hint: "the peer's public value does not fit the group: its implementation is broken, or somebody on the path changes messages; another group may work"}
+}

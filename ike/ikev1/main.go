@@ -147,7 +147,7 @@ func (s *ikeSA) keyed(msg *isakmp.Message, d sa.Datagram) error {
 func (s *ikeSA) sendIdentity(r sansio.KeyExchanged) {
 	s.private.Erase()
 	if r.Err != nil {
-		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
+		s.drop(causeFailed, ending{failure: badValue(r.Err)})
 		return
 	}
 	if err := s.deriveKeys(s.skeyid(s.m.settings.PSK, r.Shared), r.Shared); err != nil {

@@ -251,7 +251,7 @@ func (q *quick) answered(o *opened, d sa.Datagram) error {
 	}
 	s.m.work(q, &sansio.KeyExchange{Group: q.group, Private: q.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		if r.Err != nil {
-			q.fail(&sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
+			q.fail(badValue(r.Err))
 			return
 		}
 		q.finish(r.Shared)

@@ -53,7 +53,7 @@ func (s *ikeSA) serveQuick(msg *isakmp.Message, d sa.Datagram) error {
 	m.work(q, &sansio.KeyExchange{Group: q.group, Seed: m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
 		if r.Err != nil {
 			q.abandon()
-			s.refuseQuick(o, &refusal{isakmp.InvalidKeyInformation, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()}})
+			s.refuseQuick(o, &refusal{isakmp.InvalidKeyInformation, badValue(r.Err)})
 			return
 		}
 		q.private, q.public = r.Private, r.Public

@@ -100,7 +100,8 @@ func (s *ikeSA) prove(id []byte, then func([]isakmp.Payload)) {
 	}
 	credentials := s.m.settings.Credentials
 	if credentials == nil { // the settings changed meanwhile
-		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the connection has no certificate any more"}})
+		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the connection has no certificate any more",
+			Hint: "the configuration was changed meanwhile: the next attempt uses the new one"}})
 		return
 	}
 	ps := certificatesOf(credentials)
@@ -108,7 +109,8 @@ func (s *ikeSA) prove(id []byte, then func([]isakmp.Payload)) {
 		signature, ok := result.([]byte)
 		if !ok {
 			err, _ := result.(error)
-			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInternal, Message: "signing: " + errorText(err)}})
+			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInternal, Message: "signing: " + errorText(err),
+				Hint: "check auth.certificate and its key: causeway check reads both"}})
 			return
 		}
 		then(append(ps, &isakmp.Signature{Data: signature}))

@@ -159,7 +159,9 @@ func (s *ikeSA) runTimers() {
 func (s *ikeSA) lingered() {
 	s.lingerUntil = time.Time{}
 	if s.state == adopted {
-		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonTimeout, Message: "the peer did not finish phase 1"}})
+		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonTimeout, Message: "the peer did not finish phase 1",
+			Local: s.local.String(), Remote: s.remote.String(),
+			Hint: "check that UDP ports 500 and 4500 pass both ways, and whether the peer gave up for a reason that its own log has"}})
 		return
 	}
 	if s.state == established && !s.completed {

@@ -297,7 +297,7 @@ func (a *Acceptor) agreed(h *half, r sansio.KeyExchanged) {
 	if r.Err != nil {
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
-		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, &sa.Failure{Reason: sa.ReasonInvalidKE, Message: r.Err.Error()})
+		a.failed(sa.Datagram{Local: h.local, Remote: h.remote}, badShare(r.Err))
 		return
 	}
 	h.private.Erase()

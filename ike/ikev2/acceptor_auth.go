@@ -178,7 +178,7 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 	}
 	shown, err := auth.FromPayload(msg.identity(true))
 	if err != nil {
-		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()})
+		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity})
 	}
 	var best *sa.Settings
 	var expected []string

@@ -206,7 +206,8 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 			return none, transform.Proposal{}, nil, &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: wanted}}
 		case len(ke.Data) != group.PublicLen():
 			return none, transform.Proposal{}, nil, refuse(wire.NotifyInvalidSyntax, &sa.Failure{Reason: sa.ReasonInvalidKE,
-				Message: fmt.Sprintf("the peer's key share has %d octets, group %d has %d", len(ke.Data), ke.Group, group.PublicLen())})
+				Message: fmt.Sprintf("the peer's key share has %d octets, group %d has %d", len(ke.Data), ke.Group, group.PublicLen()),
+				Hint:    "the peer's implementation is broken; another group may work"})
 		}
 		return suite, offered[i], &proposal.Proposals[i], nil
 	}

@@ -114,7 +114,8 @@ func (s *ikeSA) serveResumed(msg *message) error {
 	f := s.checkResumed(msg, msg.identity(true))
 	if asked := msg.identity(false); f == nil && asked != nil {
 		if body, _ := asked.AppendBody(nil); !bytes.Equal(body, s.resumed.idR) {
-			f = &sa.Failure{Reason: sa.ReasonIdentityMismatch, Message: "the peer asks for another identity than its ticket is for"}
+			f = &sa.Failure{Reason: sa.ReasonIdentityMismatch, Message: "the peer asks for another identity than its ticket is for",
+				Hint: "it asks with its present configuration: without the ticket it comes to the right connection"}
 		}
 	}
 	mine, err := auth.FromPayload(identification(s.resumed.idR))

@@ -122,7 +122,8 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	}
 	if id == nil {
 		x.child.release(s.m)
-		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity"}, notify(wire.NotifyInvalidSyntax, nil))
+		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity",
+			Hint: "the peer's implementation is broken"}, notify(wire.NotifyInvalidSyntax, nil))
 		return
 	}
 	if s.resumed != nil {

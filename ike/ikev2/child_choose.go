@@ -30,7 +30,8 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, old *child, 
 	proposal, ok := payload[*wire.SecurityAssociation](msg)
 	tsi, tsr := msg.selectors(true), msg.selectors(false)
 	if !ok || tsi == nil || tsr == nil {
-		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors"})
+		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors",
+			Hint: "the peer's implementation is broken"})
 	}
 	c := &childChoice{noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil}
 	if refused := s.chooseSelectors(c, among, proposedBy(msg, selectorsFromWire(tsi), selectorsFromWire(tsr))); refused != nil {
@@ -51,7 +52,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, old *child, 
 		return nil, refused
 	}
 	if c.spiIn, err = s.m.cfg.AllocateSPI(c.resource); err != nil {
-		return nil, refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
+		return nil, refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error(), Hint: noSPI})
 	}
 	s.reserved = c.spiIn
 	return c, nil

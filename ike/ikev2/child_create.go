@@ -35,7 +35,7 @@ func (s *ikeSA) createChild(w sa.ChildSettings, resource int) {
 	o, err := s.offerChild(w, resource, false)
 	if err != nil {
 		s.m.postpone(slot{w.Name, resource}, false)
-		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
+		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error(), Hint: noSPI})
 		return
 	}
 	if resource > 0 {

@@ -28,7 +28,7 @@ func (s *ikeSA) rekeyChild(c *child) {
 	o, err := s.offerChild(c.settings, c.Resource, false)
 	if err != nil {
 		c.wantRekey, c.rekeyAfter = true, s.m.later(rekeyWait, waitJitter)
-		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error()})
+		s.m.fail(s.remote, &sa.Failure{Reason: sa.ReasonDataPath, Message: err.Error(), Hint: noSPI})
 		return
 	}
 	if !c.ours || c.Resource > 0 {
@@ -70,6 +70,7 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 		// RFC 7296 §2.25: the peer lost it, so it carries nothing.
 		s.removeChild(old, ending{remote: true, failure: &sa.Failure{
 			Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",
+			Hint: "another one is made at once; if that comes again and again, the peer's log tells why it deletes them",
 		}})
 		if old.Resource == 0 { // otherwise its worker asks again
 			s.m.retries[old.slot()] = &retry{at: s.m.now}

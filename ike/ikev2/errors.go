@@ -118,3 +118,9 @@ func peerError(exchange string, n *wire.Notify) *sa.Failure {
 		Hint:    "the peer's log says why",
 	}
 }
+
+// Hints that several exchanges give.
+const (
+	malformedIdentity = "the peer's identity is malformed: give it another one, such as an address or a DNS name"
+	noSPI             = "this host has no room for another Child SA at the moment; it is tried again"
+)

@@ -118,7 +118,7 @@ type checked struct {
 func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identification, initiator bool, then func(*sa.Failure)) {
 	shown, err := auth.FromPayload(id)
 	if err != nil {
-		then(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()})
+		then(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity})
 		return
 	}
 	s.remoteIdentity = shown.String()

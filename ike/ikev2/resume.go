@@ -224,7 +224,7 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 	}
 	shown, err := auth.FromPayload(id)
 	if err != nil {
-		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error()}
+		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity}
 	}
 	s.remoteIdentity = shown.String()
 	proof, ok := s.proofOf(msg)

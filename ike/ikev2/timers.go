@@ -215,6 +215,8 @@ func (s *ikeSA) lingered() {
 	case adopted:
 		s.drop(causeFailed, ending{failure: &sa.Failure{
 			Reason: sa.ReasonTimeout, Message: "the peer did not finish IKE_AUTH",
+			Local: s.local.String(), Remote: s.remote.String(),
+			Hint: "check that UDP port 4500 passes both ways, and whether the peer gave up for a reason that its own log has",
 		}})
 	case superseded:
 		s.wantDelete = true

@@ -221,7 +221,7 @@ func childClosed(r sa.ChildClosed) control.Event {
 func failed(r sa.Failed) control.Event {
 	f := r.Failure
 	if f == nil {
-		f = &sa.Failure{Reason: sa.ReasonInternal, Message: "an attempt failed without saying why"}
+		f = &sa.Failure{Reason: sa.ReasonInternal, Message: "an attempt failed without saying why", Hint: "this is a defect of the program: report it with the log"}
 	}
 	ev := event(kindFailed, levelWarn, r.Connection, f.Message)
 	if r.Remote.IsValid() {

@@ -28,6 +28,7 @@ var rules = map[string]func(*tree) []string{
 	"text":     forbiddenText,
 	"licence":  noLicence,
 	"targets":  unknownTargets,
+	"hints":    hintless,
 }
 
 func TestProject(t *testing.T) {
