@@ -303,7 +303,7 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 	}
 	since := s.createdAt
 	s.lingerUntil = time.Time{}
-	s.m.makeRoom()
+	s.m.makeRoom(s.remoteIdentity)
 	s.establish(causeAuthenticated, 0)
 	s.proveBy(settings.Reauthentication)
 	if s.resumed != nil {

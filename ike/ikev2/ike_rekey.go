@@ -332,7 +332,7 @@ func (s *ikeSA) serveRekeyIKE(msg *message) error {
 	if s.state != established && s.state != rekeying || s.wantDelete || s.rival != nil {
 		return refuse(wire.NotifyTemporaryFailure, nil)
 	}
-	if len(s.m.living()) >= maxEstablished {
+	if len(s.m.livingOf(s.remoteIdentity)) >= maxEstablished || len(s.m.living()) >= 2*maxDevices {
 		return refuse(wire.NotifyTemporaryFailure, nil) // until superseded ones are deleted
 	}
 	if s.followsUp(nil) {

@@ -18,6 +18,9 @@ const (
 	// maxEstablished bounds the IKE SAs that a peer can have at once: a peer
 	// that starts anew again and again loses the oldest.
 	maxEstablished = 16
+	// maxDevices bounds those of all peers of a connection that is for several: one that
+	// has the key may show any number of identities. As many again may be rekeyed.
+	maxDevices = 1024
 	// maxLingering bounds the closed IKE SAs that repeat their last answer;
 	// anyone who reaches IKE_AUTH makes one.
 	maxLingering = 32
@@ -113,10 +116,20 @@ func source(addr netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(addr, 64).Masked()
 }
 
-// makeRoom closes the oldest IKE SA where there are too many, before a peer
-// that has just been authenticated gets another.
-func (m *Machine) makeRoom() {
-	if living := m.living(); len(living) >= maxEstablished {
+// livingOf are those of living whose peer shows that identity: a connection may be for
+// several devices.
+func (m *Machine) livingOf(identity string) []*ikeSA {
+	return slices.DeleteFunc(m.living(), func(s *ikeSA) bool { return s.remoteIdentity != identity })
+}
+
+// makeRoom closes the oldest IKE SA of the peer with that identity where it has too many,
+// or else of all, before it gets another, as it has just been authenticated.
+func (m *Machine) makeRoom(identity string) {
+	living, most := m.livingOf(identity), maxEstablished
+	if len(living) < most {
+		living, most = m.living(), maxDevices
+	}
+	if len(living) >= most {
 		living[0].drop(causeFailed, ending{failure: &sa.Failure{
 			Reason:  sa.ReasonDuplicate,
 			Message: "the peer made more IKE SAs than it may have at once; the oldest is closed",

@@ -82,6 +82,32 @@ func TestManyStarts(t *testing.T) {
 	}
 }
 
+// Devices with identities of their own are a peer each: of many none is closed for
+// another, and the IKE SA of each can be rekeyed.
+func TestManyDevices(t *testing.T) {
+	a, b := transcript.Pair()
+	b.AnyRemoteIdentity, b.RemoteIdentity = true, auth.Identity{}
+	w := transcript.New(a, b, nil)
+	for i := range 40 {
+		device := *a
+		device.LocalIdentity = transcript.Identity(fmt.Sprintf("device%d.example", i))
+		w.A.Settings = &device
+		w.A.Crash()
+		w.A.Reseed(uint64(i))
+		w.A.Up()
+		w.DeliverAll()
+	}
+	if n := len(w.B.Snapshot().IKE); n != 40 {
+		t.Errorf("b has %d IKE SAs of 40 devices", n)
+	}
+	before := w.A.Snapshot().IKE[0].SPIi
+	w.A.Step(sa.Rekey{IKE: true})
+	w.DeliverAll()
+	if now := w.A.Snapshot().IKE; len(now) != 1 || now[0].SPIi == before {
+		t.Error("the IKE SA of a device among many cannot be rekeyed")
+	}
+}
+
 // Someone without the key cannot fill the machine either.
 func TestManyWrongKeys(t *testing.T) {
 	a, b := transcript.Pair()
