@@ -29,7 +29,7 @@ func TestTFC(t *testing.T) {
 			s.ping(s.ClientA, world.ClientIn(network), 3, "-s", size)
 		}
 	}
-	s.transferBoth(1 << 20)
+	// Before anything may overflow strongSwan's socket.
 	s.eventually("strongSwan to have all, and to drop what is a dummy", func() error {
 		sent := s.status(g, link.Name).Children[0].PacketsOut // with the dummies
 		log, err := os.ReadFile(d.Log())
@@ -40,6 +40,7 @@ func TestTFC(t *testing.T) {
 		}
 		return nil
 	})
+	s.transferBoth(1 << 20)
 	for what, n := range map[string]*sniffer{"shorter than others": short, "not ours at the client": strange} {
 		if n.process.Running() != nil {
 			t.Errorf("%s: %s", what, world.Tail(n.process.Log, 5))
