@@ -19,9 +19,10 @@ func TestOnTraffic(t *testing.T) {
 		t.Errorf("before any traffic the connection is %s", describe(c))
 	}
 	s.command(g, 0, "status")
-	s.stream(s.ClientA, world.ClientIn(a.RemoteNetworks[0]))
+	stream := s.stream(s.ClientA, world.ClientIn(a.RemoteNetworks[0]))
 	s.up(g)
 	s.pingBoth(a)
+	stream.finish() // the packets that waited for the Child SA arrived, too
 	s.agree(g, d, a, b)
 }
 

@@ -92,6 +92,7 @@ var scenarios = []scenario{
 	}},
 	{what: "message ID synchronization", transcripts: []string{
 		"mid_sync_responder", "mid_sync_initiator", "mid_sync_retransmit", "mid_sync_high", "mid_sync_too_far", "mid_sync_disabled",
+		"mid_sync_replay", "mid_sync_stale",
 	}},
 	{what: "crossing streams: both ends start, in every order", elsewhere: "TestCrossing plays every order"},
 }
