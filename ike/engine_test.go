@@ -374,13 +374,13 @@ func TestQuestionComesAtItsTime(t *testing.T) {
 					}
 					return true
 				})
-				time.Sleep(10 * time.Second)
+				time.Sleep(20 * time.Second)
 				a.data.mu.Lock()
 				a.data.heard = time.Now()
 				a.data.mu.Unlock()
 				time.Sleep(time.Minute)
-				if got := asked.Sub(up); got < 39*time.Second || got > 41*time.Second {
-					t.Errorf("the peer sent ESP 10 s in, and is asked after %v, want 40 s with a DPD interval of 30 s", got)
+				if got := asked.Sub(up); got < 49*time.Second || got > 51*time.Second {
+					t.Errorf("the peer sent ESP 20 s in, and is asked after %v, want 50 s with a DPD interval of 30 s", got)
 				}
 			})
 		})
