@@ -49,6 +49,51 @@ func TestRandomHealing(t *testing.T) {
 	})
 }
 
+// noticed is how long it takes at most until a crash is noticed with nothing but
+// liveness checks: the interval of 30 s, and five tries.
+const noticed = 30*time.Second + 26*time.Second
+
+// TestRandomCrash lets one end lose everything without a word: the other one notices
+// in time, and what either then makes anew is what both agree on.
+func TestRandomCrash(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		w.HoldWork = false
+		w.A.Up()
+		w.DeliverAll()
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b"}, true)
+		converge(t, w)
+		lost, other := w.A, w.B
+		if rapid.Bool().Draw(t, "b crashes") {
+			lost, other = w.B, w.A
+		}
+		lost.Deaf = rapid.Bool().Draw(t, "deaf")
+		talks := rapid.Bool().Draw(t, "there is traffic")
+		lost.Crash()
+		since := w.Now
+		for len(other.Snapshot().IKE) > 0 {
+			if w.Now.Sub(since) > noticed {
+				t.Fatalf("%s has an IKE SA that the other does not have %v later", other.Name, w.Now.Sub(since))
+			}
+			if talks {
+				chat(w, 1)
+			} else {
+				w.Advance(time.Second, true)
+			}
+		}
+		again := rapid.SampledFrom([]*Host{w.A, w.B}).Draw(t, "who begins anew")
+		again.Up()
+		w.Advance(10*time.Second, true)
+		if err := w.Gap(); err != nil {
+			t.Fatalf("10 s after %s began anew: %v", again.Name, err)
+		}
+		if err := Agree(w); err != nil || len(w.Faults) > 0 {
+			t.Fatal(err, w.Faults)
+		}
+	})
+}
+
 // lose makes a host forget its Child SAs: a DELETE that says nothing.
 func lose(t *rapid.T, h *Host) {
 	h.world.logf("--- %s loses its Child SAs", h.Name)
