@@ -72,7 +72,7 @@ var scenarios = []scenario{
 	// Several key exchanges (RFC 9370).
 	{what: "regular rekeys with several key exchanges", transcripts: []string{"multiple_key_exchanges", "multiple_key_exchanges_lost_answer"}},
 	{what: "collisions with several key exchanges, on both sides or on one", transcripts: []string{
-		"child_rekey_collision_multi_ke", "child_rekey_collision_mixed_multi_ke", "ike_rekey_collision_multi_ke",
+		"child_rekey_collision_multi_ke", "child_rekey_collision_mixed_multi_ke", "ike_rekey_collision_multi_ke", "ike_rekey_collision_mixed_multi_ke",
 	}},
 
 	// Child SAs for single workers (RFC 9611).
