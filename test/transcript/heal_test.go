@@ -16,11 +16,7 @@ func TestRandomHealing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, lines := randomWorld(t)
 		defer explain(t, lines)
-		w.HoldWork = false
-		w.A.Up()
-		w.DeliverAll()
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b"}, true)
-		converge(t, w)
+		live(t, w)
 		w.A.Deaf, w.B.Deaf = rapid.Bool().Draw(t, "a is deaf"), rapid.Bool().Draw(t, "b is deaf")
 		loser := w.A
 		if rapid.Bool().Draw(t, "b loses") {
@@ -49,6 +45,15 @@ func TestRandomHealing(t *testing.T) {
 	})
 }
 
+// live brings two hosts up and has them rekey on a bad network, until all is well.
+func live(t *rapid.T, w *World) {
+	w.HoldWork = false
+	w.A.Up()
+	w.DeliverAll()
+	misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b"}, true)
+	converge(t, w)
+}
+
 // noticed is how long it takes at most until a crash is noticed with nothing but
 // liveness checks: the interval of 30 s, and five tries.
 const noticed = 30*time.Second + 26*time.Second
@@ -59,11 +64,7 @@ func TestRandomCrash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, lines := randomWorld(t)
 		defer explain(t, lines)
-		w.HoldWork = false
-		w.A.Up()
-		w.DeliverAll()
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b"}, true)
-		converge(t, w)
+		live(t, w)
 		lost, other := w.A, w.B
 		if rapid.Bool().Draw(t, "b crashes") {
 			lost, other = w.B, w.A
