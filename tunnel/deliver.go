@@ -133,7 +133,7 @@ func (q *deviceQueue) flush() error {
 	if len(q.bufs) == 0 {
 		return nil
 	}
-	_, err := q.device.Write(q.bufs, tun.HeaderRoom)
+	refused, err := q.device.Write(q.bufs, tun.HeaderRoom)
 	q.bufs = q.bufs[:0]
 	if err == nil {
 		return nil
@@ -141,6 +141,6 @@ func (q *deviceQueue) flush() error {
 	if errors.Is(err, os.ErrClosed) {
 		return err
 	}
-	q.t.unattributed.dropIn(DropDevice, 1)
+	q.t.unattributed.dropIn(DropDevice, refused)
 	return nil
 }

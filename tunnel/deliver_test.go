@@ -101,8 +101,8 @@ func TestDeviceRefuses(t *testing.T) {
 	inBubble(t, pairConfig{}, func(t *testing.T, p *pair) {
 		p.b.device.FailWrites(os.ErrInvalid)
 		b := udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{})
-		p.a.device.Inject(b)
-		p.b.dropped(t, DropDevice, 1)
+		p.a.device.Inject(b, b, b)
+		p.b.dropped(t, DropDevice, 3)
 		p.b.device.FailWrites(nil)
 		p.a.device.Inject(b)
 		wantPacket(t, p.b.next(t), b)

@@ -117,8 +117,8 @@ type BatchDevice interface {
 	Read(bufs [][]byte, sizes []int, offset int) (int, error)
 
 	// Write hands the packets bufs[i][offset:], none of them empty, to the
-	// kernel in order and returns how many bytes it took, headers of the device
-	// included.
+	// kernel in order and returns how many of them it refused; of a coalesced
+	// packet among others that it took that is one.
 	//
 	// Neighbouring packets of one TCP or UDP flow are coalesced into the
 	// buffer of the first when its capacity allows (see MaxPacket), after
@@ -130,7 +130,7 @@ type BatchDevice interface {
 	//
 	// An error concerns single packets (the interface is down, a packet is
 	// malformed), the rest was written; only os.ErrClosed is final.
-	Write(bufs [][]byte, offset int) (int, error)
+	Write(bufs [][]byte, offset int) (refused int, err error)
 
 	// BatchSize is how many packets one Read yields at most and one Write
 	// should carry. It never changes.

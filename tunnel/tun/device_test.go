@@ -378,9 +378,10 @@ func checkRefused(t *testing.T, d Device) {
 	if err := writeOne(d, append([]byte{0x45}, make([]byte, 19)...)); err == nil || errors.Is(err, os.ErrClosed) {
 		t.Errorf("write while down: %v", err)
 	}
-	backend := Portable
-	if _, ok := d.(SuperDevice); ok {
-		backend = Native
+	backend := Native
+	if batches, ok := d.(BatchDevice); ok {
+		backend = Portable
+		checkRefusedCount(t, batches)
 	}
 	if _, err := Open(Config{Name: d.Name(), MTU: 1400, Backend: backend}); err == nil || !strings.Contains(err.Error(), "another program has it open") {
 		t.Errorf("second Open: %v", err)
@@ -391,6 +392,35 @@ func checkRefused(t *testing.T, d Device) {
 	}
 	if _, err := Open(Config{Name: "ctun-not", MTU: 1400, Backend: backend}); err == nil || !strings.Contains(err.Error(), "choose another name") {
 		t.Errorf("Open of a veth interface: %v", err)
+	}
+}
+
+// checkRefusedCount sees that every packet that the kernel refuses is counted: all
+// while the interface is down, and else those that are no IP.
+func checkRefusedCount(t *testing.T, d BatchDevice) {
+	t.Helper()
+	write := func(versions ...byte) int {
+		bufs := make([][]byte, len(versions))
+		for i, v := range versions {
+			bufs[i] = append(make([]byte, HeaderRoom), append([]byte{v << 4}, make([]byte, 19)...)...)
+		}
+		refused, err := d.Write(bufs, HeaderRoom)
+		if (err != nil) != (refused > 0) {
+			t.Errorf("%d refused, error %v", refused, err)
+		}
+		return refused
+	}
+	if n := write(4, 4, 4); n != 3 {
+		t.Errorf("%d of 3 packets refused while down", n)
+	}
+	if err := linkUp(d.Name()); err != nil {
+		t.Fatal(err)
+	}
+	if n := write(4, 7, 4, 9, 7); n != 3 {
+		t.Errorf("%d of 3 refused that are no IP", n)
+	}
+	if n := write(4, 6); n != 0 {
+		t.Errorf("%d refused", n)
 	}
 }
 

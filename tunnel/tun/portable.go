@@ -84,15 +84,32 @@ func (d *portable) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	return max(n, 0), nil
 }
 
-func (d *portable) Write(bufs [][]byte, offset int) (int, error) {
+func (d *portable) Write(bufs [][]byte, offset int) (refused int, err error) {
 	n, err := d.dev.Write(bufs, offset)
 	switch {
 	case err == nil:
-		return n, nil
-	case errors.Is(err, os.ErrClosed):
-		return n, os.ErrClosed
+		return 0, nil
+	case n == 0:
+		refused = len(bufs)
+	default:
+		refused = causes(err)
 	}
-	return n, fmt.Errorf("tun: cannot write to interface %s: %w", d.name, err)
+	if errors.Is(err, os.ErrClosed) {
+		return refused, os.ErrClosed
+	}
+	return refused, fmt.Errorf("tun: cannot write to interface %s: %w", d.name, err)
+}
+
+// causes is how many errors were joined: one for each write that failed.
+func causes(err error) (n int) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return 1
+	}
+	for _, e := range joined.Unwrap() {
+		n += causes(e)
+	}
+	return n
 }
 
 // Queues is 1: the backend opens one file and reads it under one lock.

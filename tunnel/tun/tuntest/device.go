@@ -198,22 +198,21 @@ func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 
 // Write keeps copies of the packets, and overwrites what a device may
 // overwrite: the room before each packet.
-func (d *Device) Write(bufs [][]byte, offset int) (total int, err error) {
+func (d *Device) Write(bufs [][]byte, offset int) (refused int, err error) {
 	if offset < tun.HeaderRoom {
-		return 0, errors.New("tuntest: offset below tun.HeaderRoom")
+		return len(bufs), errors.New("tuntest: offset below tun.HeaderRoom")
 	}
 	if err := d.failing(); err != nil {
-		return 0, err
+		return len(bufs), err
 	}
-	for _, b := range bufs {
+	for i, b := range bufs {
 		if len(b) <= offset {
-			return total, errors.New("tuntest: empty packet")
+			return len(bufs) - i, errors.New("tuntest: empty packet")
 		}
 		clear(b[offset-tun.HeaderRoom : offset])
 		if err := d.deliver(bytes.Clone(b[offset:])); err != nil {
-			return total, err
+			return len(bufs) - i, err
 		}
-		total += len(b) - offset
 	}
-	return total, nil
+	return 0, nil
 }

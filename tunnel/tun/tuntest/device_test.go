@@ -46,7 +46,7 @@ func TestInjectedIsRead(t *testing.T) {
 func TestWrittenIsDelivered(t *testing.T) {
 	d := New("t0", 1400)
 	one, two := append(make([]byte, offset), "one"...), append(make([]byte, offset), "two"...)
-	if n, err := d.Write([][]byte{one, two}, offset); n != 6 || err != nil {
+	if n, err := d.Write([][]byte{one, two}, offset); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	if a, b := string(<-d.Written()), string(<-d.Written()); a != "one" || b != "two" {
@@ -54,8 +54,8 @@ func TestWrittenIsDelivered(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	d.FailWrites(broken)
-	if _, err := d.Write([][]byte{one}, offset); err != broken {
-		t.Error(err)
+	if n, err := d.Write([][]byte{one, two}, offset); n != 2 || err != broken {
+		t.Error(n, err)
 	}
 	d.FailWrites(nil)
 	if _, err := d.Write([][]byte{make([]byte, offset)}, offset); err == nil {
