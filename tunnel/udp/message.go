@@ -64,7 +64,15 @@ func (m *Message) Segments() int {
 	if m.SegmentSize <= 0 {
 		return 0
 	}
-	return (len(m.Payload) + m.SegmentSize - 1) / m.SegmentSize
+	return segments(len(m.Payload), m.SegmentSize)
+}
+
+// segments is how many datagrams of a size so many bytes are; 0 stands for one.
+func segments(bytes, size int) int {
+	if size <= 0 {
+		return 1
+	}
+	return (bytes + size - 1) / size
 }
 
 // Segment is datagram i of the message. Its capacity ends where it ends.
@@ -109,10 +117,7 @@ type Run struct {
 
 // Datagrams is how many datagrams the Run is.
 func (r *Run) Datagrams() int {
-	if r.SegmentSize <= 0 {
-		return 1
-	}
-	return (len(r.Payload) + r.SegmentSize - 1) / r.SegmentSize
+	return segments(len(r.Payload), r.SegmentSize)
 }
 
 // lose notes that so many more datagrams were not sent. The more telling of two

@@ -153,11 +153,12 @@ func (r *Receiver) decode(b *Batch, got int) (n int) {
 		if h.n == 0 {
 			continue
 		}
+		c := parseControl(b.control[i].bytes()[:int(h.Controllen)])
 		if h.Flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-			truncated++
+			// Of a train whose segment size was cut off nothing more is known.
+			truncated += uint64(segments(int(h.n), c.segmentSize))
 			continue
 		}
-		c := parseControl(b.control[i].bytes()[:int(h.Controllen)])
 		if c.hasOverflow {
 			s.counters.overflow.Store(uint64(c.overflow))
 		}

@@ -179,7 +179,8 @@ func (s *socket) growBuffers(cfg *Config) {
 }
 
 // receive fills the headers. With wait it blocks until there is at least one
-// message; it never waits for more than one.
+// message; it never waits for more than one. What is longer than its buffer has its
+// whole length in the header (MSG_TRUNC).
 func (s *socket) receive(h []mmsghdr, wait bool) (int, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -187,7 +188,7 @@ func (s *socket) receive(h []mmsghdr, wait bool) (int, error) {
 		if s.closed.Load() {
 			return 0, net.ErrClosed
 		}
-		n, errno := recvmmsg(s.fd, h, unix.MSG_DONTWAIT)
+		n, errno := recvmmsg(s.fd, h, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
 		if errno == unix.EAGAIN && wait {
 			if n, errno = recvmmsgBlocking(s.fd, h); errno == unix.EAGAIN {
 				return 0, os.ErrDeadlineExceeded
@@ -260,7 +261,7 @@ func recvmmsg(fd int, h []mmsghdr, flags int) (int, unix.Errno) {
 
 func recvmmsgBlocking(fd int, h []mmsghdr) (int, unix.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd),
-		uintptr(unsafe.Pointer(&h[0])), uintptr(len(h)), unix.MSG_WAITFORONE, 0, 0)
+		uintptr(unsafe.Pointer(&h[0])), uintptr(len(h)), unix.MSG_WAITFORONE|unix.MSG_TRUNC, 0, 0)
 	return int(n), errno
 }
 

@@ -20,7 +20,7 @@ type Stats struct {
 	ReceivedDatagrams       uint64 // no more than Received where the kernel merges nothing
 	Sent, SentBytes         uint64 // datagrams, payload bytes
 	Overflow                uint64 // datagrams the kernel dropped because we read too slowly
-	Truncated               uint64 // messages larger than the receive buffer, dropped
+	Truncated               uint64 // datagrams of messages larger than the receive buffer, dropped
 	TooBig                  uint64 // datagrams not sent: above the path MTU
 	NoBuffers               uint64 // datagrams not sent: ENOBUFS, or the send buffer stayed full
 	Denied                  uint64 // datagrams not sent: EPERM, EACCES (a firewall)

@@ -427,6 +427,36 @@ func withoutChecksums(t *testing.T, to netip.AddrPort, n int) {
 	}
 }
 
+// TestTruncated: what does not fit its buffer is dropped, and every datagram of it
+// is counted.
+func TestTruncated(t *testing.T) {
+	c := listen(t, Config{Addresses: []netip.Addr{v4}})
+	if !c.Features().GSO || !c.Features().GRO {
+		t.Skip("no UDP_SEGMENT or UDP_GRO here")
+	}
+	_, port := c.ports()
+	self := netip.AddrPortFrom(v4, port)
+	r, b := receiver(t, c, v4, true), NewBatch(4)
+	for i := range b.iovecs {
+		b.iovecs[i].SetLen(2500)
+	}
+	runs := []Run{
+		{Payload: slab(10 * 1000), SegmentSize: 1000, Local: self, Remote: self},
+		{Payload: slab(3000), Local: self, Remote: self},
+		{Payload: slab(2000), Local: self, Remote: self},
+	}
+	if err := c.NewSender(0).Send(runs); err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.Receive(b)
+	if err != nil || n != 1 || len(b.Messages[0].Payload) != 2000 {
+		t.Fatalf("%d messages, error %v", n, err)
+	}
+	if s := c.Stats(); s.Truncated != 11 || s.Received != 1 || s.ReceivedDatagrams != 1 {
+		t.Errorf("counted %+v", s)
+	}
+}
+
 // TestReceiveMode: a system call takes many single datagrams, few trains, and
 // finds out by itself which there are.
 func TestReceiveMode(t *testing.T) {
