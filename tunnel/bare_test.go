@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"causeway/esp/selector"
 	"causeway/tunnel/udp"
 )
 
@@ -28,6 +29,29 @@ func TestBareIsTakenOnEverySA(t *testing.T) {
 			t.Errorf("moved to %v, last heard at %v", moved, p.a.LastInbound("peer"))
 		}
 	})
+}
+
+// TestBareBeforeActivation: an SA without UDP that is not sent on yet stays without,
+// both ways, when its peer moves.
+func TestBareBeforeActivation(t *testing.T) {
+	p := newPair(t, pairConfig{bare: true, noChild: true})
+	spi, err := p.a.AllocateSPI("peer", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	any := selector.Compile(selector.Any(), selector.Any())
+	p.install(t, p.a, p.b, spi, 0, any, nil)
+	elsewhere := netip.MustParseAddr("198.51.100.9")
+	p.a.MoveChildren("peer", netip.AddrPortFrom(p.a.outer.Addr(), 4500), netip.AddrPortFrom(elsewhere, 4500))
+	if in := p.a.sad.lookup(spi); in.remote != netip.AddrPortFrom(elsewhere, 0) || in.local != p.a.outer {
+		t.Errorf("received from %v at %v", in.remote, in.local)
+	}
+	p.b.outer = netip.AddrPortFrom(elsewhere, 0) // what control says of it then
+	p.activate(t, p.a, p.b, spi, 0x01020304, any, nil)
+	out := p.a.children[spi].out
+	if out.remote != netip.AddrPortFrom(elsewhere, 0) || out.local != p.a.outer || out.mtu != 1446 {
+		t.Errorf("sent from %v to %v with %d bytes", out.local, out.remote, out.mtu)
+	}
 }
 
 // TestBareChildren: an SA without UDP has eight bytes more for what it carries,

@@ -377,6 +377,33 @@ func TestEncapsulationFollowsTheNAT(t *testing.T) {
 	}
 }
 
+// A Child SA whose ESP goes without UDP, and which the peer is not known to receive on
+// yet, is sent on without UDP when that is known, from where we are then.
+func TestRegisteredWithoutUDPMoves(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MOBIKE, b.MOBIKE, a.BareESP, b.BareESP = true, true, true, true
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Up()
+	w.DeliverAll()
+	w.A.Step(sa.Rekey{Children: true}) // so b knows that a has its answer
+	w.Advance(10*time.Second, true)
+	old := w.A.Sends("net")
+	w.B.Step(sa.Rekey{Children: true})
+	w.Deliver(0)
+	w.A.Addr = netip.MustParseAddr("192.0.2.77")
+	w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+	if w.A.Sends("net") != old || len(w.A.Snapshot().Children) != 2 {
+		t.Fatal("a sends on the new Child SA already")
+	}
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.A.Sends("net"); c == nil || c.SPIIn == old.SPIIn || !c.Bare || c.Local.Addr() != w.A.Addr {
+		t.Errorf("a sends with %+v", c)
+	}
+}
+
 // ESP from where the peer should not be does not show that it knows where we are: it is
 // asked, once in a while (RFC 4555 §3.12). Without MOBIKE there is nothing to know.
 func TestESPFromElsewhere(t *testing.T) {
