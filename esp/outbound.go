@@ -88,12 +88,13 @@ func (o *Outbound) take(n uint64) (used uint64, ok bool) {
 }
 
 // Skip leaves out n sequence numbers, as a peer asks that lost its replay window
-// (RFC 6311 §5.2). Where there are not so many left the SA ends: its next Reserve is
-// at the hard limit.
-func (o *Outbound) Skip(n uint64) {
-	if _, ok := o.take(n); !ok {
+// (RFC 6311 §5.2). Where there are not so many left the SA ends, and ok is false: its
+// next Reserve is at the hard limit.
+func (o *Outbound) Skip(n uint64) (ok bool) {
+	if _, ok = o.take(n); !ok {
 		o.ended.Store(true)
 	}
+	return ok
 }
 
 // Seal appends to dst the ESP packet that carries payload under the sequence
@@ -141,7 +142,7 @@ func (o *Outbound) TFC() bool { return o.tfc }
 // SPI identifies the SA at its receiver.
 func (o *Outbound) SPI() uint32 { return o.spi }
 
-// Packets is how many sequence numbers were reserved.
+// Packets is how many sequence numbers were reserved or left out.
 func (o *Outbound) Packets() uint64 { return o.sequence.Load() }
 
 // Bytes is how many bytes of payload were reserved.

@@ -88,7 +88,7 @@ func (c *connection) lookAhead() {
 	prefetch.Add(&c.ahead, &c.counters.sent)
 }
 
-// outboundSA is one Child SA to send on. Immutable; hard and turns are
+// outboundSA is one Child SA to send on. Immutable; hard, turns and uncarried are
 // shared by the copies that MoveChildren makes.
 type outboundSA struct {
 	conn          *connection
@@ -97,6 +97,7 @@ type outboundSA struct {
 	spiIn         uint32 // names the pair
 	mtu           int    // of inner packets, before the path lowered it
 	turns         *turns
+	uncarried     *uncarried
 	transport     *transportMode // nil: tunnel mode
 	local, remote netip.AddrPort
 	hard          *atomic.Bool // the hard limit has been reported

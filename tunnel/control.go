@@ -174,7 +174,7 @@ func (t *Tunnel) ActivateOutbound(name string, out *esp.Outbound, policy *select
 		pair.out = &outboundSA{
 			conn: pair.conn, out: out, policy: policy, spiIn: spiIn, resource: t.sad.resources[spiIn],
 			local: local, remote: remote,
-			mtu: t.childMTU(out, remote, pair.in.transport), hard: new(atomic.Bool), turns: new(turns), transport: pair.in.transport,
+			mtu: t.childMTU(out, remote, pair.in.transport), hard: new(atomic.Bool), turns: new(turns), uncarried: new(uncarried), transport: pair.in.transport,
 		}
 	}
 	others := pair.conn.outbound.Load().without(spiIn).children
@@ -259,7 +259,7 @@ func (t *Tunnel) SkipAhead(spiIn uint32, by uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if pair := t.children[spiIn]; pair != nil && pair.out != nil {
-		pair.out.out.Skip(by)
+		pair.out.uncarried.during(by, 0, func() bool { return pair.out.out.Skip(by) })
 	}
 }
 
@@ -273,7 +273,7 @@ func (t *Tunnel) ChildCounters(spiIn uint32) (ChildCounters, bool) {
 	}
 	n := ChildCounters{PacketsIn: pair.in.in.Packets(), BytesIn: pair.in.in.Bytes()}
 	if pair.out != nil {
-		n.PacketsOut, n.BytesOut = pair.out.out.Packets(), pair.out.out.Bytes()
+		n.PacketsOut, n.BytesOut = pair.out.uncarried.without(pair.out.out)
 	}
 	return n, true
 }

@@ -1,8 +1,11 @@
 package tunnel
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"causeway/esp"
 )
 
 // Drop is why a packet or datagram was not carried. Its String is the stable
@@ -112,8 +115,33 @@ func (c *counters) snapshot() (s Counters) {
 	return s
 }
 
-// ChildCounters is what one Child SA pair carried.
+// ChildCounters is what one Child SA pair carried. In is all that was authentic,
+// since that proves something of the peer; out is without dummies.
 type ChildCounters struct {
 	PacketsIn, BytesIn   uint64
 	PacketsOut, BytesOut uint64
+}
+
+// uncarried is what an SA used of its sequence numbers and bytes without carrying
+// anything. Its lock is held while it does: who reads both sees both or neither.
+type uncarried struct {
+	sync.Mutex
+	packets, bytes uint64
+}
+
+// during does something that takes packets and bytes, if ok, which carry nothing.
+func (u *uncarried) during(packets, bytes uint64, do func() (ok bool)) {
+	u.Lock()
+	defer u.Unlock()
+	if do() {
+		u.packets += packets
+		u.bytes += bytes
+	}
+}
+
+// without is what was carried of what an SA used.
+func (u *uncarried) without(out *esp.Outbound) (packets, bytes uint64) {
+	u.Lock()
+	defer u.Unlock()
+	return out.Packets() - u.packets, out.Bytes() - u.bytes
 }

@@ -136,13 +136,18 @@ func (q *sendQueue) admit(now time.Duration, run *runNote, outer int) (sequence 
 		conn.counters.dropOut(DropExhausted, run.packets)
 		return 0, false
 	}
+	q.room(now, outer)
+	run.first, run.last = sequence, sequence+uint64(run.packets)-1
+	return sequence, true
+}
+
+// room makes room in the slab for a run of outer bytes.
+func (q *sendQueue) room(now time.Duration, outer int) {
 	if cap(q.slab)-len(q.slab) < outer || len(q.runs) == cap(q.runs) {
 		// The error is net.ErrClosed; the flush that ends the batch meets it
 		// again.
 		_ = q.flush(now)
 	}
-	run.first, run.last = sequence, sequence+uint64(run.packets)-1
-	return sequence, true
 }
 
 // queue makes a run of what was sealed from start on.

@@ -31,6 +31,9 @@ func TestSkipAhead(t *testing.T) {
 		if got := used(); got != first+1002 {
 			t.Errorf("after 1000 were left out the number is %d, and was %d at first", got, first)
 		}
+		if got, _ := p.a.ChildCounters(spiA); got.PacketsOut != 3 {
+			t.Errorf("what was left out counts as sent: %+v", got)
+		}
 		p.a.device.Inject(udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{}))
 		p.b.next(t)
 	})

@@ -140,7 +140,13 @@ func (d *dummies) one(now time.Duration, sa *outboundSA) {
 		return
 	}
 	note := runNote{sa: sa, packets: 1, bytes: size}
-	sequence, ok := d.send.admit(now, &note, outer)
+	d.send.room(now, outer) // not with the lock held
+	var sequence uint64
+	var ok bool
+	sa.uncarried.during(1, uint64(size), func() bool {
+		sequence, ok = d.send.admit(now, &note, outer)
+		return ok
+	})
 	if !ok {
 		return
 	}

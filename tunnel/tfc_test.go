@@ -83,6 +83,10 @@ func TestDummies(t *testing.T) {
 			if c := p.a.TotalCounters(); c.PacketsOut != 0 || c.BytesOut != 0 {
 				t.Errorf("dummies count as packets: %+v", c)
 			}
+			sa := p.a.forwarding.Load().connections["peer"].outbound.Load().children[0]
+			if c, ok := p.a.ChildCounters(sa.spiIn); !ok || c.PacketsOut != 0 || c.BytesOut != 0 || sa.out.Packets() == 0 {
+				t.Errorf("the Child SA counts dummies: %+v", c)
+			}
 			p.a.AddConnection("peer", ConnectionConfig{})
 			p.b.AddConnection("peer", ConnectionConfig{})
 			time.Sleep(idleTick)

@@ -31,11 +31,11 @@ func TestTFC(t *testing.T) {
 	}
 	// Before anything may overflow strongSwan's socket.
 	s.eventually("strongSwan to have all, and to drop what is a dummy", func() error {
-		sent := s.status(g, link.Name).Children[0].PacketsOut // with the dummies
+		sent := s.status(g, link.Name).Children[0].PacketsOut // without the dummies
 		log, err := os.ReadFile(d.Log())
 		s.must(err)
 		dropped := uint64(strings.Count(string(log), "parsing ESP payload failed"))
-		if received := s.swanUp(d, 1).Children[0].PacketsIn; received+dropped < sent || dropped < dummies {
+		if received := s.swanUp(d, 1).Children[0].PacketsIn; received < sent || dropped < dummies {
 			return fmt.Errorf("we sent %d, strongSwan received %d and dropped %d", sent, received, dropped)
 		}
 		return nil
