@@ -221,32 +221,37 @@ func (s *ikeSA) successor(a association, suite transform.Suite, secrets [][]byte
 	return n, nil
 }
 
-// bequeath moves the Child SAs to n, and what was to happen to the IKE SA with
-// them. The old IKE SA waits for its deletion.
+// bequeath leaves everything to n. The old IKE SA waits for its deletion.
 func (s *ikeSA) bequeath(n *ikeSA) {
-	n.wantDelete = n.wantDelete || s.wantDelete
-	n.wantUpdate = n.wantUpdate || s.wantUpdate
-	n.wantAddresses = n.wantAddresses || s.wantAddresses
-	s.inheritSight(n)
-	s.endTicket()
-	if s.wantTicket || !s.ticketAt.IsZero() { // SK_d is another one
-		n.wantTicket, s.wantTicket, s.ticketAt = true, false, time.Time{}
-	}
-	if s.lesser {
-		n.lesser, n.duplicateAt, s.duplicateAt = true, s.duplicateAt, time.Time{}
-	}
-	n.children = append(n.children, s.children...)
-	n.orphans = append(n.orphans, s.orphans...)
-	n.reauthAt, n.unprovenAt, n.wantReauth = s.reauthAt, s.unprovenAt, s.wantReauth
-	s.reauthAt, s.unprovenAt, s.wantReauth = time.Time{}, time.Time{}, false
-	n.reauthenticates, s.reauthenticates = s.reauthenticates, nil
-	if heir := s.m.successorOf(s); heir != nil {
-		heir.reauthenticates = n
-	}
-	s.children, s.orphans = nil, nil
+	n.inherit(s)
 	s.turn(causeReplaced)
 	s.replaced = true
 	s.lingerUntil = s.m.now.Add(supersededTime)
+}
+
+// inherit takes the Child SAs of old, and what was to happen to old with them.
+func (s *ikeSA) inherit(old *ikeSA) {
+	s.wantDelete = s.wantDelete || old.wantDelete
+	s.wantUpdate = s.wantUpdate || old.wantUpdate
+	s.wantAddresses = s.wantAddresses || old.wantAddresses
+	s.wantRedirect = s.wantRedirect || old.wantRedirect
+	old.inheritSight(s)
+	old.endTicket()
+	if old.wantTicket || !old.ticketAt.IsZero() { // SK_d is another one
+		s.wantTicket, old.wantTicket, old.ticketAt = true, false, time.Time{}
+	}
+	if old.lesser {
+		s.lesser, s.duplicateAt, old.duplicateAt = true, old.duplicateAt, time.Time{}
+	}
+	s.children = append(s.children, old.children...)
+	s.orphans = append(s.orphans, old.orphans...)
+	s.reauthAt, s.unprovenAt, s.wantReauth = old.reauthAt, old.unprovenAt, old.wantReauth
+	old.reauthAt, old.unprovenAt, old.wantReauth = time.Time{}, time.Time{}, false
+	s.reauthenticates, old.reauthenticates = old.reauthenticates, nil
+	if heir := s.m.successorOf(old); heir != nil {
+		heir.reauthenticates = s
+	}
+	old.children, old.orphans = nil, nil
 }
 
 // contest is the rival that an IKE SA of the peer is in a collision that is not
@@ -270,12 +275,12 @@ func (s *ikeSA) claim() {
 	}
 }
 
-// dropRival saves the Child SAs when an IKE SA ends that both sides replace:
-// the peer's new one has them.
+// dropRival saves what there is when an IKE SA ends that both sides replace: the
+// peer's new one has it.
 func (s *ikeSA) dropRival() {
 	if r := s.rival; r != nil && r.sa != nil {
-		r.sa.children = append(r.sa.children, s.children...)
-		s.children, s.replaced = nil, true
+		r.sa.inherit(s)
+		s.replaced = true
 	}
 	s.rival = nil
 	for _, o := range s.m.sas {

@@ -1,0 +1,88 @@
+package ikev2_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/test/transcript"
+)
+
+// gaveWay has both ends replace the IKE SA at once; b hears of a's DELETE of the old
+// one before a ever saw b's request. before is called when b has asked.
+func gaveWay(t *testing.T, a, b *sa.Settings, before func(w *transcript.World)) *transcript.World {
+	t.Helper()
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(sa.Rekey{IKE: true})
+	w.B.Step(sa.Rekey{IKE: true})
+	if before != nil {
+		before(w)
+	}
+	w.Deliver(0) // a's request
+	w.Deliver(1) // its answer
+	w.Deliver(1) // a's DELETE
+	w.DeliverAll()
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Fatal(err, w.Faults)
+	}
+	return w
+}
+
+// An IKE SA that the peer replaces, and deletes while our own replacement is on its
+// way, leaves more than its Child SAs to the new one: the time by which the peer is to
+// be authenticated anew (RFC 7296 §2.8.3).
+func TestReauthenticationOutlivesACollision(t *testing.T) {
+	a, b := transcript.Pair()
+	b.Reauthentication = time.Hour
+	w := gaveWay(t, a, b, nil)
+	spi := w.B.Snapshot().IKE[0].SPIi
+	w.Advance(70*time.Minute, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Fatal(err, w.Faults)
+	}
+	if w.B.Snapshot().IKE[0].SPIi == spi {
+		t.Error("the peer was not authenticated anew")
+	}
+}
+
+// What waits to be said when the IKE SA is replaced is said on the new one: that the
+// peer is to go elsewhere (RFC 5685 §5), and that the IKE SA is to end.
+func TestWhatWaitsOutlivesARekey(t *testing.T) {
+	for name, c := range map[string]struct {
+		order func(w *transcript.World)
+		done  func(w *transcript.World) bool
+	}{
+		"REDIRECT": {func(w *transcript.World) {
+			changed := *w.B.Settings
+			changed.RedirectTo = "192.0.2.77"
+			w.B.Settings = &changed
+			w.B.Machine.Reconfigure(&changed)
+			w.B.Step(sa.TimerDue{})
+		}, func(w *transcript.World) bool { return reported[sa.RedirectedTo](w.A) }},
+		"DELETE": {func(w *transcript.World) { w.B.Step(sa.Down{}) },
+			func(w *transcript.World) bool { return len(w.A.Snapshot().IKE)+len(w.B.Snapshot().IKE) == 0 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := transcript.Pair()
+			a.FollowRedirects = true
+			w := transcript.New(a, b, func(line string) { t.Log(line) })
+			w.Stand()
+			w.A.Step(sa.Rekey{IKE: true})
+			w.HoldWork = true
+			w.Deliver(0)
+			c.order(w) // b makes its key share
+			w.HoldWork = false
+			w.Work()
+			w.Advance(10*time.Second, true)
+			if !c.done(w) || len(w.Faults) > 0 {
+				t.Errorf("it came to nothing; faults %v", w.Faults)
+			}
+		})
+	}
+}
+
+func reported[R sa.Report](h *transcript.Host) bool {
+	return slices.ContainsFunc(h.Reports, func(r sa.Report) bool { _, is := r.(R); return is })
+}
