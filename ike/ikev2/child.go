@@ -200,7 +200,7 @@ func (c *child) move(local, remote netip.AddrPort) {
 func (s *ikeSA) peerReceives() {
 	for _, c := range s.children {
 		c.confirmedAt = time.Time{}
-		if c.outbound == outboundRegistered && !c.ours && !c.replaced && !c.wantDelete && !s.contested(c) {
+		if c.outbound == outboundRegistered && !c.ours && !c.stopped && !c.replaced && !c.wantDelete && !s.contested(c) {
 			s.activate(c)
 		}
 	}
@@ -291,7 +291,7 @@ func (m *Machine) successor(of slot, but *ikeSA) (best *child, on *ikeSA) {
 			continue
 		}
 		for _, c := range s.children {
-			if c.slot() != of || c.wantDelete {
+			if c.slot() != of || c.wantDelete || c.stopped {
 				continue
 			}
 			if c.outbound == outboundActive {

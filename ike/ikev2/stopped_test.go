@@ -1,0 +1,66 @@
+package ikev2_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"causeway/esp/selector"
+	"causeway/ike/sa"
+	"causeway/test/transcript"
+)
+
+// resources is a tunnel of two Child SAs, beside the first of which one is for a worker
+// of each end.
+func resources(t *testing.T) *transcript.World {
+	t.Helper()
+	a, b := transcript.Pair()
+	a.Children = append(a.Children, sa.ChildSettings{Name: "more", Local: transcript.Networks("10.3.0.0/16"), Remote: transcript.Networks("10.4.0.0/16")})
+	b.Children = append(b.Children, sa.ChildSettings{Name: "more", Local: transcript.Networks("10.4.0.0/16"), Remote: transcript.Networks("10.3.0.0/16")})
+	a.Resources, b.Resources = sa.Resources{Workers: 2, Most: 4}, sa.Resources{Workers: 2, Most: 4}
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(needs(1))
+	w.DeliverAll()
+	w.A.Ping("net", 1)
+	w.Advance(5*time.Second, true)
+	if c := w.B.SendsBy("net", 1); c == nil || c.Resource != 1 {
+		t.Fatalf("b's worker 1 sends on %+v", c)
+	}
+	return w
+}
+
+func needs(worker int) sa.TrafficNeeded {
+	flow := selector.Flow{Src: netip.MustParseAddr("10.1.0.1"), Dst: netip.MustParseAddr("10.2.0.1"), Protocol: 1}
+	return sa.TrafficNeeded{Flow: flow, Resource: worker}
+}
+
+// A Child SA of a worker that is sent on no more, as its IKE SA was reauthenticated,
+// stays so whatever the peer asks on that IKE SA.
+func TestStoppedIsNotSentOnAgain(t *testing.T) {
+	w := resources(t)
+	old := w.B.SendsBy("net", 1)
+	w.A.Step(sa.Rekey{Reauthenticate: true})
+	stopped := false
+	for step := 0; step < 40; step++ {
+		w.B.Actions = nil
+		if len(w.Network) > 0 {
+			w.Deliver(0)
+		} else {
+			w.Advance(time.Second, false)
+		}
+		for _, act := range w.B.Actions {
+			switch act := act.(type) {
+			case sa.StopOutbound:
+				stopped = stopped || act.SPIIn == old.SPIIn
+			case sa.ActivateOutbound:
+				if stopped && act.Child.SPIIn == old.SPIIn {
+					t.Fatal("b sends on it again")
+				}
+			}
+		}
+	}
+	if !stopped {
+		t.Fatal("b never stopped sending on it")
+	}
+}
