@@ -62,6 +62,24 @@ func TestManyChildrenAreReplaced(t *testing.T) {
 	}
 }
 
+// Where there are as many, a worker gets none of its own, and nothing waits for that: the
+// hosts of transcripts look whether a deadline has passed.
+func TestNoneForAWorkerOfTooMany(t *testing.T) {
+	w := resources(t)
+	for i := range uint32(300) {
+		forge(w, wire.ExchangeCreateChildSA, childOffer(1000+i)...)
+		w.DeliverAll()
+	}
+	before := len(w.B.Inbound)
+	ev := needs(2)
+	ev.Flow.Src, ev.Flow.Dst = ev.Flow.Dst, ev.Flow.Src
+	w.B.Step(ev)
+	w.DeliverAll()
+	if len(w.B.Inbound) > before || len(w.Faults) > 0 {
+		t.Errorf("b receives on %d SPIs, then on %d; %v", before, len(w.B.Inbound), w.Faults)
+	}
+}
+
 // A peer that crashes again and again, without INITIAL_CONTACT being of use
 // because others are there, cannot fill the machine.
 func TestManyStarts(t *testing.T) {

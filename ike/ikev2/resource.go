@@ -98,7 +98,7 @@ func (s *ikeSA) workerNeeds(ev sa.TrafficNeeded) {
 // says that it is enough.
 func (s *ikeSA) forWorkers(f func(w sa.ChildSettings, resource int, at time.Time) (enough bool)) bool {
 	m := s.m
-	if len(m.retries) == 0 || m.settings.Resources.Most == 0 {
+	if len(m.retries) == 0 || m.settings.Resources.Most == 0 || len(s.children) >= maxChildren {
 		return false
 	}
 	for _, w := range m.settings.Children {
@@ -115,7 +115,7 @@ func (s *ikeSA) forWorkers(f func(w sa.ChildSettings, resource int, at time.Time
 // createForWorker makes one Child SA that a worker waits for.
 func (s *ikeSA) createForWorker() bool {
 	return s.forWorkers(func(w sa.ChildSettings, resource int, at time.Time) bool {
-		if !s.m.due(at) || len(s.children) >= maxChildren {
+		if !s.m.due(at) {
 			return false
 		}
 		s.createChild(w, resource)

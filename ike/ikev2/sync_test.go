@@ -223,3 +223,19 @@ func TestSyncCapabilitiesAreApart(t *testing.T) {
 		}
 	}
 }
+
+// A Child SA that is missing is made when the IDs are synchronized, and nothing is due
+// before: the hosts of transcripts look whether a deadline has passed.
+func TestNothingIsDueDuringSynchronization(t *testing.T) {
+	a, b := transcript.Pair()
+	a.MessageIDSync, b.MessageIDSync = true, true
+	w := transcript.New(a, b, nil)
+	w.Stand()
+	w.A.Step(sa.Synchronize{SPI: w.A.Snapshot().IKE[0].SPIi, Send: 5, Receive: 0})
+	w.A.Machine.LoseChildren()
+	w.A.Step(sa.TimerDue{})
+	w.DeliverAll()
+	if len(w.Faults) > 0 || len(w.A.Snapshot().Children) == 0 {
+		t.Errorf("%d Child SAs; %v", len(w.A.Snapshot().Children), w.Faults)
+	}
+}

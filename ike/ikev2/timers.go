@@ -18,7 +18,7 @@ func (m *Machine) Deadline() time.Time {
 	for _, s := range m.sas {
 		s.deadlines(&d)
 	}
-	if s := m.current(); s != nil && s.usable() && s.current == nil && !s.serving() && !s.muted() {
+	if s := m.current(); s != nil && s.usable() && s.current == nil && s.sync == nil && !s.serving() && !s.muted() {
 		d.By(m.nextChild())
 		s.forWorkers(func(_ sa.ChildSettings, _ int, at time.Time) bool { d.By(at); return false })
 	}
