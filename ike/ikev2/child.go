@@ -365,9 +365,6 @@ func (m *Machine) lifetimeHit(ev sa.LifetimeHit) {
 // expireChild ends a Child SA that was not replaced in time. It is taken out at
 // once; the peer is told.
 func (s *ikeSA) expireChild(c *child) {
-	if !slices.Contains(s.children, c) {
-		return // another one's end was that of all
-	}
 	if c.state == childRekeyed || c.redundant || c.wantDelete {
 		c.wantDelete, c.expireAt = true, time.Time{}
 		return
@@ -382,7 +379,8 @@ func (s *ikeSA) expireChild(c *child) {
 		return
 	}
 	s.m.fail(s.remote, f)
-	c.wantDelete, c.expireAt = true, time.Time{}
+	c.wantDelete = true
+	c.expireAt, c.carryAt, c.auditAt, c.idleAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	if c.state == childInstalled {
 		c.state = childDeleting
 	}

@@ -187,6 +187,9 @@ func (s *ikeSA) runTimers() {
 	}
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {
+		if !slices.Contains(s.children, c) {
+			continue // another one's end was that of all
+		}
 		if s.m.due(c.auditAt) {
 			s.audit(c)
 		}
