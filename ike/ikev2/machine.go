@@ -111,8 +111,10 @@ func (m *Machine) Reconfigure(settings *sa.Settings) {
 	m.retries = map[slot]*retry{}
 	for _, s := range m.sas {
 		for _, c := range s.children {
-			if !c.wantedBy(settings) || c.Resource > lastResource(settings) {
+			wanted := c.wantedBy(settings)
+			if !wanted || c.Resource > lastResource(settings) {
 				c.wantDelete = true
+				c.replaced = c.replaced || wanted // the first one carries
 			}
 		}
 	}

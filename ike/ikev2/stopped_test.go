@@ -64,3 +64,26 @@ func TestStoppedIsNotSentOnAgain(t *testing.T) {
 		t.Fatal("b never stopped sending on it")
 	}
 }
+
+// Child SAs for single workers that a reload does away with lose no packet: the first one
+// carries before they go.
+func TestFewerWorkers(t *testing.T) {
+	w := resources(t)
+	w.Advance(40*time.Second, true) // a check of a's shows that it knows them
+	changed := *w.B.Settings
+	changed.Resources = sa.Resources{}
+	w.B.Machine.Reconfigure(&changed)
+	w.B.Settings = &changed
+	w.B.Step(sa.TimerDue{})
+	for len(w.Network) > 0 {
+		w.Deliver(0)
+		for worker := range 3 {
+			if out := w.B.SendsBy("net", worker); w.A.Inbound[out.SPIOut] == nil {
+				t.Fatalf("worker %d of b sends on %08x, which a does not receive", worker, out.SPIOut)
+			}
+		}
+	}
+	if n := len(w.B.Snapshot().Children); n != 2 {
+		t.Errorf("b has %d Child SAs", n)
+	}
+}
