@@ -26,13 +26,14 @@ type DataPath interface {
 	RemoveChild(connection string, spiIn uint32)
 	// SkipAhead leaves out that many sequence numbers of what is sent on a Child SA.
 	SkipAhead(connection string, spiIn uint32, by uint64)
-	// MoveChildren gives all children of the connection new outer addresses.
-	MoveChildren(connection string, local, remote netip.AddrPort)
+	// MoveChildren gives Child SAs of the connection, by their inbound SPIs, new outer
+	// addresses.
+	MoveChildren(connection string, spisIn []uint32, local, remote netip.AddrPort)
 	// Carried is how many packets a Child SA carried, by its inbound SPI.
 	Carried(spiIn uint32) (in, out uint64)
-	// LastInbound is when authentic ESP last arrived for the connection; zero:
-	// never.
-	LastInbound(connection string) time.Time
+	// LastInbound is when authentic ESP last arrived on a Child SA, by its inbound SPI;
+	// zero: never.
+	LastInbound(spiIn uint32) time.Time
 }
 
 // Transport is what the control plane needs of the sockets.

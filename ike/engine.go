@@ -185,7 +185,7 @@ func (e *Engine) UnknownSPI(spi uint32, local, remote netip.AddrPort) {
 	known := false
 	for _, o := range e.with(remote) {
 		known = true
-		o.inbox.offer(sa.UnknownSPI{SPI: spi})
+		o.inbox.offer(sa.UnknownSPI{SPI: spi, Local: local, Remote: remote})
 	}
 	if known {
 		return

@@ -233,9 +233,7 @@ func TestInboundTrafficReplacesLivenessChecks(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		n.setDrop(func(from, to netip.Addr) bool { return true })
 		for range 600 { // ten minutes of ESP without one IKE message
-			a.data.mu.Lock()
-			a.data.heard = time.Now()
-			a.data.mu.Unlock()
+			a.data.hear(netip.MustParseAddr(right))
 			time.Sleep(time.Second)
 		}
 		if s := a.status("to-right"); s.State != StateUp {
@@ -377,9 +375,7 @@ func TestQuestionComesAtItsTime(t *testing.T) {
 					return true
 				})
 				time.Sleep(20 * time.Second)
-				a.data.mu.Lock()
-				a.data.heard = time.Now()
-				a.data.mu.Unlock()
+				a.data.hear(netip.MustParseAddr(right))
 				if got := (<-asked).Sub(up); got < 49*time.Second || got > 51*time.Second {
 					t.Errorf("the peer sent ESP 20 s in, and is asked after %v, want 50 s with a DPD interval of 30 s", got)
 				}

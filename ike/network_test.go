@@ -56,6 +56,7 @@ type host struct {
 	engine  *Engine
 	data    *fakeDataPath
 	random  *trippedReader
+	shift   uint16 // of its ports, by a NAT in front of it; 0: there is none
 
 	mu      sync.Mutex
 	reports []sa.Report
@@ -107,7 +108,8 @@ func (h *host) SendIKE(b []byte, local, remote netip.AddrPort) error {
 		return nil
 	}
 	copied := append([]byte(nil), b...)
-	time.AfterFunc(time.Millisecond, func() { to.engine.Receive(copied, remote, local) })
+	at, from := netip.AddrPortFrom(remote.Addr(), remote.Port()-to.shift), netip.AddrPortFrom(local.Addr(), local.Port()+h.shift)
+	time.AfterFunc(time.Millisecond, func() { to.engine.Receive(copied, at, from) })
 	return nil
 }
 
@@ -154,12 +156,14 @@ type fakeDataPath struct {
 	outbound map[uint32]*sa.Child
 	problems []string
 	refuse   error
-	heard    time.Time
-	sent     atomic.Uint64 // packets, on every Child SA
+	heard    map[uint32]time.Time      // by inbound SPI
+	moved    map[uint32]netip.AddrPort // by inbound SPI
+	received map[uint32]uint64         // packets, by inbound SPI
+	sent     atomic.Uint64             // packets, on every Child SA
 }
 
 func newFakeDataPath() *fakeDataPath {
-	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}}
+	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}, heard: map[uint32]time.Time{}, moved: map[uint32]netip.AddrPort{}, received: map[uint32]uint64{}}
 }
 
 func (d *fakeDataPath) AllocateSPI(string, int) (uint32, error) {
@@ -207,14 +211,46 @@ func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
 
 func (d *fakeDataPath) SkipAhead(string, uint32, uint64) {}
 
-func (d *fakeDataPath) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
-
-func (d *fakeDataPath) Carried(spiIn uint32) (in, out uint64) { return 0, d.sent.Load() }
-
-func (d *fakeDataPath) LastInbound(string) time.Time {
+func (d *fakeDataPath) MoveChildren(_ string, spisIn []uint32, _, remote netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.heard
+	for _, spi := range spisIn {
+		d.moved[spi] = remote
+	}
+}
+
+func (d *fakeDataPath) Carried(spiIn uint32) (in, out uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.received[spiIn], d.sent.Load()
+}
+
+func (d *fakeDataPath) LastInbound(spiIn uint32) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.heard[spiIn]
+}
+
+// hear is ESP on every Child SA with that peer.
+func (d *fakeDataPath) hear(from netip.Addr) {
+	for _, spi := range d.with(from) {
+		d.mu.Lock()
+		d.heard[spi] = time.Now()
+		d.received[spi]++
+		d.mu.Unlock()
+	}
+}
+
+// with are the inbound SPIs of the Child SAs with that peer.
+func (d *fakeDataPath) with(peer netip.Addr) (spis []uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for spi, c := range d.inbound {
+		if c.Remote.Addr() == peer {
+			spis = append(spis, spi)
+		}
+	}
+	return spis
 }
 
 // installed is how many inbound and outbound SAs there are.

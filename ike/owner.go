@@ -46,8 +46,6 @@ type owner struct {
 	installed map[uint32]bool
 	back      failBack
 	idle      idleness
-	// heard is the newest proof of life that the machine was told of.
-	heard time.Time
 	// refused is set once an attempt found the local network refusing.
 	refused error
 	ending  bool
@@ -153,7 +151,6 @@ func (o *owner) wakesOnTraffic() bool {
 // tick does what is due: the machine's timers and the next attempt.
 func (o *owner) tick(now time.Time) {
 	if d := o.machine.Deadline(); !d.IsZero() && !now.Before(d) {
-		o.reportLife()
 		o.step(sa.TimerDue{})
 	}
 	if d := o.keep.due(); !d.IsZero() && !now.Before(d) {
@@ -164,15 +161,6 @@ func (o *owner) tick(now time.Time) {
 	}
 	if d := o.idle.at; !d.IsZero() && !now.Before(d) {
 		o.lookIdle(now)
-	}
-}
-
-// reportLife tells the machine of ESP that arrived since it last asked: the
-// liveness check is for silent peers (RFC 7296 §2.4).
-func (o *owner) reportLife() {
-	if last := o.engine.cfg.DataPath.LastInbound(o.name()); last.After(o.heard) {
-		o.heard = last
-		o.step(sa.InboundTraffic{At: last})
 	}
 }
 
@@ -224,7 +212,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	case sa.SkipAhead:
 		dp.SkipAhead(o.name(), a.SPIIn, a.By)
 	case sa.MoveChildren:
-		dp.MoveChildren(o.name(), a.Local, a.Remote)
+		dp.MoveChildren(o.name(), a.SPIsIn, a.Local, a.Remote)
 	}
 }
 

@@ -53,6 +53,7 @@ func (e *Engine) newIKEv1() *version {
 			Settings:    s,
 			Random:      e.cfg.Random,
 			AllocateSPI: func() (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name, 0) },
+			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 		})
@@ -74,6 +75,7 @@ func (e *Engine) newIKEv2() *version {
 			Random:      e.cfg.Random,
 			AllocateSPI: e.spiAllocator(s),
 			Carried:     e.cfg.DataPath.Carried,
+			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
 			KeyLog:      e.cfg.KeyLog,

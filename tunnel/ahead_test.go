@@ -53,7 +53,7 @@ func TestAhead(t *testing.T) {
 	}
 	check("after a rekey")
 	elsewhere := netip.MustParseAddrPort("192.0.2.9:4500")
-	s.MoveChildren("peer", elsewhere, elsewhere)
+	s.MoveChildren([]uint32{spi}, elsewhere, elsewhere)
 	check("after a move")
 	s.AddConnection("peer", ConnectionConfig{Hold: true})
 	check("after a change")

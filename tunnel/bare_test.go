@@ -25,8 +25,8 @@ func TestBareIsTakenOnEverySA(t *testing.T) {
 			p.b.device.Inject(udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{}))
 			p.a.next(t)
 		}
-		if len(moved) != 0 || p.a.LastInbound("peer").IsZero() {
-			t.Errorf("moved to %v, last heard at %v", moved, p.a.LastInbound("peer"))
+		if len(moved) != 0 || p.a.lastInbound().IsZero() {
+			t.Errorf("moved to %v, last heard at %v", moved, p.a.lastInbound())
 		}
 	})
 }
@@ -42,7 +42,7 @@ func TestBareBeforeActivation(t *testing.T) {
 	any := selector.Compile(selector.Any(), selector.Any())
 	p.install(t, p.a, p.b, spi, 0, any, nil)
 	elsewhere := netip.MustParseAddr("198.51.100.9")
-	p.a.MoveChildren("peer", netip.AddrPortFrom(p.a.outer.Addr(), 4500), netip.AddrPortFrom(elsewhere, 4500))
+	p.a.MoveChildren(p.a.all(), netip.AddrPortFrom(p.a.outer.Addr(), 4500), netip.AddrPortFrom(elsewhere, 4500))
 	if in := p.a.sad.lookup(spi); in.remote != netip.AddrPortFrom(elsewhere, 0) || in.local != p.a.outer {
 		t.Errorf("received from %v at %v", in.remote, in.local)
 	}
@@ -78,7 +78,7 @@ func TestBareChildren(t *testing.T) {
 		if len(moved) != 0 {
 			t.Errorf("moved to %v", moved)
 		}
-		p.a.MoveChildren("peer", p.a.outer, netip.MustParseAddrPort("198.51.100.9:4500"))
+		p.a.MoveChildren(p.a.all(), p.a.outer, netip.MustParseAddrPort("198.51.100.9:4500"))
 		p.a.device.Inject(udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{}))
 		p.b.next(t)
 		runs := p.a.wire.runs

@@ -43,7 +43,6 @@ type connection struct {
 	name     string
 	home     int // the worker that its SPIs are steered to
 	counters counters
-	lastIn   atomic.Int64   // Tunnel.now of the last authentic ESP packet, 0: none yet
 	asked    atomic.Int64   // Tunnel.now of the last OnTrafficNeeded
 	moved    atomic.Int64   // Tunnel.now of the last OnEndpoint
 	own      []atomic.Int64 // by worker: Tunnel.now of its last request for an SA of its own

@@ -147,7 +147,7 @@ func (t *Tunnel) install(name string, in *esp.Inbound, policy *selector.Policy, 
 	if t.children[spi] != nil {
 		return fmt.Errorf("tunnel: connection %q: SPI %08x has an SA already", name, spi)
 	}
-	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool), transport: mode}).at(local, remote)
+	sa := (&inboundSA{spi: spi, in: in, policy: policy, conn: c, hard: new(atomic.Bool), heard: new(heard), transport: mode}).at(local, remote)
 	t.children[spi] = &childPair{conn: c, in: sa}
 	if in.ReplayWindow() < narrowWindow {
 		t.hands.narrow.Store(true)
@@ -220,27 +220,26 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 	})
 }
 
-// MoveChildren gives every Child SA of the connection, those that are stopped
-// included, and its keepalives, a new pair of outer addresses. ESP without UDP stays without. What the path MTU was is forgotten.
-func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
+// MoveChildren gives the Child SAs with those inbound SPIs, which are of one connection, a
+// new pair of outer addresses, also where they are stopped, and its keepalives if they go to where these went. ESP
+// without UDP stays without. What the path MTU was is forgotten.
+func (t *Tunnel) MoveChildren(spisIn []uint32, local, remote netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.forwarding.Load().connections[name]
-	if c == nil {
-		return
-	}
-	for _, pair := range t.children {
-		if pair.conn != c {
+	var c *connection
+	for _, spi := range spisIn {
+		pair := t.children[spi]
+		if pair == nil {
 			continue
 		}
-		pair.in = pair.in.at(keepBare(pair.in.remote, local, remote))
-		t.sad.install(pair.in)
-		if pair.out != nil { // also one that is stopped: it may be sent on again
-			moved := *pair.out
-			moved.local, moved.remote = keepBare(moved.remote, local, remote)
-			moved.mtu = t.childMTU(moved.out, moved.remote, moved.transport)
-			pair.out = &moved
+		c = pair.conn
+		if k := &c.keepalive; k.on() && k.remote.Addr() == pair.in.remote.Addr() {
+			k.local, k.remote = local, remote
 		}
+		t.move(pair, local, remote)
+	}
+	if c == nil {
+		return
 	}
 	next := slices.Clone(c.outbound.Load().children)
 	for i, old := range next {
@@ -248,8 +247,16 @@ func (t *Tunnel) MoveChildren(name string, local, remote netip.AddrPort) {
 	}
 	c.path.reset()
 	c.show(newOutboundList(next...))
-	if c.keepalive.on() {
-		c.keepalive.local, c.keepalive.remote = local, remote
+}
+
+func (t *Tunnel) move(pair *childPair, local, remote netip.AddrPort) {
+	pair.in = pair.in.at(keepBare(pair.in.remote, local, remote))
+	t.sad.install(pair.in)
+	if pair.out != nil { // also one that is stopped: it may be sent on again
+		moved := *pair.out
+		moved.local, moved.remote = keepBare(moved.remote, local, remote)
+		moved.mtu = t.childMTU(moved.out, moved.remote, moved.transport)
+		pair.out = &moved
 	}
 }
 
@@ -304,14 +311,14 @@ func (t *Tunnel) TotalCounters() Counters {
 	return total
 }
 
-// LastInbound is when the last authentic ESP packet of the connection arrived:
-// proof of the peer's life (RFC 7296 §2.4). Zero if none did.
-func (t *Tunnel) LastInbound(name string) time.Time {
-	c := t.forwarding.Load().connections[name]
-	if c == nil {
+// LastInbound is when the last authentic ESP packet of a Child SA arrived, by its inbound
+// SPI: proof of the peer's life (RFC 7296 §2.4). Zero if none did.
+func (t *Tunnel) LastInbound(spiIn uint32) time.Time {
+	sa := t.sad.lookup(spiIn)
+	if sa == nil {
 		return time.Time{}
 	}
-	last := c.lastIn.Load()
+	last := sa.heard.at.Load()
 	if last == 0 {
 		return time.Time{}
 	}

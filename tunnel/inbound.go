@@ -224,7 +224,7 @@ func dropOf(err error) Drop {
 // names no port that anything could be sent to: it is taken, on every SA (RFC
 // 7296 §2.23), and moves nothing.
 func (w *inboundWorker) alive(sa *inboundSA) {
-	sa.conn.lastIn.Store(int64(w.now))
+	sa.heard.at.Store(int64(w.now))
 	if bare(w.remote) || bare(sa.remote) || w.remote == sa.remote || w.t.cfg.OnEndpoint == nil || !once(&sa.conn.moved, w.now) {
 		return
 	}

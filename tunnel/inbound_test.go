@@ -295,7 +295,7 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		if len(moved) != 0 {
 			t.Fatal("the known endpoint was reported")
 		}
-		proof := p.a.LastInbound("peer")
+		proof := p.a.lastInbound()
 		time.Sleep(askInterval)
 		tamper := true
 		p.b.wire.onSend(func(m udp.Message) []udp.Message {
@@ -308,7 +308,7 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		b := udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{})
 		p.b.device.Inject(b)
 		p.a.nothing(t)
-		if len(moved) != 0 || !p.a.LastInbound("peer").Equal(proof) {
+		if len(moved) != 0 || !p.a.lastInbound().Equal(proof) {
 			t.Fatal("an unauthentic packet moved the endpoint or proved life")
 		}
 		tamper = false
@@ -325,7 +325,7 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 		if r := p.a.wire.runs[0]; r.Remote != p.b.outer {
 			t.Errorf("sent to %v", r.Remote)
 		}
-		p.a.MoveChildren("peer", p.a.outer, elsewhere)
+		p.a.MoveChildren(p.a.all(), p.a.outer, elsewhere)
 		p.a.device.Inject(udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{}))
 		p.b.next(t)
 		if r := p.a.wire.runs[1]; r.Remote != elsewhere {

@@ -3,11 +3,14 @@ package tunnel
 import (
 	"bytes"
 	"context"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -285,6 +288,12 @@ func (p *pair) run(t testing.TB) *pair {
 
 // child makes one Child SA pair between a, whose selectors are first, and b,
 // both directions installed and activated. It returns the inbound SPIs.
+// all are the inbound SPIs of the Child SAs that there are.
+func (g *gateway) all() []uint32 { return slices.Collect(maps.Keys(g.children)) }
+
+// lastInbound is when ESP came last on the one Child SA.
+func (g *gateway) lastInbound() time.Time { return g.LastInbound(g.all()[0]) }
+
 func (p *pair) child(t testing.TB, ofA, ofB selector.List, change func(*esp.Parameters)) (spiA, spiB uint32) {
 	t.Helper()
 	spis := [2]uint32{}

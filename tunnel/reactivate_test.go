@@ -49,7 +49,7 @@ func TestReactivationAfterAMove(t *testing.T) {
 	here := netip.MustParseAddrPort("[2001:db8::1]:4500")
 	before := p.a.children[old].out
 	p.a.StopOutbound(old)
-	p.a.MoveChildren("peer", here, elsewhere)
+	p.a.MoveChildren(p.a.all(), here, elsewhere)
 	if err := p.a.ActivateOutbound("peer", before.out, before.policy, old, here, elsewhere); err != nil {
 		t.Fatal(err)
 	}

@@ -24,8 +24,8 @@ func rekeyLosesNothing(t *testing.T, super bool) {
 	flow(t, p.b, p.a, "10.2.0.1", "10.1.0.1", stop, arrived)
 	for range 30 {
 		newA, newB := p.child(t, selector.Any(), selector.Any(), nil)
-		p.a.MoveChildren("peer", p.a.outer, p.b.outer)
-		p.b.MoveChildren("peer", p.b.outer, p.a.outer)
+		p.a.MoveChildren(p.a.all(), p.a.outer, p.b.outer)
+		p.b.MoveChildren(p.b.all(), p.b.outer, p.a.outer)
 		// What was sealed under the old SA arrives before it goes: on a real
 		// network the round trip of the delete (RFC 7296 §1.4.1) sees to that.
 		for !p.handedOver(oldA, oldB, newA, newB) {

@@ -26,7 +26,8 @@ const (
 var errSADFull = errors.New("tunnel: every SPI is in use")
 
 // inboundSA is one entry of the SAD (RFC 4301 §4.4.2), with what the workers
-// need for the check of RFC 4301 §5.2. Immutable but for hard.
+// need for the check of RFC 4301 §5.2. Immutable but for hard and heard, which the
+// copies that MoveChildren makes share.
 type inboundSA struct {
 	spi           uint32
 	in            *esp.Inbound
@@ -34,19 +35,27 @@ type inboundSA struct {
 	conn          *connection
 	lines         prefetch.Lines // what opening on it reads and writes
 	local, remote netip.AddrPort
-	hard          *atomic.Bool   // the hard limit has been reported
+	hard          *atomic.Bool // the hard limit has been reported
+	heard         *heard
 	transport     *transportMode // nil: tunnel mode
+}
+
+// heard is when authentic ESP came last, in Tunnel.now; 0: none yet. It has a cache line
+// of its own: each batch writes it, and the SAs beside it are other workers'.
+type heard struct {
+	at atomic.Int64
+	_  [56]byte
 }
 
 // at is the SA with these outer addresses.
 func (sa *inboundSA) at(local, remote netip.AddrPort) *inboundSA {
-	sa = &inboundSA{spi: sa.spi, in: sa.in, policy: sa.policy, conn: sa.conn, hard: sa.hard, transport: sa.transport, local: local, remote: remote}
+	sa = &inboundSA{spi: sa.spi, in: sa.in, policy: sa.policy, conn: sa.conn, hard: sa.hard, heard: sa.heard, transport: sa.transport, local: local, remote: remote}
 	sa.in.Prefetch(&sa.lines)
 	prefetch.Add(&sa.lines, sa)
 	prefetch.Add(&sa.lines, sa.policy)
 	prefetch.Add(&sa.lines, sa.conn.down)
 	prefetch.Add(&sa.lines, &sa.conn.config)
-	prefetch.Add(&sa.lines, &sa.conn.lastIn)
+	prefetch.Add(&sa.lines, sa.heard)
 	prefetch.Add(&sa.lines, &sa.conn.counters.received)
 	return sa
 }

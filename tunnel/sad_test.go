@@ -146,7 +146,7 @@ func TestControlRefuses(t *testing.T) {
 	if p.a.sad.isReserved(spare) {
 		t.Error("ReleaseSPI kept an unused SPI")
 	}
-	p.a.MoveChildren("other", at, to)
+	p.a.MoveChildren([]uint32{0x01020304}, at, to)
 	p.a.RemoveConnection("other")
 	p.a.SetKeepalive("other", at, to)
 	if _, ok := p.a.ChildCounters(0x01020304); ok {

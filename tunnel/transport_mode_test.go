@@ -460,7 +460,7 @@ func TestTransportSuperpackets(t *testing.T) {
 func TestTransportMoved(t *testing.T) {
 	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
 		p.hosts(t, plain4, 0)
-		p.a.MoveChildren("peer", p.a.outer, netip.MustParseAddrPort("192.0.2.2:61000"))
+		p.a.MoveChildren(p.a.all(), p.a.outer, netip.MustParseAddrPort("192.0.2.2:61000"))
 		b := pingPacket(t, plain4.a, plain4.b, []byte("x"))
 		p.a.device.Inject(b)
 		wantPacket(t, p.b.next(t), seen(t, b, plain4.a, plain4.b))

@@ -76,10 +76,37 @@ func TestPingBothWays(t *testing.T) {
 	}
 }
 
+// TestPeersOfOneConnection: what is heard on one Child SA says nothing of another, whose
+// peer may be another, and one that moves leaves the other where it is.
+func TestPeersOfOneConnection(t *testing.T) {
+	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
+		one, _ := p.child(t, selector.Any(), selector.Any(), nil)
+		two, _ := p.child(t, selector.Any(), selector.Any(), nil)
+		p.b.device.Inject(udpPacket(t, "10.2.0.1", "10.1.0.1", 10, ipOptions{})) // on the newest
+		p.a.next(t)
+		if !p.a.LastInbound(one).IsZero() || p.a.LastInbound(two).IsZero() {
+			t.Errorf("last heard at %v and %v, want never and now", p.a.LastInbound(one), p.a.LastInbound(two))
+		}
+		elsewhere := netip.MustParseAddrPort("198.51.100.9:1024")
+		p.a.MoveChildren([]uint32{two}, p.a.outer, elsewhere)
+		if in := p.a.sad.lookup(one); in.remote == elsewhere {
+			t.Error("a Child SA moved with another")
+		}
+		if p.a.LastInbound(two).IsZero() {
+			t.Error("a move makes forget that the peer lives")
+		}
+		for _, out := range p.a.forwarding.Load().connections["peer"].outbound.Load().children {
+			if moved := out.remote == elsewhere; moved != (out.spiIn == two) {
+				t.Errorf("%08x is sent to %v", out.spiIn, out.remote)
+			}
+		}
+	})
+}
+
 func TestCounters(t *testing.T) {
 	inBubble(t, pairConfig{noChild: true}, func(t *testing.T, p *pair) {
 		spiA, _ := p.child(t, selector.Any(), selector.Any(), nil)
-		if !p.a.LastInbound("peer").IsZero() {
+		if !p.a.LastInbound(spiA).IsZero() {
 			t.Error("alive before any packet")
 		}
 		one := udpPacket(t, "10.1.0.1", "10.2.0.1", 100, ipOptions{})
@@ -95,7 +122,7 @@ func TestCounters(t *testing.T) {
 		if diff := cmp.Diff(ChildCounters{PacketsOut: 3, BytesOut: 3 * 128, PacketsIn: 1, BytesIn: 38}, child); diff != "" || !ok {
 			t.Error(diff, ok)
 		}
-		if got := p.a.LastInbound("peer"); !got.Equal(time.Now()) && time.Since(got) > time.Millisecond {
+		if got := p.a.LastInbound(spiA); !got.Equal(time.Now()) && time.Since(got) > time.Millisecond {
 			t.Errorf("last inbound at %v, now %v", got, time.Now())
 		}
 		p.a.RemoveConnection("peer")

@@ -66,6 +66,24 @@ func (s *ikeSA) answerCheck(n *isakmp.Notification) {
 	s.inform(s.notification(isakmp.RUThereAck, n.Data))
 }
 
+// hearESP looks when ESP came last: a sign of life. Child SAs are the peer's, and a
+// connection of IKEv1 has one peer.
+func (m *Machine) hearESP() {
+	if m.cfg.LastInbound == nil {
+		return
+	}
+	var last time.Time
+	for _, c := range m.children {
+		last = later(last, m.cfg.LastInbound(c.SPIIn))
+	}
+	for _, s := range m.sas {
+		if last.After(s.heardAt) {
+			s.heardAt = last
+			s.dpd.answered()
+		}
+	}
+}
+
 // silent ends everything with a peer that answers no more.
 func (s *ikeSA) silent() {
 	f := &sa.Failure{Reason: sa.ReasonLivenessTimeout, Local: s.local.String(), Remote: s.remote.String(),

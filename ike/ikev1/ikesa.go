@@ -190,10 +190,7 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 		return
 	}
 	s.m.path = path{local, remote}
-	for _, c := range s.m.children {
-		c.move(local, remote)
-	}
-	s.m.do(sa.MoveChildren{Local: local, Remote: remote})
+	s.m.moveChildren(local, remote)
 	if old != remote {
 		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: remote})
 	}
@@ -298,15 +295,19 @@ func (s *ikeSA) complete() {
 // moveTo gives the Child SAs the addresses of a newer ISAKMP SA, if they
 // differ.
 func (m *Machine) moveTo(s *ikeSA) {
-	moved := false
-	for _, c := range m.children {
-		if c.Local != s.local || c.Remote != s.remote {
-			c.move(s.local, s.remote)
-			moved = true
-		}
+	if slices.ContainsFunc(m.children, func(c *child) bool { return c.Local != s.local || c.Remote != s.remote }) {
+		m.moveChildren(s.local, s.remote)
 	}
-	if moved {
-		m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})
+}
+
+func (m *Machine) moveChildren(local, remote netip.AddrPort) {
+	var spis []uint32
+	for _, c := range m.children {
+		c.move(local, remote)
+		spis = append(spis, c.SPIIn)
+	}
+	if len(spis) > 0 {
+		m.do(sa.MoveChildren{SPIsIn: spis, Local: local, Remote: remote})
 	}
 }
 

@@ -21,6 +21,9 @@ type Config struct {
 	// AllocateSPI reserves an inbound ESP SPI in the data path. The machine gives
 	// it back with sa.RemoveChild, whether or not it was ever installed.
 	AllocateSPI func() (uint32, error)
+	// LastInbound is when authentic ESP last came on a Child SA, by its inbound SPI; zero:
+	// never. nil: it is not known, and ESP is no sign of life.
+	LastInbound func(spiIn uint32) time.Time
 	// Retransmit is the schedule of repeated messages; its zero value is
 	// sa.DefaultRetransmit.
 	Retransmit sa.RetransmitPolicy
@@ -126,13 +129,6 @@ func (m *Machine) handle(ev sa.Event) {
 		m.endpointSeen(ev)
 	case sa.UnknownSPI:
 		m.unknownSPI(ev.SPI)
-	case sa.InboundTraffic:
-		for _, s := range m.sas {
-			if ev.At.After(s.heardAt) {
-				s.heardAt = ev.At
-				s.dpd.answered()
-			}
-		}
 	}
 }
 

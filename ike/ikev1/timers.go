@@ -83,6 +83,7 @@ func (m *Machine) runTimers() {
 		}
 		return false
 	})
+	m.hearESP()
 	for _, s := range slices.Clone(m.sas) {
 		if s.state != gone {
 			s.runTimers()

@@ -3,6 +3,8 @@ package ikev2
 import (
 	"slices"
 	"time"
+
+	"causeway/ike/sa"
 )
 
 // Two ends that disagree about a Child SA: one lost it and the other does not
@@ -54,13 +56,16 @@ func (m *Machine) auditWait(of slot) time.Duration {
 	return m.settings.DPD / 2 << m.patience[of]
 }
 
-// unknownSPI tells the peer to delete a Child SA that only it has.
-func (m *Machine) unknownSPI(spi uint32) {
-	s := m.current()
-	if s == nil || m.knows(spi) || len(s.orphans) >= maxOrphans {
+// unknownSPI tells the peer to delete a Child SA that only it has. Where a connection is
+// for several devices it is the one that the ESP came from; it may have come from anybody.
+func (m *Machine) unknownSPI(ev sa.UnknownSPI) {
+	s := m.currentOf(func(s *ikeSA) bool {
+		return s.remote.Addr() == ev.Remote.Addr() && (s.remote.Port() == ev.Remote.Port() || ev.Remote.Port() == 0)
+	})
+	if s == nil || m.knows(ev.SPI) || len(s.orphans) >= maxOrphans {
 		return
 	}
-	orphan := spiBytes(spi)
+	orphan := spiBytes(ev.SPI)
 	if !slices.ContainsFunc(s.orphans, func(o []byte) bool { return string(o) == string(orphan) }) {
 		s.orphans = append(s.orphans, orphan)
 	}

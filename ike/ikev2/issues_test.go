@@ -83,7 +83,7 @@ func TestStrongSwan_3113_AnythingAtAnyTime(t *testing.T) {
 		spi := uint32(0xc0000001)
 		e := []sa.Event{
 			sa.TimerDue{}, sa.WorkDone{Ticket: 7}, sa.TrafficNeeded{Flow: selector.Flow{}}, sa.LifetimeHit{SPI: spi}, sa.LifetimeHit{SPI: spi, Hard: true},
-			sa.InboundTraffic{}, sa.EndpointSeen{SPI: spi, Local: atA, Remote: atB}, sa.MoveTo{Local: atA, Remote: atB}, sa.UnknownSPI{SPI: 9, Local: atA, Remote: atB},
+			sa.EndpointSeen{SPI: spi, Local: atA, Remote: atB}, sa.MoveTo{Local: atA, Remote: atB}, sa.UnknownSPI{SPI: 9, Local: atA, Remote: atB},
 			sa.Doubted{SPI: spi}, sa.Redirected{Local: atA, Remote: atB}, sa.Redirected{Failure: &sa.Failure{}}, sa.ProbePath{Size: 1400, Most: 1500},
 			sa.LocalAddress{Addr: netip.MustParseAddr("192.0.2.9")}, sa.PathsFound{SPI: 1}, sa.Synchronize{SPI: 1, Send: 5, Receive: 5, Replay: 100},
 			sa.Rekey{IKE: true}, sa.Rekey{Children: true}, sa.Rekey{Reauthenticate: true}, sa.Down{}, sa.Up{Local: atA, Remote: atB},

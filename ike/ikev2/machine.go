@@ -28,6 +28,9 @@ type Config struct {
 	// Carried is what a Child SA carried, in packets, by its inbound SPI; nil: it
 	// is not known, and nothing is audited (audit.go).
 	Carried func(spiIn uint32) (in, out uint64)
+	// LastInbound is when authentic ESP last came on a Child SA, by its inbound SPI; zero:
+	// never. nil: it is not known, and ESP is no sign of life.
+	LastInbound func(spiIn uint32) time.Time
 	// Retransmit is the schedule of repeated requests; its zero value is
 	// sa.DefaultRetransmit.
 	Retransmit sa.RetransmitPolicy
@@ -154,7 +157,7 @@ func (m *Machine) handle(ev sa.Event) {
 	case sa.MoveTo:
 		m.moveTo(ev)
 	case sa.UnknownSPI:
-		m.unknownSPI(ev.SPI)
+		m.unknownSPI(ev)
 	case sa.Redirected:
 		m.redirected(ev)
 	case sa.Doubted:
@@ -169,12 +172,6 @@ func (m *Machine) handle(ev sa.Event) {
 		m.tryPaths(ev)
 	case sa.ProbePath:
 		m.probePath(ev)
-	case sa.InboundTraffic:
-		for _, s := range m.sas {
-			if ev.At.After(s.heardAt) {
-				s.heardAt = ev.At
-			}
-		}
 	}
 }
 
@@ -255,10 +252,13 @@ func (m *Machine) rekey(ev sa.Rekey) {
 
 // current is the newest IKE SA that can carry exchanges, or nil. One that is to
 // go counts only where there is no other.
-func (m *Machine) current() *ikeSA {
+func (m *Machine) current() *ikeSA { return m.currentOf(func(*ikeSA) bool { return true }) }
+
+// currentOf is the same among some of the IKE SAs: those of one of several devices.
+func (m *Machine) currentOf(those func(*ikeSA) bool) *ikeSA {
 	var last *ikeSA
 	for _, s := range m.sas {
-		if s.wantDelete || s.state != established && s.state != rekeying || s.contest() != nil {
+		if !those(s) || s.wantDelete || s.state != established && s.state != rekeying || s.contest() != nil {
 			continue
 		}
 		if last == nil || last.lesser || !s.lesser {

@@ -211,7 +211,9 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	if !s.proven {
 		return
 	}
+	var spis []uint32
 	for _, c := range s.children {
+		spis = append(spis, c.SPIIn)
 		// In transport mode the addresses are what it is for.
 		c.wantDelete = c.wantDelete || c.Transport != nil && (local.Addr() != before.Addr() || remote.Addr() != old.Addr())
 		c.move(local, remote) // those that are not sent on yet will be
@@ -219,8 +221,8 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	if old != s.remote || before != s.local {
 		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: old, New: s.remote})
 	}
-	if s == s.m.current() {
-		s.m.do(sa.MoveChildren{Local: s.local, Remote: s.remote})
+	if len(spis) > 0 {
+		s.m.do(sa.MoveChildren{SPIsIn: spis, Local: s.local, Remote: s.remote})
 	}
 }
 

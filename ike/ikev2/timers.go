@@ -100,6 +100,22 @@ func (s *ikeSA) livenessAt() time.Time {
 	return d.At
 }
 
+// hearESP looks when ESP came last on a Child SA of the IKE SA: that is a sign of life of
+// this peer, and of no other (RFC 7296 §2.4).
+func (s *ikeSA) hearESP() {
+	if s.m.cfg.LastInbound == nil {
+		return
+	}
+	for _, c := range s.children {
+		if at := s.m.cfg.LastInbound(c.SPIIn); at.After(s.heardAt) {
+			s.heardAt = at
+			if s.granted == s { // the answer that made both arrived (unheard.go)
+				s.heard()
+			}
+		}
+	}
+}
+
 // due reports whether t is set and has come.
 func (m *Machine) due(t time.Time) bool { return !t.IsZero() && !m.now.Before(t) }
 
@@ -184,6 +200,9 @@ func (s *ikeSA) runTimers() {
 	}
 	if s.m.due(s.ticketAt) && s.state == established {
 		s.wantTicket, s.ticketAt = true, time.Time{}
+	}
+	if s.m.due(s.livenessAt()) {
+		s.hearESP()
 	}
 	s.wantCheck = s.wantCheck || s.m.due(s.livenessAt())
 	for _, c := range slices.Clone(s.children) {

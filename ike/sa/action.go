@@ -66,9 +66,12 @@ type SkipAhead struct {
 	By    uint64
 }
 
-// MoveChildren gives every Child SA of the machine a new outer address pair
-// (a NAT mapping changed, or traffic moved to the NAT port).
-type MoveChildren struct{ Local, Remote netip.AddrPort }
+// MoveChildren gives the Child SAs of a peer a new outer address pair (a NAT mapping
+// changed, or traffic moved to the NAT port): another peer of the connection stays.
+type MoveChildren struct {
+	SPIsIn        []uint32
+	Local, Remote netip.AddrPort
+}
 
 // Emit tells the world what happened.
 type Emit struct{ Report Report }

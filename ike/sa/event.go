@@ -2,7 +2,6 @@ package sa
 
 import (
 	"net/netip"
-	"time"
 
 	"causeway/esp/selector"
 )
@@ -40,11 +39,6 @@ type LifetimeHit struct {
 	Hard bool
 }
 
-// InboundTraffic says that the data path received authentic ESP on this
-// machine's SAs since the last report, the newest at At: proof of the peer's life
-// (RFC 7296 §2.4).
-type InboundTraffic struct{ At time.Time }
-
 // EndpointSeen says that authentic, fresh ESP of the Child SA with the inbound
 // SPI came from another outer address than the SA's: a NAT gave the peer a new
 // one (RFC 7296 §2.23).
@@ -57,8 +51,9 @@ type EndpointSeen struct {
 // once it is up; if it does not come up nothing changes.
 type MoveTo struct{ Local, Remote netip.AddrPort }
 
-// UnknownSPI says that ESP came from the peer on an inbound SPI that the data
-// path does not know. Local and Remote are where a message about it goes.
+// UnknownSPI says that ESP came from a peer, at Remote, on an inbound SPI that the data
+// path does not know. To an acceptor, Local and Remote are where a message about it goes; a
+// Remote with the port 0 is that of ESP without UDP.
 type UnknownSPI struct {
 	SPI           uint32
 	Local, Remote netip.AddrPort
@@ -127,22 +122,21 @@ type Rekey struct{ IKE, Children, Reauthenticate bool }
 // a Handover for this machine's connection.
 type Adopt struct{ Half HalfOpen }
 
-func (Adopt) isEvent()          {}
-func (Datagram) isEvent()       {}
-func (TimerDue) isEvent()       {}
-func (WorkDone) isEvent()       {}
-func (TrafficNeeded) isEvent()  {}
-func (LifetimeHit) isEvent()    {}
-func (InboundTraffic) isEvent() {}
-func (EndpointSeen) isEvent()   {}
-func (MoveTo) isEvent()         {}
-func (LocalAddress) isEvent()   {}
-func (PathsFound) isEvent()     {}
-func (Synchronize) isEvent()    {}
-func (UnknownSPI) isEvent()     {}
-func (Doubted) isEvent()        {}
-func (Redirected) isEvent()     {}
-func (ProbePath) isEvent()      {}
-func (Up) isEvent()             {}
-func (Down) isEvent()           {}
-func (Rekey) isEvent()          {}
+func (Adopt) isEvent()         {}
+func (Datagram) isEvent()      {}
+func (TimerDue) isEvent()      {}
+func (WorkDone) isEvent()      {}
+func (TrafficNeeded) isEvent() {}
+func (LifetimeHit) isEvent()   {}
+func (EndpointSeen) isEvent()  {}
+func (MoveTo) isEvent()        {}
+func (LocalAddress) isEvent()  {}
+func (PathsFound) isEvent()    {}
+func (Synchronize) isEvent()   {}
+func (UnknownSPI) isEvent()    {}
+func (Doubted) isEvent()       {}
+func (Redirected) isEvent()    {}
+func (ProbePath) isEvent()     {}
+func (Up) isEvent()            {}
+func (Down) isEvent()          {}
+func (Rekey) isEvent()         {}

@@ -101,8 +101,8 @@ func (d *dataPath) RemoveChild(_ string, spiIn uint32) {
 func (d *dataPath) SkipAhead(_ string, spiIn uint32, by uint64) { d.tunnel.SkipAhead(spiIn, by) }
 
 // MoveChildren implements ike.DataPath.
-func (d *dataPath) MoveChildren(connection string, local, remote netip.AddrPort) {
-	d.tunnel.MoveChildren(connection, local, remote)
+func (d *dataPath) MoveChildren(_ string, spisIn []uint32, local, remote netip.AddrPort) {
+	d.tunnel.MoveChildren(spisIn, local, remote)
 }
 
 // Carried implements ike.DataPath.
@@ -112,4 +112,4 @@ func (d *dataPath) Carried(spiIn uint32) (in, out uint64) {
 }
 
 // LastInbound implements ike.DataPath.
-func (d *dataPath) LastInbound(connection string) time.Time { return d.tunnel.LastInbound(connection) }
+func (d *dataPath) LastInbound(spiIn uint32) time.Time { return d.tunnel.LastInbound(spiIn) }

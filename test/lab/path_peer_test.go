@@ -222,13 +222,13 @@ func (p *peer) RemoveChild(string, uint32) {}
 // MoveChildren implements ike.DataPath.
 func (p *peer) SkipAhead(string, uint32, uint64) {}
 
-func (p *peer) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
+func (p *peer) MoveChildren(string, []uint32, netip.AddrPort, netip.AddrPort) {}
 
 // Carried implements ike.DataPath.
 func (p *peer) Carried(uint32) (in, out uint64) { return 0, 0 }
 
 // LastInbound implements ike.DataPath.
-func (p *peer) LastInbound(string) time.Time { return time.Time{} }
+func (p *peer) LastInbound(uint32) time.Time { return time.Time{} }
 
 var _ interface {
 	ike.Transport

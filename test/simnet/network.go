@@ -36,7 +36,7 @@ type Host struct {
 	inbound  map[uint32]*sa.Child
 	outbound []*sa.Child // the one in use last
 	carried  map[uint32]*[2]uint64
-	heard    time.Time
+	heard    map[uint32]time.Time // by inbound SPI: the last packet
 	failures []*sa.Failure
 	replaced int // Child SAs that took the place of another
 	renewed  int // IKE SAs that did
@@ -50,7 +50,7 @@ func New(seed uint64, loss float64) (*Network, error) {
 	for i, h := range []**Host{&n.a, &n.b} {
 		*h = &Host{
 			net: n, address: netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), nextSPI: 0xc0000000,
-			inbound: map[uint32]*sa.Child{}, carried: map[uint32]*[2]uint64{},
+			inbound: map[uint32]*sa.Child{}, carried: map[uint32]*[2]uint64{}, heard: map[uint32]time.Time{},
 		}
 		if (*h).Engine, err = ike.NewEngine(ike.EngineConfig{Transport: *h, DataPath: *h, Report: (*h).report}); err != nil {
 			return nil, err
@@ -180,12 +180,13 @@ func (h *Host) RemoveChild(_ string, spiIn uint32) {
 		h.without(spiIn)
 		delete(h.inbound, spiIn)
 		delete(h.carried, spiIn)
+		delete(h.heard, spiIn)
 		return nil
 	})
 }
 
 // MoveChildren implements ike.DataPath: nobody moves here.
-func (h *Host) MoveChildren(string, netip.AddrPort, netip.AddrPort) {}
+func (h *Host) MoveChildren(string, []uint32, netip.AddrPort, netip.AddrPort) {}
 
 // SkipAhead implements ike.DataPath: nobody takes over here.
 func (h *Host) SkipAhead(string, uint32, uint64) {}
@@ -202,9 +203,9 @@ func (h *Host) Carried(spiIn uint32) (in, out uint64) {
 }
 
 // LastInbound implements ike.DataPath.
-func (h *Host) LastInbound(string) (last time.Time) {
+func (h *Host) LastInbound(spiIn uint32) (last time.Time) {
 	_ = h.change(func() error {
-		last = h.heard
+		last = h.heard[spiIn]
 		return nil
 	})
 	return last

@@ -92,6 +92,6 @@ func (p *ping) receive(h *Host, spi uint32, at time.Time) bool {
 		return false
 	}
 	h.carried[spi][0]++
-	h.heard = at
+	h.heard[spi] = at
 	return true
 }

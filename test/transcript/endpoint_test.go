@@ -23,7 +23,10 @@ func TestEndpointFollowsAuthenticESP(t *testing.T) {
 			child := w.B.Snapshot().Children[0].Child
 			moved := netip.MustParseAddrPort("198.51.100.9:60123")
 			actions := w.B.machine.Step(nil, w.Now, sa.EndpointSeen{SPI: child.SPIIn, Local: child.Local, Remote: moved})
-			follows := slices.Contains(actions, sa.Action(sa.MoveChildren{Local: child.Local, Remote: moved}))
+			follows := slices.ContainsFunc(actions, func(a sa.Action) bool {
+				m, ok := a.(sa.MoveChildren)
+				return ok && m.Local == child.Local && m.Remote == moved && slices.Equal(m.SPIsIn, []uint32{child.SPIIn})
+			})
 			if follows != behindNAT {
 				t.Errorf("actions %v; want the Child SAs moved: %v", actions, behindNAT)
 			}

@@ -62,6 +62,7 @@ type Host struct {
 	alter    alteration           // of the next message that it fits, or nil
 	muted    []byte               // the SPI of a DELETE that was not sent
 	carried  map[uint32][2]uint64 // packets in and out by inbound SPI
+	heard    map[uint32]time.Time // of the last ESP by inbound SPI
 	past     map[uint64]bool      // IKE SPIs that were released
 	spis     map[uint64]bool      // true: the acceptor's
 	keys     map[uint64][][]byte  // SK_* of IKEv2 by local SPI, as they are in memory
@@ -96,6 +97,7 @@ func (h *Host) Reseed(seed uint64) {
 // is not told.
 func (h *Host) Restart(gate cookie.Config) {
 	h.Inbound, h.Outbound, h.carried = map[uint32]*sa.Child{}, nil, map[uint32][2]uint64{}
+	h.heard = map[uint32]time.Time{}
 	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
 	h.keys = map[uint64][][]byte{}
 	gate.Random = h.random
@@ -336,6 +338,13 @@ func (h *Host) Ping(name string, worker int) (ok bool) {
 	return true
 }
 
+// Hears is ESP of the peer on every Child SA.
+func (h *Host) Hears() {
+	for spi := range h.Inbound {
+		h.heard[spi] = h.world.Now
+	}
+}
+
 // pathsFound pairs the peer's addresses with those of the host.
 func (h *Host) pathsFound(a sa.FindPaths) sa.PathsFound {
 	out := sa.PathsFound{SPI: a.SPI}
@@ -360,7 +369,7 @@ func (h *Host) redirected(to string) sa.Redirected {
 // else to the acceptor, as the engine does.
 func (h *Host) unknownSPI(c *sa.Child) {
 	if len(h.Snapshot().IKE) > 0 {
-		h.Step(sa.UnknownSPI{SPI: c.SPIOut})
+		h.Step(sa.UnknownSPI{SPI: c.SPIOut, Local: c.Remote, Remote: c.Local})
 		return
 	}
 	h.step(true, sa.UnknownSPI{SPI: c.SPIOut, Local: c.Remote, Remote: c.Local})

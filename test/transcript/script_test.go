@@ -234,7 +234,7 @@ func (p *play) host(command, name, what string) error {
 		h.Also = slices.DeleteFunc(h.Also, func(a netip.Addr) bool { return a == addr })
 		h.Step(sa.LocalAddress{Addr: addr, Others: h.Also})
 	case "traffic": // ESP arrived at the host
-		h.Step(sa.InboundTraffic{At: h.world.Now})
+		h.Hears()
 	case "limit": // limit a soft|hard: the data path's word on the Child SA in use
 		h.limit(what == "hard")
 	case "soft", "expire": // soft|expire a N: the same on the N-th Child SA of the status

@@ -47,6 +47,7 @@ func (h *Host) speak(g *cookie.Gate) {
 		v1.Candidates, v1.Others = own, nil
 		h.machine = ikev1.New(ikev1.Config{
 			Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true,
+			LastInbound: h.lastInbound,
 			AllocateSPI: func() (uint32, error) { return h.allocate(0) },
 		})
 		h.acceptor, h.foreign = ikev1.NewAcceptor(v1), ikev2.NewAcceptor(v2)
@@ -57,11 +58,14 @@ func (h *Host) speak(g *cookie.Gate) {
 		Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true, Alter: h.altered, Held: h.hold,
 		CrashSecret: v2.CrashSecret, Tickets: h.tickets,
 		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
+		LastInbound: h.lastInbound,
 		AllocateSPI: h.allocate,
 	})
 	h.Acceptor = ikev2.NewAcceptor(v2)
 	h.machine, h.acceptor, h.foreign = h.Machine, h.Acceptor, ikev1.NewAcceptor(v1)
 }
+
+func (h *Host) lastInbound(spi uint32) time.Time { return h.heard[spi] }
 
 func (h *Host) allocate(int) (uint32, error) {
 	spi := h.world.allocate()
