@@ -189,3 +189,27 @@ func TestTheLoserGoesOn(t *testing.T) {
 		t.Error("b never went on after it lost")
 	}
 }
+
+// An answer of INVALID_SYNTAX ends the IKE SA at both ends, whatever was wrong (RFC 7296
+// §2.21.3): here a share of another method than was agreed.
+func TestOtherShareInAFollowUp(t *testing.T) {
+	w := hybrid(t)
+	w.Stand()
+	w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if h.Exchange != wire.ExchangeIKEFollowupKE || h.Flags.Response() {
+			return ps
+		}
+		out := slices.Clone(ps)
+		for i, p := range out {
+			if ke, ok := p.(*wire.KeyExchange); ok {
+				out[i] = &wire.KeyExchange{Group: ke.Group + 1, Data: ke.Data}
+			}
+		}
+		return out
+	}
+	w.A.Step(sa.Rekey{IKE: true})
+	w.DeliverAll()
+	if up(w.A) || up(w.B) || len(w.Faults) > 0 {
+		t.Errorf("a is up: %v, b is up: %v, faults %v", up(w.A), up(w.B), w.Faults)
+	}
+}

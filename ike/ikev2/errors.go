@@ -76,7 +76,8 @@ func dispose(err error, authentic, response bool) disposition {
 			Message: fmt.Sprintf("the peer sent payload type %d and insists on it", uint8(critical.payload)),
 			Hint:    "switch the extension off at the peer"}
 	case errors.As(err, &refused):
-		d.close = refused.notify.NotifyType == wire.NotifyAuthenticationFailed
+		t := refused.notify.NotifyType
+		d.close = t == wire.NotifyAuthenticationFailed || t == wire.NotifyInvalidSyntax // RFC 7296 §2.21.3
 		d.reply = &refused.notify
 		d.failure = refused.failure
 	default:
