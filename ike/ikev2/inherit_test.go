@@ -86,3 +86,19 @@ func TestWhatWaitsOutlivesARekey(t *testing.T) {
 func reported[R sa.Report](h *transcript.Host) bool {
 	return slices.ContainsFunc(h.Reports, func(r sa.Report) bool { _, is := r.(R); return is })
 }
+
+// A rekey of the Child SAs that is asked for while the IKE SA is replaced comes after it:
+// who asked waits for it.
+func TestChildRekeyIsAskedForDuringARekey(t *testing.T) {
+	w := tunnel(t)
+	before := w.A.Sends("net").SPIIn
+	w.A.Step(sa.Rekey{IKE: true})
+	w.A.Step(sa.Rekey{Children: true})
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Fatal(err, w.Faults)
+	}
+	if w.A.Sends("net").SPIIn == before {
+		t.Error("the Child SA is the same")
+	}
+}

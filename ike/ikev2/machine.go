@@ -231,15 +231,17 @@ func (m *Machine) down() {
 	}
 }
 
+// rekey plans what is asked for. Where the IKE SA is being replaced, the rest comes after
+// that.
 func (m *Machine) rekey(ev sa.Rekey) {
 	for _, s := range m.sas {
-		if s.state != established {
+		if s.state != established && s.state != rekeying {
 			continue
 		}
 		if ev.Reauthenticate && !m.settings.RespondOnly {
 			s.wantReauth = true
 		}
-		if ev.IKE {
+		if ev.IKE && s.state == established {
 			s.wantRekey, s.rekeyAfter = true, time.Time{}
 		}
 		for _, c := range s.children {
