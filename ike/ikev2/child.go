@@ -284,14 +284,15 @@ func (s *ikeSA) succeed() (moved bool) {
 }
 
 // successor is the Child SA of a slot that promote chooses, but for those of one
-// IKE SA; nil if there is none, or one of the others sends.
+// IKE SA; nil if there is none, or one of the others sends. A worker has that of all
+// until the peer knows the one of its own.
 func (m *Machine) successor(of slot, but *ikeSA) (best *child, on *ikeSA) {
 	for _, s := range m.sas {
 		if s == but {
 			continue
 		}
 		for _, c := range s.children {
-			if c.slot() != of || c.wantDelete || c.stopped {
+			if c.slot() != of || c.wantDelete || c.stopped || of.resource > 0 && !c.known() {
 				continue
 			}
 			if c.outbound == outboundActive {

@@ -87,3 +87,31 @@ func TestFewerWorkers(t *testing.T) {
 		t.Errorf("b has %d Child SAs", n)
 	}
 }
+
+// The Child SA of a worker that the peer may not know yet is not sent on because the last
+// one of the worker went with its IKE SA: the one for all carries.
+func TestUnknownCarriesForNoWorker(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Resources, b.Resources = sa.Resources{Workers: 2, Most: 4}, sa.Resources{Workers: 2, Most: 4}
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(sa.Rekey{Reauthenticate: true})
+	for range 3 { // as far as b's IKE_AUTH answer
+		w.Deliver(0)
+	}
+	w.A.Step(needs(1)) // on the old IKE SA
+	w.Deliver(0)       // a has the new one, and asks there, too
+	w.Deliver(0)
+	w.Deliver(0)
+	w.Deliver(0) // a has the answer on the old IKE SA, and deletes it
+	w.Deliver(1) // before it has that on the new one
+	for worker := range 3 {
+		if out := w.B.SendsBy("net", worker); out == nil || w.A.Inbound[out.SPIOut] == nil {
+			t.Errorf("worker %d of b sends nothing that a receives", worker)
+		}
+	}
+	w.Advance(time.Minute, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Error(err, w.Faults)
+	}
+}
