@@ -253,7 +253,7 @@ func (s *ikeSA) removeChildren(e ending) (slots []slot) {
 
 // uninstall takes a Child SA out of the data path and erases its keys.
 func (m *Machine) uninstall(c *sa.Child) {
-	m.do(sa.RemoveChild{SPIIn: c.SPIIn})
+	m.out = append(sa.WithoutChild(m.out, c.SPIIn), sa.RemoveChild{SPIIn: c.SPIIn})
 	for _, k := range []auth.Secret{c.EncryptionIn, c.EncryptionOut, c.IntegrityIn, c.IntegrityOut} {
 		k.Erase()
 	}

@@ -1,6 +1,9 @@
 package sa
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Action is what a machine wants done. The set is sealed.
 type Action interface{ isAction() }
@@ -58,6 +61,21 @@ type StopOutbound struct{ SPIIn uint32 }
 // RemoveChild takes the Child SA with that inbound SPI, both directions, out
 // of the data path. Removing an unknown SPI is harmless.
 type RemoveChild struct{ SPIIn uint32 }
+
+// WithoutChild leaves out of the actions of a Step those that put to use the Child SA
+// with that inbound SPI, which the same Step ends: its keys are overwritten before
+// anyone does them.
+func WithoutChild(actions []Action, spiIn uint32) []Action {
+	return slices.DeleteFunc(actions, func(a Action) bool {
+		switch a := a.(type) {
+		case InstallInbound:
+			return a.Child.SPIIn == spiIn
+		case ActivateOutbound:
+			return a.Child.SPIIn == spiIn
+		}
+		return false
+	})
+}
 
 // SkipAhead leaves out sequence numbers of what is sent on a Child SA, whose peer lost
 // its replay window (RFC 6311 §5.2).

@@ -279,6 +279,9 @@ func (h *Host) install(c *sa.Child) {
 	if !h.reserved[c.SPIIn] || h.Inbound[c.SPIIn] != nil {
 		h.world.fault("%s installs SPI %08x, which it has not reserved or has twice", h.Name, c.SPIIn)
 	}
+	if c.EncryptionIn.IsZero() && c.IntegrityIn.IsZero() {
+		h.world.fault("%s installs SPI %08x, whose keys are gone", h.Name, c.SPIIn)
+	}
 	h.Inbound[c.SPIIn] = c
 }
 
@@ -287,6 +290,9 @@ func (h *Host) install(c *sa.Child) {
 func (h *Host) activate(c *sa.Child) {
 	if h.Inbound[c.SPIIn] == nil {
 		h.world.fault("%s sends on SPI %08x before it receives", h.Name, c.SPIOut)
+	}
+	if c.EncryptionOut.IsZero() && c.IntegrityOut.IsZero() {
+		h.world.fault("%s sends on SPI %08x, whose keys are gone", h.Name, c.SPIOut)
 	}
 	if peer := h.world.Other(h); c.Rekeys != 0 && peer.Inbound[c.SPIOut] == nil && !h.world.Broken() {
 		h.world.fault("%s sends on SPI %08x, which %s does not receive", h.Name, c.SPIOut, peer.Name)
