@@ -21,6 +21,10 @@ const (
 	// 1 in 128.
 	perCoreFlows = 8
 	perCoreSize  = 8 << 20
+	// perCorePassed is in how many segments TCP may find once that some passed each
+	// other: it is one of 2,000 at most, and one of 100 to 200 if each packet takes the
+	// SA of any worker.
+	perCorePassed = 500
 )
 
 // TestPerCore has two gateways of two workers each, with a Child SA for each worker
@@ -29,19 +33,11 @@ const (
 // nothing. Where trains are cut on the way and merged anew, as between network cards,
 // a train may hold both SAs, and then order suffers (docs/adr/0015).
 func TestPerCore(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		anew  bool
-		inHow int // one segment in so many may be sent again
-	}{
-		{"trains stay whole", false, 100},
-		{"trains are merged anew", true, 25},
-	} {
-		t.Run(c.name, func(t *testing.T) { perCore(t, c.anew, c.inHow) })
-	}
+	t.Run("trains stay whole", func(t *testing.T) { perCore(t, false) })
+	t.Run("trains are merged anew", func(t *testing.T) { perCore(t, true) })
 }
 
-func perCore(t *testing.T, anew bool, inHow int) {
+func perCore(t *testing.T, anew bool) {
 	s := newScene(t)
 	for _, space := range []*world.Namespace{s.GatewayA, s.GatewayB} {
 		if anew {
@@ -59,14 +55,15 @@ func perCore(t *testing.T, anew bool, inHow int) {
 	for _, g := range []*gateway.Gateway{left, right} {
 		s.eventually("a Child SA for each worker", func() error { return workersOf(s.status(g, link.Name), 0) })
 	}
-	sent, again := s.segments()
+	before := s.segments()
 	s.transferMany()
 	s.must(left.RekeyChild(s.ctx))
 	s.transferMany()
-	sentThen, againThen := s.segments()
-	t.Logf("of %d segments %d were sent again", sentThen-sent, againThen-again)
-	if again := againThen - again; again > (sentThen-sent)/inHow {
-		t.Errorf("%d segments were sent again", again)
+	then := s.segments()
+	sent, passed := then.sent-before.sent, then.passed-before.passed
+	t.Logf("of %d segments %d were sent again; %d times they had passed each other", sent, then.again-before.again, passed)
+	if passed > sent/perCorePassed {
+		t.Errorf("of %d segments some passed each other %d times", sent, passed)
 	}
 	for _, g := range []*gateway.Gateway{left, right} {
 		c := s.status(g, link.Name)
@@ -116,34 +113,43 @@ func workersOf(c *gateway.Connection, packets uint64) error {
 	return nil
 }
 
-// segments are how many TCP segments the clients sent so far, and how many of these
-// again.
-func (s *scene) segments() (sent, again int) {
+// segments are how many TCP segments the clients sent so far, how many of these
+// again, and how often one learnt that its segments had passed each other
+// (tcp(7): what was taken for lost and was not is no loss of ours on a busy machine).
+func (s *scene) segments() (n segments) {
 	s.t.Helper()
 	for _, client := range []*world.Namespace{s.ClientA, s.ClientB} {
-		var text []byte
-		s.must(client.Do(func() (err error) {
-			text, err = os.ReadFile("/proc/thread-self/net/snmp")
-			return err
-		}))
-		names, values := []string(nil), []string(nil)
-		for line := range strings.Lines(string(text)) {
-			if fields := strings.Fields(line); fields[0] == "Tcp:" {
-				names, values = values, fields
-			}
-		}
-		for i, name := range names {
-			n, _ := strconv.Atoi(values[i])
-			switch name {
-			case "OutSegs":
-				sent += n
-			case "RetransSegs":
-				again += n
+		for _, file := range []string{"snmp", "netstat"} {
+			var text []byte
+			s.must(client.Do(func() (err error) {
+				text, err = os.ReadFile("/proc/thread-self/net/" + file)
+				return err
+			}))
+			names, values := []string(nil), []string(nil)
+			for line := range strings.Lines(string(text)) {
+				names, values = values, strings.Fields(line)
+				if len(names) == 0 || names[0] != values[0] {
+					continue
+				}
+				for i, name := range names {
+					count, _ := strconv.Atoi(values[i])
+					switch name {
+					case "OutSegs":
+						n.sent += count
+					case "RetransSegs":
+						n.again += count
+					case "TCPSACKReorder", "TCPTSReorder", "TCPRenoReorder":
+						n.passed += count
+					}
+				}
 			}
 		}
 	}
-	return sent, again
+	return n
 }
+
+// segments are counts of TCP segments.
+type segments struct{ sent, again, passed int }
 
 // TestPerCoreStrongSwan negotiates Child SAs for single workers with strongSwan 6.1,
 // whose userspace ESP knows nothing of processors: it takes those that our workers ask
