@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Transport mode carries packets between this host and a peer itself, on the same
@@ -62,15 +61,8 @@ func (k *Kernel) hostRules(d *Desired) []policyRule {
 		}
 	}
 	for family := range families {
-		own := policyRule{priority: ownPriority, family: family, jump: passPriority}
-		marked, sealed := own, own
-		marked.mark, sealed.protocol = OutsideMark, unix.IPPROTO_ESP
-		out = append(out, marked, sealed, policyRule{priority: passPriority, family: family})
-		for _, port := range d.Own.Ports {
-			ike := own
-			ike.protocol, ike.port = unix.IPPROTO_UDP, port
-			out = append(out, ike)
-		}
+		out = append(out, policyRule{priority: passPriority, family: family})
+		out = append(out, d.Own.rules(policyRule{priority: ownPriority, family: family, jump: passPriority})...)
 	}
 	return out
 }

@@ -88,8 +88,7 @@ func (k *Kernel) Set(d Desired) error {
 	if !d.Up {
 		d.Routes = nil
 	}
-	errs = append(errs, k.setRoutes(link, &d), k.setRules(&d))
-	return errors.Join(errs...)
+	return errors.Join(append(errs, k.setRouting(link, &d))...)
 }
 
 // Clear removes our routes and rules, and the addresses of the interface of the last Set,

@@ -292,7 +292,7 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 		l.route("::/0", "2001:db8:0:1::1", 0)
 		before := l.others()
 		d := desired()
-		d.Routes = routes("0.0.0.0/0", "::/0", "203.0.113.0/24", "198.51.0.0/16")
+		d.Routes, d.Own = routes("0.0.0.0/0", "::/0", "203.0.113.0/24", "198.51.0.0/16"), Own{Ports: []uint16{500}}
 		d.Peers = []netip.Addr{
 			netip.MustParseAddr("203.0.113.5"),
 			netip.MustParseAddr("198.51.100.7"), // on link: the connected route is the longer one
@@ -315,11 +315,11 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 		if n := l.k.changes - count; n != 0 {
 			l.Errorf("setting the same again made %d changes", n)
 		}
-		for peer, dev := range map[string]string{"203.0.113.5": "eth0", "198.51.100.7": "eth0", "2001:db8:5::1": "eth0", "203.0.113.6": tunName} {
-			found, err := l.h.RouteGet(netip.MustParseAddr(peer).AsSlice())
-			l.must(err)
-			if found[0].LinkIndex != l.link(dev).Attrs().Index {
-				l.Errorf("%s does not go by %s: %v", peer, dev, found[0])
+		for _, own := range []string{"ipproto 50", "ipproto udp sport 500 dport 500", "mark 0x43000000"} {
+			for peer, dev := range map[string]string{"203.0.113.5": "eth0", "198.51.100.7": "eth0", "2001:db8:5::1": "eth0", "203.0.113.6": tunName} {
+				if got := l.wayOf(peer, strings.Fields(own)...); !strings.HasPrefix(got, dev+" ") {
+					l.Errorf("%s to %s goes to %s, not by %s", own, peer, got, dev)
+				}
 			}
 		}
 		l.must(l.k.Clear())
@@ -330,10 +330,10 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 func TestPeerWithoutAnotherWay(t *testing.T) {
 	inLab(t, func(l *lab) {
 		d := desired()
-		d.Routes = routes("10.2.0.0/16", "2001:db8:5::/48", "203.0.113.5/32")
-		d.Peers = []netip.Addr{netip.MustParseAddr("2001:db8:5::1"), netip.MustParseAddr("203.0.113.5")}
+		d.Routes = routes("10.2.0.0/16", "2001:db8:5::/48")
+		d.Peers = []netip.Addr{netip.MustParseAddr("2001:db8:5::1")}
 		err := l.k.Set(d)
-		for _, want := range []string{"2001:db8:5::/48", "peer 2001:db8:5::1", "[203.0.113.5/32]", tunName} {
+		for _, want := range []string{"2001:db8:5::/48", "peer 2001:db8:5::1", tunName} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				l.Errorf("error does not name %s: %v", want, err)
 			}
@@ -470,4 +470,12 @@ func TestIPv6BelowItsMinimumMTU(t *testing.T) {
 			l.Errorf("routes with a larger MTU: %v", got)
 		}
 	})
+}
+
+// ruled are our rules.
+func (l *lab) ruled() (ours []netlink.Rule) {
+	l.Helper()
+	ours, _, err := l.k.rules()
+	l.must(err)
+	return ours
 }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -9,6 +10,28 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// A peer's outer address may lie inside a remote network: 0.0.0.0/0 contains all. Then
+// our own packets to it, ESP and IKE, would come by the route into the tunnel that they
+// are of. They have a table of their own, with a host route by the present way outside
+// for each such peer, and rules that lead them there, and nothing else, just before the
+// first rule that looks where the routes are:
+//
+//	32765  ESP                                              nothing: go on
+//	32765  of this host: by mark, as ESP, from our ports    table 30256 + protocol number
+//	32766  everything                                       the main table, with the routes
+//
+// The first is for rp_filter: unless a rule names a protocol for more than what this
+// host sends, the kernel does not tell protocol and ports when it looks up the way back.
+// What others send to the same address goes into the tunnel: were the host routes in the
+// table of the others, whoever makes a client take an address for the peer's, or us for
+// the peer's one that a client wants to reach, would have it sent in the clear
+// (TunnelCrack, CVE-2023-36673 and 36671). Rules of the user's that come before
+// hold for our packets, too, as they always did.
+const outsideTables = hostTables + 256
+
+// outsideTable is the table of ways to peers outside.
+func (k *Kernel) outsideTable() int { return outsideTables + int(k.protocol) }
 
 // exceptions are host routes for the peers whose outer address lies inside one
 // of the desired routes and would be reached through the tunnel itself. host
@@ -33,17 +56,74 @@ func (k *Kernel) exceptions(host []installed, link netlink.Link, d *Desired) (wa
 		if !slices.ContainsFunc(d.Routes, wins) {
 			continue // the host's own route is the more specific one
 		}
-		only := netip.PrefixFrom(peer, peer.BitLen())
-		same := func(r Route) bool { return r.Prefix == only }
-		if best == nil || slices.ContainsFunc(d.Routes, same) {
+		if best == nil {
 			errs = append(errs, fmt.Errorf("kernel: no route to %v through interface %s: it would lead the tunnel's own packets to peer %v into the tunnel, and the host has no other way to that address that could be kept",
 				prefixes(d.Routes, wins), d.Interface, peer))
 			d.Routes = slices.DeleteFunc(slices.Clone(d.Routes), wins)
 			continue
 		}
-		want = append(want, k.exception(only, best, d))
+		want = append(want, k.exception(netip.PrefixFrom(peer, peer.BitLen()), best, d))
 	}
 	return want, errs
+}
+
+// outsideRules lead our own packets to the ways to peers outside, before the first of
+// the others' rules that looks where the routes are.
+func (k *Kernel) outsideRules(d *Desired, outside []installed, others []netlink.Rule) (out []policyRule) {
+	families := map[int]bool{}
+	for _, w := range outside {
+		if family := familyOf(w.prefix.Addr()); !families[family] {
+			families[family] = true
+			priority := max(firstInto(d, family, others)-1, 1)
+			if family == netlink.FAMILY_V4 { // the kernel filters nothing else by reverse paths
+				out = append(out, policyRule{priority: priority, family: family, protocol: unix.IPPROTO_ESP})
+			}
+			out = append(out, d.Own.rules(policyRule{priority: priority, family: family, local: true, table: k.outsideTable()})...)
+		}
+	}
+	return out
+}
+
+// firstInto is the priority of the first rule that looks where the routes are.
+func firstInto(d *Desired, family int, others []netlink.Rule) int {
+	first := rulePriority
+	if len(d.Rules) == 0 {
+		first = mainPriority
+	}
+	for _, r := range others {
+		if r.Family == family && r.Table == d.Table && r.Priority > 0 {
+			first = min(first, r.Priority)
+		}
+	}
+	return first
+}
+
+// rules make one for all our own packets into one for each kind of them.
+func (o Own) rules(all policyRule) []policyRule {
+	marked, sealed := all, all
+	marked.mark, sealed.protocol = OutsideMark, unix.IPPROTO_ESP
+	out := []policyRule{marked, sealed}
+	for _, port := range o.Ports {
+		ike := all
+		ike.protocol, ike.port = unix.IPPROTO_UDP, port
+		out = append(out, ike)
+	}
+	return out
+}
+
+// withhold takes the routes out of d that would lead our own packets into the tunnel:
+// the kernel did not take the ways to peers outside, or the rules that lead there.
+func (d *Desired) withhold(outside, failed []installed, unruled map[int]bool) error {
+	var errs []error
+	for _, way := range outside {
+		peer := way.prefix.Addr()
+		lost := unruled[familyOf(peer)] || slices.ContainsFunc(failed, func(f installed) bool { return f.key == way.key })
+		if withheld := prefixes(d.Routes, covers(peer)); lost && len(withheld) > 0 {
+			errs = append(errs, fmt.Errorf("kernel: no route to %v through interface %s: it would lead the tunnel's own packets to peer %v into the tunnel", withheld, d.Interface, peer))
+			d.Routes = slices.DeleteFunc(slices.Clone(d.Routes), covers(peer))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // covers says whether a route leads to the address.
@@ -78,7 +158,7 @@ func wayOutside(host []installed, link netlink.Link, peer netip.Addr) (best *ins
 
 // exception is the host route that takes the way of another route.
 func (k *Kernel) exception(host netip.Prefix, way *installed, d *Desired) installed {
-	id := keyOf(host, 0, d.Table)
+	id := keyOf(host, 0, k.outsideTable())
 	route := k.toPrefix(id)
 	route.LinkIndex, route.Gw, route.Via, route.MultiPath = way.route.LinkIndex, way.route.Gw, way.route.Via, way.route.MultiPath
 	route.Src, route.Scope = way.route.Src, way.route.Scope

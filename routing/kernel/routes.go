@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"go4.org/netipx"
@@ -38,18 +39,74 @@ type installed struct {
 	what  string // it is for, in an error's words
 }
 
-// setRoutes adds, replaces and removes routes. Peers' exceptions come before
-// the routes they are exceptions from, and leave after them.
-func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
+// setRouting adds, replaces and removes routes and rules. What leads our own packets
+// outside comes before the routes that they must not take, and leaves after them; a
+// rule comes after the routes that it leads to.
+func (k *Kernel) setRouting(link netlink.Link, d *Desired) error {
 	ours, host, err := k.routes()
 	if err != nil {
 		return err
 	}
-	want, errs := k.exceptions(host, link, d)
-	sources, err := k.sources(d)
+	rules, others, err := k.rules()
 	if err != nil {
-		errs = append(errs, err)
+		return err
 	}
+	outside, errs := k.exceptions(host, link, d)
+	aside := slices.Concat(outside, k.hostRoutes(link, d))
+	failed, err := k.putRoutes(ours, aside)
+	errs = append(errs, err)
+	missing, stale := compare(rules, slices.Concat(k.networkRules(d), k.hostRules(d), strongRules(d), k.outsideRules(d, outside, others)))
+	unruled, err := k.addRules(missing)
+	errs = append(errs, err, d.withhold(outside, failed, unruled))
+
+	inside, err := k.tunnelRoutes(link, d)
+	errs = append(errs, err)
+	_, err = k.putRoutes(ours, inside)
+	errs = append(errs, err)
+	wanted := make(map[key]bool, len(inside)+len(aside))
+	for _, w := range slices.Concat(inside, aside) {
+		wanted[w.key] = true
+	}
+	for _, last := range []bool{false, true} {
+		if last {
+			errs = append(errs, k.setLocal(d), k.removeEach(stale))
+		}
+		for id, have := range ours {
+			if !wanted[id] && last == k.aside(id.table) {
+				errs = append(errs, k.remove(have))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// aside tells the tables that only our rules lead to.
+func (k *Kernel) aside(table int) bool { return table == k.hostTable() || table == k.outsideTable() }
+
+// putRoutes adds and replaces routes; failed are those that the kernel did not take.
+func (k *Kernel) putRoutes(ours map[key]installed, want []installed) (failed []installed, err error) {
+	var errs []error
+	for _, w := range want {
+		var err error
+		have, ok := ours[w.key]
+		switch {
+		case !ok:
+			err = k.add(w)
+		case !sameRoute(have.route, w.route):
+			err = k.change(k.handle.RouteReplace(&w.route), "%s", w.what)
+		}
+		if err != nil {
+			failed = append(failed, w)
+			errs = append(errs, err)
+		}
+	}
+	return failed, errors.Join(errs...)
+}
+
+// tunnelRoutes are the routes to the remote networks in kernel terms.
+func (k *Kernel) tunnelRoutes(link netlink.Link, d *Desired) (want []installed, err error) {
+	sources, err := k.sources(d)
+	errs := []error{err}
 	for _, r := range d.Routes {
 		route, err := k.through(link, r, d, sources)
 		if err != nil {
@@ -61,24 +118,7 @@ func (k *Kernel) setRoutes(link netlink.Link, d *Desired) error {
 			want = append(want, k.standIn(r.Prefix, d.Table))
 		}
 	}
-	want = append(want, k.hostRoutes(link, d)...)
-	wanted := make(map[key]bool, len(want))
-	for _, w := range want {
-		wanted[w.key] = true
-		have, ok := ours[w.key]
-		switch {
-		case !ok:
-			errs = append(errs, k.add(w))
-		case !sameRoute(have.route, w.route):
-			errs = append(errs, k.change(k.handle.RouteReplace(&w.route), "%s", w.what))
-		}
-	}
-	for id, have := range ours {
-		if !wanted[id] {
-			errs = append(errs, k.remove(have))
-		}
-	}
-	return errors.Join(errs...)
+	return want, errors.Join(errs...)
 }
 
 // through is the route r in kernel terms.

@@ -17,6 +17,9 @@ import (
 // administrators usually give theirs.
 const rulePriority = 30197
 
+// mainPriority is where the kernel has the rule for the main table.
+const mainPriority = 32766
+
 // policyRule is a policy rule in our terms.
 type policyRule struct {
 	priority int
@@ -41,10 +44,15 @@ func (r policyRule) String() string {
 		return fmt.Sprintf("the rule for who reaches the interface's address %v (%d)", r.to.Addr(), r.priority)
 	case r.to.IsValid():
 		return fmt.Sprintf("the rule for packets of this host to %v to table %d", r.to.Addr(), r.table)
-	case r.jump != 0:
+	case r.jump != 0 || r.own():
 		return fmt.Sprintf("the rule that keeps our own packets outside (%d)", r.priority)
 	}
-	return fmt.Sprintf("the rule behind those for peers (%d)", r.priority)
+	return fmt.Sprintf("the rule that does nothing (%d)", r.priority)
+}
+
+// own tells a rule for our own packets, to whomever they go.
+func (r policyRule) own() bool {
+	return r.local && !r.from.IsValid() && !r.to.IsValid() && (r.mark != 0 || r.protocol != 0)
 }
 
 // rank is when a rule is added: what keeps our own packets outside comes before
@@ -54,29 +62,28 @@ func (r policyRule) rank() int {
 	switch {
 	case r.refuse:
 		return 3
+	case r.jump != 0 || r.own():
+		return 1
 	case r.table != 0:
 		return 2
-	case r.jump != 0:
-		return 1
 	}
 	return 0
 }
 
-// setRules adds and removes policy rules.
-func (k *Kernel) setRules(d *Desired) error {
-	ours, err := k.ourRules()
-	if err != nil {
-		return err
-	}
-	wanted := map[policyRule]bool{}
+// networkRules are for packets from Rules.
+func (k *Kernel) networkRules(d *Desired) (out []policyRule) {
 	for _, p := range d.Rules {
-		wanted[policyRule{priority: rulePriority, family: familyOf(p.Addr()), from: p.Masked(), table: d.Table}] = true
+		out = append(out, policyRule{priority: rulePriority, family: familyOf(p.Addr()), from: p.Masked(), table: d.Table})
 	}
-	for _, r := range append(k.hostRules(d), strongRules(d)...) {
+	return out
+}
+
+// compare tells what of the wanted rules is not there, and what is there besides.
+func compare(ours []netlink.Rule, all []policyRule) (missing, stale []policyRule) {
+	wanted, present := map[policyRule]bool{}, map[policyRule]bool{}
+	for _, r := range all {
 		wanted[r] = true
 	}
-	present := map[policyRule]bool{}
-	var stale []policyRule
 	for _, r := range ours {
 		have := read(r)
 		if wanted[have] && !present[have] {
@@ -85,30 +92,31 @@ func (k *Kernel) setRules(d *Desired) error {
 			stale = append(stale, have)
 		}
 	}
-	var missing []policyRule
 	for want := range wanted {
 		if !present[want] {
 			missing = append(missing, want)
 		}
 	}
-	return errors.Join(k.addRules(missing), k.setLocal(d), k.removeEach(stale))
+	return missing, stale
 }
 
-// addRules adds rules. Without those that keep our own packets outside, none is
-// added that leads others of this host inside.
-func (k *Kernel) addRules(rules []policyRule) error {
+// addRules adds rules. In the families that it returns not all are there that keep our
+// own packets outside: none is added that leads others of this host inside.
+func (k *Kernel) addRules(rules []policyRule) (unsafe map[int]bool, err error) {
 	slices.SortFunc(rules, func(a, b policyRule) int { return cmp.Compare(a.rank(), b.rank()) })
 	var errs []error
-	unsafe := false
+	unsafe = map[int]bool{}
 	for _, r := range rules {
-		if unsafe && r.priority == hostPriority {
+		if unsafe[r.family] && r.priority == hostPriority {
 			continue
 		}
 		err := k.change(k.handle.RuleAdd(k.write(r)), "add %v", r)
-		unsafe = unsafe || err != nil && r.rank() < 2
+		if err != nil && r.rank() < 2 {
+			unsafe[r.family] = true
+		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return unsafe, errors.Join(errs...)
 }
 
 func (k *Kernel) removeEach(rules []policyRule) error {
@@ -126,7 +134,7 @@ func (k *Kernel) removeEach(rules []policyRule) error {
 
 // removeRules removes all our rules.
 func (k *Kernel) removeRules() error {
-	ours, err := k.ourRules()
+	ours, _, err := k.rules()
 	var rules []policyRule
 	for _, r := range ours {
 		rules = append(rules, read(r))
@@ -183,24 +191,26 @@ func read(r netlink.Rule) policyRule {
 	return out
 }
 
-// ourRules lists the rules that carry our protocol number.
-func (k *Kernel) ourRules() (ours []netlink.Rule, err error) {
+// rules lists the rules that carry our protocol number, and the others.
+func (k *Kernel) rules() (ours, others []netlink.Rule, err error) {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		list, err := again(func() ([]netlink.Rule, error) { return k.handle.RuleList(family) })
 		if err != nil {
 			if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 				continue // no policy routing, or no IPv6, in this kernel
 			}
-			return ours, fmt.Errorf("kernel: cannot list the policy rules: %w", err)
+			return ours, others, fmt.Errorf("kernel: cannot list the policy rules: %w", err)
 		}
 		for _, r := range list {
+			r.Family = family
 			if r.Protocol == uint8(k.protocol) {
-				r.Family = family
 				ours = append(ours, r)
+			} else {
+				others = append(others, r)
 			}
 		}
 	}
-	return ours, nil
+	return ours, others, nil
 }
 
 func familyOf(a netip.Addr) int {

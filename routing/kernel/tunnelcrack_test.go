@@ -1,0 +1,200 @@
+package kernel
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// everything is a desired state that leads all into the tunnel, to peers outside.
+func everything(peers ...string) Desired {
+	d := desired()
+	d.Routes, d.Own = routes("0.0.0.0/0", "::/0"), Own{Ports: []uint16{500, 4500}}
+	for _, p := range peers {
+		d.Peers = append(d.Peers, netip.MustParseAddr(p))
+	}
+	return d
+}
+
+// ours are the gateway's own packets, as `ip route get` has them. It has no ESP that is
+// forwarded.
+var ours = []string{"ipproto udp sport 500 dport 500", "ipproto udp sport 4500 dport 4500", "ipproto 50", "mark 0x43000000"}
+
+// wants looks where packets go: of this host, or of a client on lan0.
+func (l *lab) wants(when string, by map[string][]string, to, dev string) {
+	l.Helper()
+	for who, selectors := range by {
+		for _, what := range selectors {
+			args := strings.Fields(what)
+			if who == "a client" {
+				from := "10.1.0.7"
+				if netip.MustParseAddr(to).Is6() {
+					from = "fd00:1::7"
+				}
+				args = append(args, "from", from, "iif", "lan0")
+			}
+			if got := l.wayOf(to, args...); !strings.HasPrefix(got, dev+" ") {
+				l.Errorf("%s: %q of %s to %s goes to %s, not by %s", when, what, who, to, got, dev)
+			}
+		}
+	}
+}
+
+// TestCVE_2023_36673_ServerIP: the way to a peer outside is for our own packets. What
+// clients or programs of this host send to its address goes into the tunnel, whatever
+// it looks like; so nobody opens a way in the clear by giving a client the peer's
+// address for another name (CVE-2023-36673).
+func TestCVE_2023_36673_ServerIP(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
+		l.route("::/0", "2001:db8:0:1::1", 0)
+		before := l.others()
+		d := everything("203.0.113.5", "2001:db8:5::1")
+		l.must(l.k.Set(d))
+		others := append([]string{"", "ipproto tcp dport 443", "ipproto udp sport 53 dport 4500"}, ours[:2]...)
+		for _, peer := range []string{"203.0.113.5", "2001:db8:5::1"} {
+			l.wants("a peer inside", map[string][]string{"this host": ours}, peer, "eth0")
+			l.wants("a peer inside", map[string][]string{"this host": others[:3], "a client": others}, peer, tunName)
+		}
+		l.wants("no peer", map[string][]string{"this host": ours, "a client": others}, "203.0.113.6", tunName)
+
+		// The way follows the peer, and what is outside.
+		d.Peers = d.Peers[1:]
+		d.Peers = append(d.Peers, netip.MustParseAddr("203.0.113.6"))
+		l.must(l.h.RouteDel(l.default4()))
+		l.route("0.0.0.0/0", "198.51.100.3", 0)
+		l.must(l.k.Set(d))
+		l.wants("the peer moved", map[string][]string{"this host": ours}, "203.0.113.6", "eth0")
+		l.wants("the peer moved", map[string][]string{"this host": ours}, "203.0.113.5", tunName)
+		if !slices.Contains(l.shown(), "203.0.113.6/32 via 198.51.100.3 dev eth0") {
+			l.Errorf("the next hop changed, and the routes are %q", l.shown())
+		}
+		count := l.k.changes
+		l.must(l.k.Set(d))
+		if n := l.k.changes - count; n != 0 {
+			l.Errorf("setting the same again made %d changes", n)
+		}
+
+		// Nothing stays, whether it ends or is found after a crash.
+		end := map[string]func() error{"Clear": l.k.Clear, "RemoveLeftovers": func() error { return l.k.RemoveLeftovers(tunName) }}
+		l.must(l.h.RouteDel(l.default4()))
+		l.route("0.0.0.0/0", "198.51.100.1", 0)
+		for name, end := range end {
+			l.must(l.k.Set(d))
+			l.must(end())
+			if n := len(l.ruled()) + len(l.shown()); n != 0 {
+				l.Errorf("after %s there are %v and %v", name, l.ruled(), l.shown())
+			}
+			l.same("routes of others after "+name, before, l.others())
+		}
+	})
+}
+
+// TestCVE_2023_36671_ServerAddressOfDNS: that an address is the peer's for us while an
+// attempt to reach it lasts, since a forged answer says so, opens nothing for others
+// (CVE-2023-36671).
+func TestCVE_2023_36671_ServerAddressOfDNS(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1")
+		for _, victim := range []string{"203.0.113.80", "8.8.8.8"} {
+			l.must(l.k.Set(everything("203.0.113.5", victim)))
+			l.wants("a forged answer", map[string][]string{"this host": ours}, victim, "eth0")
+			l.wants("a forged answer", map[string][]string{"a client": append(ours[:2:2], "")}, victim, tunName)
+		}
+	})
+}
+
+// default4 is the user's default route.
+func (l *lab) default4() *netlink.Route {
+	l.Helper()
+	_, host, err := l.k.routes()
+	l.must(err)
+	for _, r := range host {
+		if r.prefix == netip.MustParsePrefix("0.0.0.0/0") {
+			return &r.route
+		}
+	}
+	l.Fatal("there is no default route")
+	return nil
+}
+
+// TestPeersAndUsersRules: rules of the user's that come before the routes hold for our
+// own packets as for all. Where they lead to the routes, ours come before them.
+func TestPeersAndUsersRules(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("ip", "link", "set", "lan0", "mtu", "1490")
+		l.run("ip", "route", "add", "default", "dev", "lan0", "table", "77")
+		l.run("ip", "rule", "add", "to", "203.0.113.5", "lookup", "77")
+		l.must(l.k.Set(everything("203.0.113.5", "203.0.113.6")))
+		l.wants("a rule of the user's", map[string][]string{"this host": ours}, "203.0.113.5", "lan0")
+		l.wants("a rule of the user's", map[string][]string{"this host": ours}, "203.0.113.6", "eth0")
+		l.run("ip", "rule", "add", "to", "203.0.113.6", "lookup", "77")
+		l.wants("a later rule", map[string][]string{"this host": ours}, "203.0.113.6", "lan0")
+
+		d := everything("203.0.113.5", "203.0.113.6", "203.0.113.7")
+		d.Table, d.Rules = 4711, nets("10.1.0.0/16", "198.51.100.2/32")
+		l.run("ip", "rule", "add", "priority", "1000", "from", "198.51.100.2", "lookup", "4711")
+		l.must(l.k.Set(d))
+		l.wants("a rule to the table", map[string][]string{"this host": {"from 198.51.100.2"}}, "203.0.113.7", tunName)
+		for _, own := range ours {
+			if got := l.wayOf("203.0.113.7", append(strings.Fields(own), "from", "198.51.100.2")...); !strings.HasPrefix(got, "eth0 ") && own != "ipproto 50" {
+				l.Errorf("%q goes to %s", own, got)
+			}
+		}
+		for _, r := range l.ruled() {
+			if r.Table == l.k.outsideTable() && r.Priority != 999 {
+				l.Errorf("%v is not just before the user's", r)
+			}
+		}
+	})
+}
+
+// TestPeerReverse: with strict reverse path filtering what the peer sends is taken
+// although a remote network contains it.
+func TestPeerReverse(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.strict()
+		l.must(l.k.Set(everything("203.0.113.5")))
+		if !l.arrives("203.0.113.5", 4500) {
+			l.Error("ESP in UDP from the peer does not arrive")
+		}
+		if l.arrives("203.0.113.5", 4501) || l.arrives("203.0.113.6", 4500) {
+			l.Error("what comes past the tunnel from a remote network arrives")
+		}
+	})
+}
+
+// TestPeerNotKeptOutside: where the kernel does not take the way outside, no route leads
+// our own packets to that peer inside.
+func TestPeerNotKeptOutside(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("ip", "route", "add", "203.0.113.5", "dev", "lan0", "table", "30453") // somebody else's
+		err := l.k.Set(everything("203.0.113.5"))
+		for _, want := range []string{"keep the way to peer 203.0.113.5 outside", "no route to [128.0.0.0/1] through interface " + tunName} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				l.Errorf("the error does not say %q: %v", want, err)
+			}
+		}
+		l.wants("no way is kept", map[string][]string{"this host": {"", "ipproto udp sport 999 dport 999"}}, "203.0.113.5", "eth0")
+		l.wants("no way is kept", map[string][]string{"this host": {""}}, "9.9.9.9", tunName)
+	})
+	d := Desired{Interface: tunName, Routes: routes("0.0.0.0/1", "128.0.0.0/1", "::/1")}
+	ways := []installed{{key: key{netip.MustParsePrefix("203.0.113.5/32"), 0, 1}}, {key: key{netip.MustParsePrefix("2001:db8::1/128"), 0, 1}}}
+	if err := d.withhold(ways, nil, map[int]bool{netlink.FAMILY_V4: true}); err == nil || len(d.Routes) != 2 || d.Routes[1].Prefix.Addr().Is4() {
+		t.Errorf("without the rules of IPv4 the routes are %v: %v", d.Routes, err)
+	}
+}
+
+// TestPeerIsTheRemoteNetwork: a tunnel for what the peer itself is sent.
+func TestPeerIsTheRemoteNetwork(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := everything("203.0.113.5")
+		d.Routes = routes("203.0.113.5/32")
+		l.must(l.k.Set(d))
+		l.wants("", map[string][]string{"this host": ours}, "203.0.113.5", "eth0")
+		l.wants("", map[string][]string{"this host": {"", "ipproto tcp dport 22"}}, "203.0.113.5", tunName)
+	})
+}
