@@ -34,7 +34,8 @@ type Desired struct {
 	// Hosts are peers whose own packets with this host go through the interface:
 	// transport mode.
 	Hosts []Host
-	// Own is what must not, though it goes to them.
+	// Own is what must not, though it goes to them, nor by Routes though it goes to
+	// Peers.
 	Own Own
 	// Rules make packets from these networks look into Table first.
 	Rules []netip.Prefix
@@ -44,9 +45,9 @@ type Desired struct {
 	// traffic selectors.
 	LocalNetworks []netip.Prefix
 	// Peers are the outer addresses of the peers. One that lies inside a
-	// route keeps the way it has now: a host route by the present next hop is
-	// added for it, since its ESP would go into the tunnel again. Where that
-	// next hop changes, Set has to be called again.
+	// route keeps the way it has now for our own packets (Own), which would go
+	// into the tunnel again: a host route by the present next hop, which rules
+	// lead to. Where that next hop changes, Set has to be called again.
 	Peers []netip.Addr
 }
 

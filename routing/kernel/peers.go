@@ -23,11 +23,11 @@ import (
 //
 // The first is for rp_filter: unless a rule names a protocol for more than what this
 // host sends, the kernel does not tell protocol and ports when it looks up the way back.
-// What others send to the same address goes into the tunnel: were the host routes in the
-// table of the others, whoever makes a client take an address for the peer's, or us for
-// the peer's one that a client wants to reach, would have it sent in the clear
-// (TunnelCrack, CVE-2023-36673 and 36671). Rules of the user's that come before
-// hold for our packets, too, as they always did.
+// What others send to the same address goes into the tunnel. Were the host routes where
+// all packets find them, it would leave in the clear, and whoever forges the answer of
+// DNS that names the peer would choose which address that is (TunnelCrack,
+// CVE-2023-36671 and 36673). Rules of the user's that come before those of the routes
+// hold for our own packets, too.
 const outsideTables = hostTables + 256
 
 // outsideTable is the table of ways to peers outside.

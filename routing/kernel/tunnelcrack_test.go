@@ -43,11 +43,10 @@ func (l *lab) wants(when string, by map[string][]string, to, dev string) {
 	}
 }
 
-// TestCVE_2023_36673_ServerIP: the way to a peer outside is for our own packets. What
+// TestCVE_2023_36671_ServerIP: the way to a peer outside is for our own packets. What
 // clients or programs of this host send to its address goes into the tunnel, whatever
-// it looks like; so nobody opens a way in the clear by giving a client the peer's
-// address for another name (CVE-2023-36673).
-func TestCVE_2023_36673_ServerIP(t *testing.T) {
+// it looks like.
+func TestCVE_2023_36671_ServerIP(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
 		l.route("::/0", "2001:db8:0:1::1", 0)
@@ -93,10 +92,9 @@ func TestCVE_2023_36673_ServerIP(t *testing.T) {
 	})
 }
 
-// TestCVE_2023_36671_ServerAddressOfDNS: that an address is the peer's for us while an
-// attempt to reach it lasts, since a forged answer says so, opens nothing for others
-// (CVE-2023-36671).
-func TestCVE_2023_36671_ServerAddressOfDNS(t *testing.T) {
+// TestCVE_2023_36673_ServerAddressOfDNS: that an address is the peer's for us while an
+// attempt to reach it lasts, since a forged answer says so, opens nothing for others.
+func TestCVE_2023_36673_ServerAddressOfDNS(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1")
 		for _, victim := range []string{"203.0.113.80", "8.8.8.8"} {

@@ -101,15 +101,21 @@ func (s *scene) forced(g *gateway.Gateway) {
 			return err
 		})
 		s.ping(s.ClientA, to, 5)
-		for dst, device := range map[netip.Addr]string{to: "cw0", world.SiteB.Outer4: "wan"} {
-			out, err := s.GatewayA.Run(s.ctx, "ip", "route", "get", dst.String())
-			if err != nil || !strings.Contains(out, "dev "+device+" ") {
-				s.t.Errorf("the way to %s is %s%v, not by %s", dst, out, err, device)
-			}
-		}
+		s.way(s.GatewayA, "cw0", to.String())
+		s.way(s.GatewayA, "cw0", world.SiteB.Outer4.String())
+		s.way(s.GatewayA, "wan", world.SiteB.Outer4.String(), "ipproto", "udp", "sport", "4500", "dport", "4500")
 	}
 	if n := s.leaks() - before; n > 0 {
 		s.t.Errorf("%d packets left in the clear while the tunnel was up", n)
+	}
+}
+
+// way wants packets to go by a device: `ip route get` and its arguments.
+func (s *scene) way(space *world.Namespace, device string, to ...string) {
+	s.t.Helper()
+	out, err := space.Run(s.ctx, "ip", append([]string{"route", "get"}, to...)...)
+	if err != nil || !strings.Contains(out, "dev "+device+" ") {
+		s.t.Errorf("the way to %v is %s%v, not by %s", to, out, err, device)
 	}
 }
 

@@ -47,7 +47,7 @@ connections:
       networks: {{list .}}
 {{- end}}
     remote:
-      address: {{if .Remote.IsValid}}{{.Remote}}{{else}}any{{end}}
+      address: {{if .RemoteName}}{{.RemoteName}}{{else if .Remote.IsValid}}{{.Remote}}{{else}}any{{end}}
 {{- with .RemoteIdentity}}
       identity: {{.}}
 {{- end}}

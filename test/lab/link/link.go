@@ -24,6 +24,8 @@ type End struct {
 
 	Local  netip.Addr // outer
 	Remote netip.Addr // outer; the zero value: any
+	// RemoteName takes the place of Remote in our gateway's configuration.
+	RemoteName string
 
 	// Also are further outer addresses that our gateway listens on.
 	Also []netip.Addr
