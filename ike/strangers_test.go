@@ -96,14 +96,18 @@ func (*halfOpen) HalfOpen() {}
 
 func (h *halfOpen) Erase() { h.erased = true }
 
-// The keys of a half-open IKE SA whose connection is gone are erased.
+// Of a half-open IKE SA whose connection is gone the keys are erased, and the SPI is free.
 func TestHandOverToNobody(t *testing.T) {
 	h := newNetwork().host(t, left)
 	defer h.close()
 	half := &halfOpen{}
 	a := newAcceptor(h.engine, h.engine.v2)
+	h.engine.v2.spis.register(1, a.inbox)
 	a.handOver(sa.Handover{Connection: "gone", SPI: 1, Half: half})
 	if !half.erased {
 		t.Error("its keys are kept")
+	}
+	if h.engine.v2.spis.lookup(1) != nil {
+		t.Error("its SPI is kept")
 	}
 }

@@ -43,6 +43,7 @@ type wire struct {
 
 type sentRun struct {
 	Segments, Size int
+	Last           int // the size of the last segment
 	TOS            uint8
 	Remote         netip.AddrPort
 	MayFragment    bool
@@ -156,7 +157,7 @@ func (w *wire) Send(runs []udp.Run) error {
 			Local: r.Remote, Remote: r.Local, TOS: r.TOS, Encapsulated: !bare(r.Local), Bare: bare(r.Local),
 		}
 		w.mu.Lock()
-		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, r.TOS, r.Remote, r.MayFragment})
+		w.runs = append(w.runs, sentRun{m.Segments(), r.SegmentSize, len(m.Segment(m.Segments() - 1)), r.TOS, r.Remote, r.MayFragment})
 		w.mu.Unlock()
 		all := []udp.Message{m}
 		if change != nil {

@@ -2,12 +2,15 @@ package tunnel
 
 import (
 	"os"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"causeway/esp"
 	"causeway/esp/selector"
 	"causeway/tunnel/tun"
+	"causeway/tunnel/tun/tuntest"
 )
 
 // sizes are the lengths of the ESP packets that a gateway has sent.
@@ -15,7 +18,7 @@ func (w *wire) sizes() (out []int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.runs {
-		out = append(out, r.Size)
+		out = append(append(out, slices.Repeat([]int{r.Size}, r.Segments-1)...), r.Last)
 	}
 	return out
 }
@@ -44,6 +47,24 @@ func TestPadding(t *testing.T) {
 			p.b.dropped(t, DropDummy, 0)
 		})
 	}
+}
+
+// TestPaddingOfSuperpackets: every segment of a superpacket is padded, too.
+func TestPaddingOfSuperpackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, pairConfig{super: true, connection: ConnectionConfig{TFC: TFC{Padding: 65535}}}).run(t)
+		sa := p.a.forwarding.Load().connections["peer"].outbound.Load().children[0]
+		for name, b := range bulk(t, 5*1000+7) {
+			o, super := superOf(t, b, 1000)
+			p.a.device.(*tuntest.Super).InjectSuper(o, super)
+			synctest.Wait()
+			sent := p.a.wire.sizes()
+			if len(sent) != 6 || slices.ContainsFunc(sent, func(n int) bool { return n != sa.out.SealedLen(1438) }) {
+				t.Errorf("%s: sizes %v", name, sent)
+			}
+			p.a.wire.runs = nil
+		}
+	})
 }
 
 // TestPaddingRefused: a peer that does not know to cut padding off gets none.
