@@ -2,38 +2,24 @@ package esp
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
 
 	aesgcm "causeway/esp/gcm"
+	"causeway/test/vectors"
 )
 
 // TestWycheproof has the vectors for ChaCha20-Poly1305 and AES-GMAC. Those for AES-GCM
 // and AES-CCM are with them, and the PRFs' in ike/transform hold for the HMACs here.
 func TestWycheproof(t *testing.T) {
-	file, err := os.ReadFile("testdata/wycheproof.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]int{}
-	for line := range strings.Lines(string(file)) {
-		f := strings.Fields(line)
-		if len(f) == 0 || f[0] == "#" {
-			continue
-		}
+	for at, f := range vectors.Lines(t, "testdata/wycheproof.txt") {
 		var values [][]byte
 		for _, text := range f[1 : len(f)-1] {
-			value, err := hex.DecodeString(strings.TrimPrefix(text, "-"))
-			if err != nil {
-				t.Fatalf("%v in %s", err, line)
-			}
-			values = append(values, value)
+			values = append(values, vectors.Bytes(t, text))
 		}
 		check := map[string]func(*testing.T, [][]byte, bool) bool{"chacha": chachaVector, "gmac": gmacVector}[f[0]]
 		if !check(t, values, f[len(f)-1] == "valid") {
-			t.Errorf("%s", line)
+			t.Errorf("%s: %s", at, f)
 		}
 		seen[f[0]]++
 	}

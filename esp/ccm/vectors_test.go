@@ -2,20 +2,10 @@ package ccm
 
 import (
 	"bytes"
-	"encoding/hex"
-	"os"
-	"strings"
 	"testing"
-)
 
-func unhex(t *testing.T, text string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.TrimPrefix(text, "-"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"causeway/test/vectors"
+)
 
 // published are example 3 of SP 800-38C appendix C and packet vectors of RFC
 // 3610 §8.
@@ -36,37 +26,28 @@ var published = []struct{ name, key, nonce, aad, plaintext, sealed string }{
 
 func TestPublishedVectors(t *testing.T) {
 	for _, v := range published {
-		plaintext, sealed := unhex(t, v.plaintext), unhex(t, v.sealed)
+		plaintext, sealed := vectors.Bytes(t, v.plaintext), vectors.Bytes(t, v.sealed)
 		n := len(plaintext)
-		check(t, v.name, [6][]byte{unhex(t, v.key), unhex(t, v.nonce), unhex(t, v.aad), plaintext, sealed[:n], sealed[n:]}, false)
+		check(t, v.name, [6][]byte{vectors.Bytes(t, v.key), vectors.Bytes(t, v.nonce), vectors.Bytes(t, v.aad), plaintext, sealed[:n], sealed[n:]}, false)
 	}
 }
 
 func TestWycheproof(t *testing.T) {
 	const name = "testdata/wycheproof.txt"
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vectors := 0
-	for line := range strings.Lines(string(text)) {
-		line, number, _ := strings.Cut(line, "#")
-		fields := strings.Fields(line)
-		if len(fields) == 0 {
-			continue
-		}
-		vectors++
+	n := 0
+	for at, fields := range vectors.Lines(t, name) {
+		n++
 		var v [6][]byte
 		forged := fields[3] == "FAIL"
 		for i := range v {
 			if i != 3 || !forged {
-				v[i] = unhex(t, fields[i])
+				v[i] = vectors.Bytes(t, fields[i])
 			}
 		}
-		check(t, "vector"+strings.TrimRight(number, "\n"), v, forged)
+		check(t, at, v, forged)
 	}
-	if vectors < 360 {
-		t.Errorf("%s has %d vectors only", name, vectors)
+	if n < 360 {
+		t.Errorf("%s has %d vectors only", name, n)
 	}
 }
 

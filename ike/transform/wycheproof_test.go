@@ -5,24 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"causeway/test/vectors"
 )
 
 // TestWycheproof has the vectors for key exchanges and PRFs.
 func TestWycheproof(t *testing.T) {
-	file, err := os.ReadFile("testdata/wycheproof.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	seen := map[string]int{}
-	for line := range strings.Lines(string(file)) {
-		f := strings.Fields(line)
-		if len(f) == 0 || f[0] == "#" {
-			continue
-		}
+	for at, f := range vectors.Lines(t, "testdata/wycheproof.txt") {
 		var ok bool
 		switch f[0] {
 		case "decaps":
@@ -37,7 +30,7 @@ func TestWycheproof(t *testing.T) {
 			ok = hmacVector(t, f[1:])
 		}
 		if !ok {
-			t.Errorf("%s", line[max(0, len(line)-120):])
+			t.Errorf("%s: a vector of %s", at, f[0])
 		}
 		seen[f[0]]++
 	}
@@ -57,7 +50,7 @@ func kemOf(t *testing.T, s string) *kemGroup {
 }
 
 func decapsVector(t *testing.T, f []string) bool {
-	g, seed, valid := kemOf(t, f[0]), bytesOf(t, f[1]), f[5] == "valid"
+	g, seed, valid := kemOf(t, f[0]), vectors.Bytes(t, f[1]), f[5] == "valid"
 	if len(seed) != kemSeedLen {
 		return !valid
 	}
@@ -65,7 +58,7 @@ func decapsVector(t *testing.T, f []string) bool {
 	if err != nil {
 		return !valid
 	}
-	shared, err := key.Shared(bytesOf(t, f[3]))
+	shared, err := key.Shared(vectors.Bytes(t, f[3]))
 	if err != nil || !valid {
 		return err != nil && !valid
 	}
@@ -74,20 +67,20 @@ func decapsVector(t *testing.T, f []string) bool {
 
 func encapsVector(t *testing.T, f []string) bool {
 	g, valid := kemOf(t, f[0]), f[5] == "valid"
-	key, err := g.Answer(bytes.NewReader(bytesOf(t, f[2])), bytesOf(t, f[1]))
+	key, err := g.Answer(bytes.NewReader(vectors.Bytes(t, f[2])), vectors.Bytes(t, f[1]))
 	if err != nil || !valid {
 		return err != nil && !valid
 	}
-	shared, err := key.Shared(bytesOf(t, f[1]))
+	shared, err := key.Shared(vectors.Bytes(t, f[1]))
 	return err == nil && equal(key.Public(), f[3]) && equal(shared, f[4])
 }
 
 func x448Vector(t *testing.T, f []string) bool {
-	key, err := x448Group{}.Generate(bytes.NewReader(bytesOf(t, f[0])))
+	key, err := x448Group{}.Generate(bytes.NewReader(vectors.Bytes(t, f[0])))
 	if err != nil {
 		return f[3] == "invalid"
 	}
-	shared, err := key.Shared(bytesOf(t, f[1]))
+	shared, err := key.Shared(vectors.Bytes(t, f[1]))
 	// RFC 8031 §2.3 refuses what Wycheproof leaves open: a secret of zeros.
 	refuse := f[3] == "invalid" || strings.Trim(f[2], "0") == ""
 	if refuse || err != nil {
@@ -101,11 +94,11 @@ func curveVector(t *testing.T, f []string) bool {
 	if err != nil || curveGroups[uint16(id)] == nil {
 		t.Fatalf("no such group: %s", f[0])
 	}
-	key, err := curveGroups[uint16(id)].Generate(bytes.NewReader(bytesOf(t, f[1])))
+	key, err := curveGroups[uint16(id)].Generate(bytes.NewReader(vectors.Bytes(t, f[1])))
 	if err != nil {
 		return f[4] == "invalid"
 	}
-	shared, err := key.Shared(bytesOf(t, f[2]))
+	shared, err := key.Shared(vectors.Bytes(t, f[2]))
 	// As with X448: what Wycheproof leaves open and is a secret of zeros is refused.
 	refuse := f[4] == "invalid" || uint16(id) == X25519 && strings.Trim(f[3], "0") == ""
 	if refuse || err != nil {
@@ -120,8 +113,8 @@ func hmacVector(t *testing.T, f []string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tag := bytesOf(t, f[3])
-	got := p.Sum(nil, bytesOf(t, f[1]), bytesOf(t, f[2]))
+	tag := vectors.Bytes(t, f[3])
+	got := p.Sum(nil, vectors.Bytes(t, f[1]), vectors.Bytes(t, f[2]))
 	return bytes.Equal(got[:len(tag)], tag) == (f[4] == "valid")
 }
 
@@ -132,11 +125,4 @@ func equal(got []byte, want string) bool {
 		return hex.EncodeToString(sum[:]) == hash
 	}
 	return hex.EncodeToString(got) == want
-}
-
-func bytesOf(t *testing.T, s string) []byte {
-	if s == "-" {
-		return nil
-	}
-	return unhex(t, s)
 }

@@ -42,8 +42,9 @@ var arrowsOf = map[string]arrows{
 	"esp/tripledes":        {nil, "a cipher: bytes in, bytes out"},
 	"esp/prefetch":         {nil, "addresses: knows nothing of what lies there"},
 	"esp":                  {[]string{"esp/selector", "esp/ccm", "esp/gcm", "esp/prefetch", "esp/tripledes"}, "transforms packets; no sockets, no tunnels"},
-	"tunnel/udp":           {nil, "sockets, for whatever is sent"},
-	"tunnel/tun":           {nil, "devices, for whatever is read"},
+	"tunnel/linux":         {nil, "one place knows which kernel this is"},
+	"tunnel/udp":           {[]string{"tunnel/linux"}, "sockets, for whatever is sent"},
+	"tunnel/tun":           {[]string{"tunnel/linux"}, "devices, for whatever is read"},
 	"tunnel/tun/tuntest":   {[]string{"tunnel/tun"}, "a device without a kernel, for tests"},
 	"tunnel": {[]string{"esp", "esp/prefetch", "esp/selector", "routing", "routing/meter", "routing/translate", "tunnel/udp", "tunnel/tun"},
 		"the data path works with the control plane stopped: never ike"},
@@ -66,6 +67,10 @@ var testArrows = map[string]arrows{
 	"ike/auth":         {[]string{"test/pki"}, "certificates made for the test"},
 	"ike/ikev1":        {[]string{"test/pki"}, "certificates made for the test"},
 	"tunnel":           {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
+	"esp":              {[]string{"test/vectors"}, "published vectors"},
+	"esp/ccm":          {[]string{"test/vectors"}, "published vectors"},
+	"esp/gcm":          {[]string{"test/vectors"}, "published vectors"},
+	"ike/transform":    {[]string{"test/vectors"}, "published vectors"},
 }
 
 func wrongImports(t *tree) []string {

@@ -1,9 +1,9 @@
 package tun
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
+
+	"causeway/tunnel/linux"
 )
 
 // Probe tells what a native device could offload on this machine, without
@@ -18,7 +18,7 @@ func Probe() (Offloads, error) {
 	if err := superpackets(fd); err != nil {
 		return Offloads{Refused: err}, nil
 	}
-	return Offloads{TSO: true, USO: kernelAtLeast(6, 2)}, nil
+	return Offloads{TSO: true, USO: linux.AtLeast(6, 2)}, nil
 }
 
 // superpackets is an error if the kernel has no virtio-net headers for TUN.
@@ -32,16 +32,4 @@ func superpackets(fd int) error {
 		return lacks(what, unix.EOPNOTSUPP)
 	}
 	return nil
-}
-
-func kernelAtLeast(major, minor int) bool {
-	var name unix.Utsname
-	if unix.Uname(&name) != nil {
-		return false
-	}
-	var a, b int
-	if n, _ := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &a, &b); n != 2 {
-		return false
-	}
-	return a > major || a == major && b >= minor
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"causeway/tunnel/linux"
 )
 
 // Probe tells what the sockets of a gateway on this machine would use, as far as a
@@ -29,7 +31,7 @@ func (s *socket) probe(cfg *Config) {
 	if !cfg.NoGSO {
 		s.gso.Store(unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 0) == nil)
 	}
-	if major, minor, _ := kernelVersion(); !cfg.NoGRO && mergesRight(major, minor) {
+	if major, minor, _ := linux.Version(); !cfg.NoGRO && mergesRight(major, minor) {
 		s.gro = unix.SetsockoptInt(s.fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 	}
 }
@@ -37,14 +39,3 @@ func (s *socket) probe(cfg *Config) {
 // mergesRight tells the kernels whose trains can be trusted: UDP_GRO before Linux
 // 5.12 could hand over some of odd segment sizes with bad checksums.
 func mergesRight(major, minor int) bool { return major > 5 || major == 5 && minor >= 12 }
-
-// kernelVersion is that of the kernel, or zeros.
-func kernelVersion() (major, minor, patch int) {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return 0, 0, 0
-	}
-	// What is not there stays 0.
-	_, _ = fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d.%d", &major, &minor, &patch)
-	return major, minor, patch
-}

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"causeway/tunnel/linux"
 )
 
 const (
@@ -248,7 +250,7 @@ func newOutgoing(n int) outgoing {
 	o := outgoing{
 		headers:  make([]mmsghdr, n),
 		iovecs:   make([]unix.Iovec, 2*n),
-		capped:   evenTrains(kernelVersion()),
+		capped:   evenTrains(linux.Version()),
 		names:    make([]unix.RawSockaddrInet6, n),
 		control:  make([]controlBuffer, n),
 		runs:     make([]*Run, n),
