@@ -207,12 +207,12 @@ type Signer struct {
 	shown  *Shown                // what the peer says of revocation besides
 }
 
-// Signer finds the key that a peer signs with among what it showed: one that an
+// signer finds the key that a peer signs with among what it showed: one that an
 // authority vouches for at now, or one of the raw public keys. A peer that shows
-// nothing is taken for the owner of a raw public key that the scheme fits. That
+// nothing is taken for the owner of a raw public key that the signature is of. That
 // nothing of it was revoked is for CheckRevocation to say, once the peer proved
 // that the key is its own.
-func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
+func (t *Trust) signer(now time.Time, shown *Shown, check func(crypto.PublicKey) *Problem) (*Signer, *Problem) {
 	switch {
 	case len(shown.certificates) > 0 && len(t.authorities) > 0:
 		return t.chain(now, shown)
@@ -229,15 +229,15 @@ func (t *Trust) Signer(now time.Time, shown *Shown, proof *wire.Authentication, 
 			return &Signer{Key: k}, nil
 		}
 	case len(shown.keys) == 0 && len(t.keys) > 0:
-		return t.guess(proof, octets), nil
+		return t.guess(check), nil
 	}
 	return nil, t.missing(shown)
 }
 
 // guess is the configured key that the signature holds with, or the first.
-func (t *Trust) guess(proof *wire.Authentication, octets []byte) *Signer {
+func (t *Trust) guess(check func(crypto.PublicKey) *Problem) *Signer {
 	for _, k := range t.keys {
-		if _, problem := VerifySignature(k, t.schemes, proof, octets); problem == nil {
+		if check(k) == nil {
 			return &Signer{Key: k}
 		}
 	}
@@ -406,29 +406,56 @@ func (t *Trust) Verify(now time.Time, payloads []*wire.Certificate, id Identity,
 // Authenticate is Verify but for revocation, so that it waits for nobody. Whoever has not
 // even the key of the certificate that he shows has no chain built for him.
 func (t *Trust) Authenticate(now time.Time, payloads []*wire.Certificate, id Identity, proof *wire.Authentication, octets []byte) (*Signer, *Problem) {
+	signer, _, problem := t.authenticate(now, payloads, id, func(key crypto.PublicKey) *Problem {
+		_, problem := VerifySignature(key, t.schemes, proof, octets)
+		return problem
+	})
+	return signer, problem
+}
+
+// AuthenticateHash is Authenticate with the SIG payload of IKEv1. held says that the
+// signature was made with the key that the peer shows, whatever else is wrong.
+func (t *Trust) AuthenticateHash(now time.Time, payloads []*wire.Certificate, id Identity, hash, sig []byte) (signer *Signer, held bool, problem *Problem) {
+	return t.authenticate(now, payloads, id, func(key crypto.PublicKey) *Problem {
+		if VerifyHash(key, hash, sig) == nil {
+			return nil
+		}
+		return &Problem{
+			Reason:  ReasonAuthenticationFailed,
+			Message: "the peer's signature does not hold",
+			Local:   "checked with its " + describeKey(key) + " key",
+			Remote:  fmt.Sprintf("a signature of %d octets", len(sig)),
+			Hint:    "the private key at the peer belongs to another certificate, or something on the path changes messages",
+		}
+	})
+}
+
+// authenticate is both; check says whether the signature was made with a key.
+func (t *Trust) authenticate(now time.Time, payloads []*wire.Certificate, id Identity, check func(crypto.PublicKey) *Problem) (*Signer, bool, *Problem) {
 	shown, problem := ReadShown(payloads)
 	if problem != nil {
-		return nil, problem
+		return nil, false, problem
 	}
-	certified := len(shown.certificates) > 0 && len(t.authorities) > 0
-	if certified {
-		if _, problem := VerifySignature(shown.certificates[0].PublicKey, t.schemes, proof, octets); problem != nil {
-			return nil, problem
+	held := false
+	if len(shown.certificates) > 0 && len(t.authorities) > 0 {
+		if problem := check(shown.certificates[0].PublicKey); problem != nil {
+			return nil, false, problem
 		}
+		held = true
 	}
-	signer, problem := t.Signer(now, shown, proof, octets)
+	signer, problem := t.signer(now, shown, check)
 	if problem != nil {
-		return nil, problem
+		return nil, held, problem
 	}
-	if !certified {
-		if _, problem := VerifySignature(signer.Key, t.schemes, proof, octets); problem != nil {
-			return nil, problem
+	if !held {
+		if problem := check(signer.Key); problem != nil {
+			return nil, false, problem
 		}
 	}
 	if problem := signer.Identify(id); problem != nil {
-		return nil, problem
+		return nil, true, problem
 	}
-	return signer, nil
+	return signer, true, nil
 }
 
 // Identify checks that the peer's certificate stands for the identity that it

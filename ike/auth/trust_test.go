@@ -564,3 +564,39 @@ func TestTheKeyComesFirst(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestTheKeyComesFirstInIKEv1 is the same for the SIG payload; who has the key and no
+// chain is believed to have sent what is wrong.
+func TestTheKeyComesFirstInIKEv1(t *testing.T) {
+	root, other := pki.Root("Root", pki.ECDSA(elliptic.P256())), pki.Root("Other", pki.ECDSA(elliptic.P256()))
+	good := root.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example"))
+	strange := other.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example"))
+	hash := digest(crypto.SHA256, []byte("HASH_I"))
+	for _, c := range []struct {
+		name         string
+		shows, signs *pki.Holder
+		id           string
+		held         bool
+		reason       Reason
+	}{
+		{"all is well", good, good, "b.example", true, ""},
+		{"another identity", good, good, "c.example", true, ReasonCertificateIdentity},
+		{"no authority that is trusted", strange, strange, "b.example", true, ReasonCertificateUntrusted},
+		{"another's certificate", good, strange, "b.example", false, ReasonAuthenticationFailed},
+		{"another's certificate of no authority that is trusted", strange, good, "b.example", false, ReasonAuthenticationFailed},
+	} {
+		sig, err := SignHash(rand.Reader, c.signs.Key, hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown, _ := prove(t, c.shows)
+		signer, held, p := trust(t, root).AuthenticateHash(noon, shown, identity(t, c.id), hash, sig)
+		var got Reason
+		if p != nil {
+			got = p.Reason
+		}
+		if held != c.held || got != c.reason || (signer != nil) != (p == nil) {
+			t.Errorf("%s: held %v, %+v", c.name, held, p)
+		}
+	}
+}

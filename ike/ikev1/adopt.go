@@ -42,7 +42,9 @@ func (m *Machine) adopt(h *HalfOpen) {
 	if s.quiet = !m.strangers.Allow(m.now); !s.quiet {
 		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
 	}
-	s.receive(msg, h.proof)
+	if s.admit() {
+		s.receive(msg, h.proof)
+	}
 }
 
 // judge holds the initiator's identity and proof against the settings, and
@@ -80,7 +82,7 @@ func (s *ikeSA) judged(o *opened, r proven, shown auth.Identity) {
 		s.drop(causeFailed, ending{failure: failure})
 		return
 	}
-	s.iv = o.next
+	s.iv, s.held = o.next, true
 	s.contact = isakmp.FindNotification(o.payloads, isakmp.InitialContact) != nil
 	mine := s.m.settings.LocalID(s.local.Addr())
 	s.localIdentity = mine.String()

@@ -3,16 +3,12 @@ package ikev1
 import (
 	"slices"
 	"time"
-
-	"causeway/ike/sa"
 )
 
 // Several ISAKMP SAs with one peer. IKEv1 has no rekey of an ISAKMP SA: a new
 // phase 1 takes the old one's place, and Child SAs stay (RFC 2408 §4.3 leaves
 // the rest open). When both ends make one at once, both ends keep the one whose
 // initiator's cookie is higher.
-
-const maxEstablished = 16
 
 // supersede settles what a new ISAKMP SA means for the older ones. After
 // INITIAL-CONTACT they are gone at the peer, with all that belongs to them
@@ -28,13 +24,6 @@ func (m *Machine) supersede(s *ikeSA) {
 			s.replacedBy(o) // made at once, and the other is the one to stay
 		default:
 			o.replacedBy(s)
-		}
-	}
-	for n := 0; len(m.sas) > maxEstablished && n < len(m.sas); n++ {
-		if o := m.sas[0]; o != s && o.proven {
-			o.drop(causeFinished, ending{failure: &sa.Failure{Reason: sa.ReasonDuplicate,
-				Message: "the peer made more ISAKMP SAs than it may have at once; the oldest is closed",
-				Hint:    "see whether several devices use one identity"}})
 		}
 	}
 }

@@ -67,8 +67,8 @@ func (s *ikeSA) wrong(r proven, shown auth.Identity) *sa.Failure {
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's hash is wrong: its pre-shared key is another one",
 			Local: ours, Remote: "identity " + shown.String(), Hint: keyHint}
 	case !r.authentic:
-		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's signature is wrong",
-			Local: ours, Remote: "identity " + shown.String(), Hint: "see whether the peer's private key belongs to its certificate"}
+		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's signature could not be checked",
+			Local: ours, Remote: "identity " + shown.String(), Hint: "the configuration was changed meanwhile: the next attempt uses the new one"}
 	case !want.Matches(shown):
 		return sa.IdentityMismatch(want, shown)
 	}

@@ -36,6 +36,8 @@ type ikeSA struct {
 	// proven says that the peer was authenticated, completed that nothing else is
 	// missing.
 	proven, completed bool
+	// held says that the peer's proof held, though the ISAKMP SA is not made yet.
+	held bool
 	// quiet says that so many peers failed to authenticate lately that the
 	// failure of this one is no news.
 	quiet                         bool
@@ -227,7 +229,8 @@ func (s *ikeSA) drop(c cause, e ending) {
 	case e.failure != nil && s.quiet:
 		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
 	case e.failure != nil:
-		s.m.fail(s.remote, e.failure)
+		s.m.failure = e.failure
+		s.m.emit(sa.Failed{Connection: s.m.settings.Name, Remote: s.remote, Failure: e.failure, Stranger: !s.initiator})
 	}
 	s.erase()
 	s.m.sas = slices.DeleteFunc(s.m.sas, func(o *ikeSA) bool { return o == s })
@@ -264,6 +267,7 @@ func (s *ikeSA) establish() {
 	s.turn(causeAuthenticated)
 	s.proven = true
 	s.lingerUntil = time.Time{}
+	s.m.makeRoom(func(o *ikeSA) bool { return o.proven && !o.completed })
 	s.establishedAt, s.heardAt = s.m.now, s.m.now
 	s.proceedPhaseOne()
 }
@@ -272,6 +276,7 @@ func (s *ikeSA) establish() {
 func (s *ikeSA) complete() {
 	previous := s.m.current()
 	s.completed, s.lingerUntil = true, time.Time{}
+	s.m.makeRoom(func(o *ikeSA) bool { return o.completed })
 	s.m.path = path{s.local, s.remote}
 	s.m.renewAt = time.Time{}
 	s.tellLifetime()

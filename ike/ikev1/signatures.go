@@ -168,16 +168,27 @@ func (s *ikeSA) examine(o *opened, id *isakmp.Identification, shown auth.Identit
 	if sig, ok := isakmp.Find[*isakmp.Signature](o.payloads); ok {
 		job.signature = bytes.Clone(sig.Data)
 	}
-	work := s.m.desk.Start(s, job, func(result any) {
+	done := func(result any) {
 		r, _ := result.(proven)
 		then(r)
+	}
+	work := s.m.desk.Start(s, job, func(result any) {
+		c, ok := result.(checked)
+		if !ok || c.problem != nil || !trust.Asks() {
+			done(c.proven)
+			return
+		}
+		s.held = true
+		ask := s.m.desk.Start(s, &asking{trust, s.m.now, c.signer}, done)
+		ask.Waits = true
+		s.m.do(ask)
 	})
-	work.Waits = trust.Asks()
-	work.Stranger = s.state == adopted && !work.Waits
+	work.Stranger = s.state == adopted
 	s.m.do(work)
 }
 
-// checking checks certificates and a SIG payload. It implements sa.Job.
+// checking checks a SIG payload and certificates, without asking anybody. It implements
+// sa.Job.
 type checking struct {
 	trust           *auth.Trust
 	now             time.Time
@@ -186,22 +197,30 @@ type checking struct {
 	hash, signature []byte
 }
 
-// Run implements sa.Job. The chain comes first, as the key is of no use without;
-// that it is wrong is believed only if the signature holds.
+// checked is the result of checking.
+type checked struct {
+	proven
+	signer *auth.Signer
+}
+
+// Run implements sa.Job.
 func (j *checking) Run() any {
-	shown, problem := auth.ReadShown(j.shown)
-	if problem != nil {
-		return proven{problem: problem}
+	signer, held, problem := j.trust.AuthenticateHash(j.now, j.shown, j.id, j.hash, j.signature)
+	if problem == nil && !j.trust.Asks() {
+		problem = j.trust.CheckRevocation(j.now, signer)
 	}
-	signer, problem := j.trust.Signer(j.now, shown, &wire.Authentication{}, j.hash)
-	if problem != nil {
-		return proven{problem: problem}
-	}
-	if err := auth.VerifyHash(signer.Key, j.hash, j.signature); err != nil {
-		return proven{}
-	}
-	if problem := signer.Identify(j.id); problem != nil {
-		return proven{authentic: true, problem: problem}
-	}
-	return proven{authentic: true, problem: j.trust.CheckRevocation(j.now, signer)}
+	return checked{proven{authentic: held, problem: problem}, signer}
+}
+
+// asking asks servers about the revocation of what vouches for a peer that has proved
+// to have the key. It implements sa.Job.
+type asking struct {
+	trust  *auth.Trust
+	now    time.Time
+	signer *auth.Signer
+}
+
+// Run implements sa.Job.
+func (j *asking) Run() any {
+	return proven{authentic: true, problem: j.trust.CheckRevocation(j.now, j.signer)}
 }

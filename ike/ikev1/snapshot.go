@@ -6,7 +6,8 @@ import (
 	"causeway/ike/sa"
 )
 
-// Snapshot copies the machine's state.
+// Snapshot copies the machine's state, without ISAKMP SAs whose peer is not authenticated
+// yet: strangers say how many there are.
 func (m *Machine) Snapshot() sa.Snapshot {
 	out := sa.Snapshot{State: m.state(), LastFailure: m.failure}
 	current := m.current()
@@ -18,7 +19,7 @@ func (m *Machine) Snapshot() sa.Snapshot {
 		sas = append(slices.DeleteFunc(slices.Clone(sas), func(s *ikeSA) bool { return s == current }), current)
 	}
 	for _, s := range sas {
-		if s.state == closing {
+		if s.state == adopted || s.state == closing {
 			continue
 		}
 		out.IKE = append(out.IKE, sa.IKEStatus{

@@ -254,3 +254,37 @@ func TestAddressesThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// TestPeersWithoutALoginAreBounded: whoever has the key of a group can make ISAKMP SAs that
+// wait for a login. They are bounded, and close none of who logged in.
+func TestPeersWithoutALoginAreBounded(t *testing.T) {
+	d := newDuo(t, login)
+	d.a.up()
+	d.settle()
+	d.wantUp()
+	up := d.b.m.current()
+	for i := range 3 * maxEstablished {
+		d.a.random.Seed([32]byte{1, byte(i)})
+		d.a.restart()
+		d.a.up()
+		for len(d.wire) > 0 {
+			p := d.wire[0]
+			d.wire = d.wire[1:]
+			if h, _ := isakmp.ParseHeader(p.raw); h.Exchange != isakmp.ExchangeTransaction { // it does not answer b
+				p.to.receive(p)
+			}
+		}
+	}
+	waiting := 0
+	for _, s := range d.b.m.sas {
+		if s.proven && !s.completed {
+			waiting++
+		}
+	}
+	if waiting != maxEstablished {
+		t.Errorf("%d wait for a login, want %d", waiting, maxEstablished)
+	}
+	if !slices.Contains(d.b.m.sas, up) {
+		t.Error("who logged in lost the ISAKMP SA")
+	}
+}

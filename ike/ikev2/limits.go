@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"causeway/ike/sa"
+	"causeway/ike/sansio"
 	"causeway/ike/wire"
 )
 
@@ -24,9 +25,6 @@ const (
 	// maxLingering bounds the closed IKE SAs that repeat their last answer;
 	// anyone who reaches IKE_AUTH makes one.
 	maxLingering = 32
-	// maxUnproven bounds the peers whose proofs wait to be checked: anyone who reaches
-	// IKE_AUTH makes one.
-	maxUnproven = 64
 	// maxInitLen and maxAuthLen bound what the acceptor keeps of a peer that is
 	// not authenticated: much more than a peer with every algorithm, or with
 	// certificates that are of no use here, sends.
@@ -75,45 +73,25 @@ func (m *Machine) stopLingering() {
 	}
 }
 
-// admit refuses a proof where too many wait to be checked: that of s, or the newest of
-// the source that has the most, if s is of one that has fewer. So nobody is shut out by
-// who comes again and again from fewer addresses than there is room for.
+// admit refuses a proof where too many wait to be checked: that of s, or of a source that
+// has more.
 func (s *ikeSA) admit() *refusal {
 	waiting := slices.DeleteFunc(slices.Clone(s.m.sas), func(o *ikeSA) bool { return o.state != adopted || o.authentic })
-	if len(waiting) <= maxUnproven {
+	var from []netip.Addr
+	for _, o := range waiting {
+		from = append(from, o.remote.Addr())
+	}
+	out := sansio.Displaced(from, slices.Index(waiting, s))
+	if out < 0 {
 		return nil
 	}
-	of := map[netip.Prefix]int{}
-	for _, o := range waiting {
-		of[source(o.remote.Addr())]++
-	}
-	own := of[source(s.remote.Addr())]
-	most, out := own, s
-	for _, o := range waiting {
-		if n := of[source(o.remote.Addr())]; n > own && n >= most {
-			most, out = n, o
-		}
-	}
-	refused := refuse(wire.NotifyTemporaryFailure, &sa.Failure{
-		Reason:  sa.ReasonLocalRefused,
-		Message: "too many peers wait to be authenticated",
-		Hint:    "the peer may try again; if many do that are not yours, let a firewall refuse their addresses",
-	})
-	if out == s {
+	refused := refuse(wire.NotifyTemporaryFailure, sansio.Crowded())
+	if waiting[out] == s {
 		return refused
 	}
 	s.m.stopLingering()
-	out.object(wire.ExchangeIKEAuth, refused)
+	waiting[out].object(wire.ExchangeIKEAuth, refused)
 	return nil
-}
-
-// source is what strangers are counted by: an IPv4 address, or an IPv6 /64.
-func source(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap()
-	if addr.Is4() {
-		return netip.PrefixFrom(addr, 32)
-	}
-	return netip.PrefixFrom(addr, 64).Masked()
 }
 
 // livingOf are those of living whose peer shows that identity: a connection may be for
