@@ -70,7 +70,7 @@ lab: ## network namespaces with a real strongSwan (root)
 
 .PHONY: lab-long
 lab-long: root ## the long forms: ten minutes of colliding rekeys, five of IKEv1 rekeys, 30 s of forged requests, 10 GiB each way with every offload on and off (root)
-	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 30m -run '^(TestCollidingRekeys|TestIKEv1Rounds)$$'
+	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 30m -run '^(TestCollidingRekeys|TestIKEv1Rounds|TestFlood)$$'
 	CAUSEWAY_LONG=1 CAUSEWAY_LAB=require go test ./test/lab -count=1 -timeout 4h -parallel 1 -run '^(TestOffloads|TestKernelESP)$$'
 	CAUSEWAY_LONG=1 go test ./test/transcript -count=1 -timeout 10m -run '^TestCrossing$$'
 	CAUSEWAY_LONG=1 go test ./ike -count=1 -timeout 10m -run '^TestFlood$$'

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/wire"
 )
 
 // acceptor is the goroutine that owns the half-open responders of one version:
@@ -14,13 +15,16 @@ type acceptor struct {
 	engine  *Engine
 	version *version
 	inbox   *inbox
+	// ahead are messages of peers that it has answered, or that show a cookie: they
+	// come before first messages, of which a flood may fill the inbox.
+	ahead   chan sa.Event
 	machine stranger
 	perform performer
 	actions []sa.Action
 }
 
 func newAcceptor(e *Engine, v *version) *acceptor {
-	a := &acceptor{engine: e, version: v, inbox: newInbox(), machine: v.stranger()}
+	a := &acceptor{engine: e, version: v, inbox: newInbox(), ahead: make(chan sa.Event, inboxSize), machine: v.stranger()}
 	a.perform = performer{engine: e, spis: &v.spis, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
@@ -32,6 +36,14 @@ func (a *acceptor) run(ctx context.Context) {
 	for {
 		resetTimer(timer, a.machine.Deadline())
 		select {
+		case ev := <-a.ahead:
+			a.step(ev)
+			continue
+		default:
+		}
+		select {
+		case ev := <-a.ahead:
+			a.step(ev)
 		case ev := <-a.inbox.events:
 			a.step(ev)
 		case task := <-a.inbox.tasks:
@@ -41,6 +53,21 @@ func (a *acceptor) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// offer takes a message, or drops it and counts that; it never blocks. known says
+// that it names an SPI of ours. What begins with a notification may show a cookie,
+// which has to come first (RFC 7296 §2.6).
+func (a *acceptor) offer(h header, known bool, d sa.Datagram) {
+	if !known && (h.major != 2 || wire.PayloadType(h.next) != wire.PayloadNotify) {
+		a.inbox.offer(d)
+		return
+	}
+	select {
+	case a.ahead <- d:
+	default:
+		a.inbox.dropped.Add(1)
 	}
 }
 

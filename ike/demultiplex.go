@@ -13,6 +13,7 @@ import (
 // message is, before anything of it is parsed (RFC 7296 §3.1, RFC 2408 §3.1).
 type header struct {
 	initiatorSPI, responderSPI uint64
+	next                       uint8 // what the first payload is
 	major                      uint8
 	flags                      uint8
 }
@@ -31,6 +32,7 @@ func readHeader(b []byte) (h header, ok bool) {
 	return header{
 		initiatorSPI: binary.BigEndian.Uint64(b),
 		responderSPI: binary.BigEndian.Uint64(b[8:]),
+		next:         b[16],
 		major:        b[17] >> 4,
 		flags:        b[19],
 	}, true

@@ -232,6 +232,15 @@ func (e *Engine) ProbePath(connection string, size, most int) {
 	}
 }
 
+// DroppedOfStrangers is how many messages of peers that are not known yet came faster
+// than they could be looked at.
+func (e *Engine) DroppedOfStrangers() (n uint64) {
+	for _, v := range []*version{e.v1, e.v2} {
+		n += v.acceptor.inbox.dropped.Load()
+	}
+	return n
+}
+
 // Status is every connection's status, by name.
 func (e *Engine) Status() []ConnectionStatus {
 	set := e.owners.Load()

@@ -95,12 +95,16 @@ func (e *Engine) newIKEv2() *version {
 // receive leads a datagram to the goroutine that owns one of its SPIs, and one
 // that nobody owns to the acceptor.
 func (v *version) receive(h header, d sa.Datagram) {
-	to := v.acceptor.inbox
 	for _, spi := range v.ours(h) {
-		if owner := v.spis.lookup(spi); spi != 0 && owner != nil {
-			to = owner
-			break
+		switch owner := v.spis.lookup(spi); {
+		case spi == 0 || owner == nil:
+		case owner == v.acceptor.inbox:
+			v.acceptor.offer(h, true, d)
+			return
+		default:
+			owner.offer(d)
+			return
 		}
 	}
-	to.offer(d)
+	v.acceptor.offer(h, false, d)
 }

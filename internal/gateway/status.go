@@ -31,6 +31,9 @@ func (g *Gateway) Status() control.Status {
 	if n := g.kernel.Overruns(g.device.Name()); n > 0 {
 		s.Gateway.Drops[dropOverrun] = n
 	}
+	if n := g.engine.DroppedOfStrangers(); n > 0 {
+		s.Gateway.Drops[dropInbox] = n
+	}
 	for _, c := range g.engine.Status() {
 		s.Connections = append(s.Connections, g.connectionStatus(c, configured[c.Name]))
 	}
@@ -126,7 +129,7 @@ func socketsOf(n udp.Stats) *control.Sockets {
 }
 
 // dropInbox counts IKE messages that came faster than their connection could
-// look at them.
+// look at them, and, for the gateway, those of peers that are not known yet.
 const dropInbox = "ike_inbox"
 
 // dropOverrun counts packets that the kernel had for the TUN device while its

@@ -1,0 +1,61 @@
+package ike
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"causeway/ike/sa"
+	"causeway/ike/wire"
+)
+
+// listed is a stranger that notes what it is told.
+type listed struct{ got chan sa.Event }
+
+func (l listed) Step(dst []sa.Action, _ time.Time, ev sa.Event) []sa.Action {
+	l.got <- ev
+	return dst
+}
+
+func (listed) Deadline() time.Time { return time.Time{} }
+
+// TestAheadOfAFlood fills the inbox with first messages: what shows a cookie, and what
+// names a half-open IKE SA, is taken all the same, and before all of them.
+func TestAheadOfAFlood(t *testing.T) {
+	const spi, many = 7, 3 * inboxSize
+	got := listed{make(chan sa.Event, inboxSize)}
+	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}, stranger: func() stranger { return got }}
+	v.acceptor = newAcceptor(&Engine{}, v)
+	v.spis.register(spi, v.acceptor.inbox)
+	message := func(h wire.Header, first wire.Payload) sa.Datagram {
+		h.Flags = wire.FlagInitiator
+		raw, err := (&wire.Message{Header: h, Payloads: []wire.Payload{first}}).Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := sa.Datagram{Raw: raw, Remote: netip.MustParseAddrPort("192.0.2.1:500")}
+		header, ok := readHeader(raw)
+		if !ok {
+			t.Fatal("no header")
+		}
+		v.receive(header, d)
+		return d
+	}
+	for i := range uint64(many) {
+		message(wire.Header{InitiatorSPI: i + 1, Exchange: wire.ExchangeIKESAInit}, &wire.Nonce{Data: make([]byte, 32)})
+	}
+	first := []sa.Datagram{
+		message(wire.Header{InitiatorSPI: 1, Exchange: wire.ExchangeIKESAInit}, &wire.Notify{NotifyType: wire.NotifyCookie, Data: []byte{1}}),
+		message(wire.Header{InitiatorSPI: 1, ResponderSPI: spi, Exchange: wire.ExchangeIKEAuth}, &wire.Nonce{Data: make([]byte, 32)}),
+	}
+	message(wire.Header{InitiatorSPI: 1, ResponderSPI: spi + 1, Exchange: wire.ExchangeIKEAuth}, &wire.Nonce{Data: make([]byte, 32)})
+	if n := v.acceptor.inbox.dropped.Load(); n != many-inboxSize+1 {
+		t.Errorf("%d messages are dropped", n)
+	}
+	go v.acceptor.run(t.Context())
+	for i, want := range first {
+		if d := (<-got.got).(sa.Datagram); &d.Raw[0] != &want.Raw[0] {
+			t.Errorf("message %d is % x", i, d.Raw)
+		}
+	}
+}
