@@ -80,7 +80,8 @@ func (s *scene) agreeChild(ours gateway.Child, theirs strongswan.Child) {
 		Local, Remote          []string
 	}
 	got := child{ours.SPIIn, ours.SPIOut, ours.Encapsulation, sorted(ours.LocalSelectors), sorted(ours.RemoteSelectors)}
-	want := child{theirs.SPIOut, theirs.SPIIn, "udp", sorted(theirs.RemoteSelectors), sorted(theirs.LocalSelectors)}
+	encapsulation := map[bool]string{true: "udp", false: "none"}[theirs.Encapsulated]
+	want := child{theirs.SPIOut, theirs.SPIIn, encapsulation, sorted(theirs.RemoteSelectors), sorted(theirs.LocalSelectors)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.t.Errorf("the Child SA, as strongSwan (-) and our gateway (+) say:\n%s", diff)
 	}

@@ -70,7 +70,7 @@ const suiteTransfer = 256 << 10
 // and wants that packets pass and what they carry is right.
 func (s *scene) eachSuite(g *gateway.Gateway, d *strongswan.Daemon, cases []link.End) {
 	for i, end := range cases {
-		s.sub(end.ESP[0], func(s *scene) {
+		s.sub(end.Name, func(s *scene) {
 			if i%2 == 0 {
 				s.command(g, 0, "up", end.Name)
 			} else {
