@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,14 +89,28 @@ func closeMachine() error {
 	return errors.Join(err, os.RemoveAll(emulated.dir))
 }
 
-// requireRoot ends a test whose root is not there. Only of a suite that is not
-// released yet may it be so in CI.
+// requireRoot ends a test whose root is not there: where the lab is required it fails.
 func requireRoot(t *testing.T, root string) {
 	t.Helper()
 	require(t)
-	what := roots.Missing(root)
-	if what != "" && roots.Moves(root) {
-		t.Skipf("the lab lacks %s", what)
+	requireLack(t, roots.Missing(root))
+}
+
+// TestRequiredRoots: where the lab is required a test whose root is not there fails, and
+// says which; elsewhere it is skipped.
+func TestRequiredRoots(t *testing.T) {
+	require(t)
+	for required, ends := range map[string]string{"require": "--- FAIL", "": "--- SKIP"} {
+		cache := t.TempDir()
+		const why = "E: no such suite"
+		if err := os.WriteFile(filepath.Join(cache, roots.Forky+".lack"), []byte(why), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestPerCoreStrongSwan$") // of forky
+		again.Env = append(os.Environ(), "CAUSEWAY_LAB_CACHE="+cache, "CAUSEWAY_LAB="+required, "CI=")
+		out, err := again.CombinedOutput()
+		if (err != nil) != (required != "") || !strings.Contains(string(out), ends) || !strings.Contains(string(out), "the root forky, which could not be made: "+why) {
+			t.Errorf("CAUSEWAY_LAB=%q: %v\n%s", required, err, out)
+		}
 	}
-	requireLack(t, what)
 }

@@ -10,8 +10,9 @@
 # interruption leaves nothing that looks finished; a second run at the same time
 # waits for the first. A root whose recipe has changed is made anew.
 #
-# Tests must be able to rely on trixie. forky moves: when a root of it cannot be
-# made, ROOT.lack says why and the script goes on.
+# forky is not released yet and moves: when a root of it cannot be made, ROOT.lack says
+# why and the script goes on. Its tests are skipped with that, or fail where
+# CAUSEWAY_LAB=require.
 set -euo pipefail
 
 cache=${CAUSEWAY_LAB_CACHE:-/var/cache/causeway-lab}
@@ -99,7 +100,7 @@ for root in "${@:-${roots[@]}}"; do
     rm -rf "$cache/$root.new" "$cache/$root.new.ext4"
     [ "${root%%-*}" = forky ] || { cat "$cache/$root.log" >&2; exit 1; }
     grep -m 1 '^E:' "$cache/$root.log" >"$cache/$root.lack" || echo 'E: see the log beside' >"$cache/$root.lack"
-    echo "roots: $root cannot be made, its tests will be skipped: $(cat "$cache/$root.lack")" >&2
+    echo "roots: $root cannot be made, its tests will not run: $(cat "$cache/$root.lack")" >&2
     continue
   fi
   rm -rf "${cache:?}/$root"

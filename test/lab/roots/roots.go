@@ -56,7 +56,3 @@ func Missing(name string) string {
 	}
 	return ""
 }
-
-// Moves tells whether the suite of a root is not released yet, so that tests
-// have to do without it when it cannot be made.
-func Moves(name string) bool { return strings.HasPrefix(name, "forky") }

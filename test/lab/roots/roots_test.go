@@ -43,7 +43,4 @@ func TestMissing(t *testing.T) {
 	if what := Missing(Trixie); what != "" {
 		t.Errorf("of a root that is there: %q", what)
 	}
-	if !Moves(Forky) || Moves(OpenIKED) || Moves(Libreswan) {
-		t.Error("forky moves, trixie does not")
-	}
 }
