@@ -13,7 +13,6 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 
-	"causeway/ike/transform"
 	"causeway/ike/wire"
 	"causeway/test/lab/link"
 	"causeway/test/lab/world"
@@ -95,18 +94,11 @@ const floodSuite = "aes256gcm16-prfsha256-x25519"
 // answer, but for its source and SPI.
 func floodRequest(t *testing.T) []byte {
 	t.Helper()
-	suite, err := transform.ParseProposal(transform.IKE, floodSuite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proposal := wire.Proposal{Number: 1, Protocol: wire.ProtocolIKE}
-	for _, tr := range suite.Transforms {
-		w := wire.Transform{Type: wire.TransformType(tr.Type), ID: tr.ID}
-		if tr.KeyBits != 0 {
-			w.Attributes = []wire.Attribute{wire.KeyLengthAttribute(tr.KeyBits)}
-		}
-		proposal.Transforms = append(proposal.Transforms, w)
-	}
+	proposal := wire.Proposal{Number: 1, Protocol: wire.ProtocolIKE, Transforms: []wire.Transform{ // floodSuite
+		{Type: wire.TransformEncryption, ID: 20, Attributes: []wire.Attribute{wire.KeyLengthAttribute(256)}},
+		{Type: wire.TransformPRF, ID: 5},
+		{Type: wire.TransformKeyExchange, ID: 31},
+	}}
 	share := make([]byte, 32)
 	share[0] = 9
 	message, err := (&wire.Message{
