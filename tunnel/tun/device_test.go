@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -108,12 +111,24 @@ func (s *side) open(cfg Config, address netip.Prefix) (err error) {
 	return err
 }
 
-// linkUp gives an interface addresses and sets it up.
+// linkUp gives an interface addresses and sets it up. The kernel makes the local route
+// of an IPv6 address some time later, from a work queue, and until then drops what comes
+// for it: linkUp waits for that.
 func linkUp(name string, addresses ...string) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
 		return err
 	}
+	updates, done := make(chan netlink.RouteUpdate), make(chan struct{})
+	if err := netlink.RouteSubscribe(updates, done); err != nil {
+		return err
+	}
+	defer func() {
+		close(done)
+		for range updates { // until it is closed
+		}
+	}()
+	routes := map[string]bool{}
 	for _, a := range addresses {
 		addr, err := netlink.ParseAddr(a)
 		if err != nil {
@@ -123,8 +138,24 @@ func linkUp(name string, addresses ...string) error {
 		if err := netlink.AddrAdd(link, addr); err != nil {
 			return err
 		}
+		if addr.IP.To4() == nil {
+			routes[addr.IP.String()+"/128"] = true
+		}
 	}
-	return netlink.LinkSetUp(link)
+	if err := netlink.LinkSetUp(link); err != nil {
+		return err
+	}
+	for len(routes) > 0 {
+		select {
+		case u := <-updates:
+			if u.Type == unix.RTM_NEWROUTE && u.Table == unix.RT_TABLE_LOCAL && u.Dst != nil {
+				delete(routes, u.Dst.String())
+			}
+		case <-time.After(20 * time.Second):
+			return fmt.Errorf("no local routes to %v", slices.Collect(maps.Keys(routes)))
+		}
+	}
+	return nil
 }
 
 // traffic is what a forwarder saw.
