@@ -77,8 +77,11 @@ type Interface struct {
 	RouteTable    int // 0: the main table
 	RouteMetric   int // 0: the kernel's default
 	RouteProtocol int
-	SourceRules   bool   // policy rules from local networks to RouteTable
-	Namespace     string // empty: the program's own network namespace
+	SourceRules   bool // policy rules from local networks to RouteTable
+	// OutsideNetworks of outer interfaces are reached there, though a remote network
+	// contains them.
+	OutsideNetworks []netip.Prefix
+	Namespace       string // empty: the program's own network namespace
 }
 
 // Bandwidth is what the gateway may use, in bits a second; 0 is unlimited.

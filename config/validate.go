@@ -233,9 +233,6 @@ func (d *decoder) peer(config *Config, c *Connection) {
 		}
 		key := d.addressKey(c, i)
 		d.reachable(config.Gateway.Listen.Addresses, c, key, a.IP)
-		if config.Gateway.Interface.Routes {
-			d.swallowed(c, key, a.IP)
-		}
 	}
 }
 
@@ -258,16 +255,6 @@ func familyOf(a netip.Addr) string {
 		return "IPv4"
 	}
 	return "IPv6"
-}
-
-// swallowed warns of a peer whose own address is routed into its tunnel.
-func (d *decoder) swallowed(c *Connection, key string, peer netip.Addr) {
-	for _, n := range c.Remote.Networks {
-		if n.IsValid() && n.Contains(peer) {
-			d.warn(c, key, "%s lies within the remote network %s: without a more specific route outside the tunnel the peer cannot be reached", peer, n)
-			return
-		}
-	}
 }
 
 // initiation settles who begins, when the peer's address or the mode leaves

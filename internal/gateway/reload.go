@@ -103,6 +103,7 @@ func badConfiguration(problems config.Problems) error {
 var changeable = []string{
 	"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.routes",
 	"gateway.interface.strong_host", "gateway.interface.fail_closed", "gateway.interface.route_table", "gateway.interface.route_metric", "gateway.interface.source_rules",
+	"gateway.interface.outside_networks",
 	"gateway.bandwidth", "log.level",
 }
 

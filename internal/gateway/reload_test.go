@@ -23,7 +23,7 @@ func TestWhatNeedsARestart(t *testing.T) {
 		"gateway.interface.mtu", "gateway.workers", "gateway.data_path", "gateway.disable_offloads", "control.socket", "control.http", "log.format", "usage.file", "usage.keep",
 	}
 	live := []string{
-		"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.strong_host", "gateway.interface.routes",
+		"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.strong_host", "gateway.interface.routes", "gateway.interface.outside_networks",
 		"gateway.bandwidth.up", "gateway.bandwidth.down", "log.level",
 	}
 	if d := cmp.Diff(restart, needRestart(append(live, restart...))); d != "" {
@@ -31,7 +31,7 @@ func TestWhatNeedsARestart(t *testing.T) {
 	}
 	// The keys that exist, from two files that agree on nothing.
 	one := parse(t, `gateway: {name: a, identity: a.example.com, workers: 1, data_path: native, listen: {addresses: [192.0.2.1], ike_port: 501, nat_port: 4501},
-  interface: {name: cw1, addresses: [169.254.0.1/30], strong_host: true, mtu: 1400, routes: true}, bandwidth: {up: 1gbit, down: 1gbit}}
+  interface: {name: cw1, addresses: [169.254.0.1/30], strong_host: true, mtu: 1400, routes: true, outside_networks: [192.0.2.0/24]}, bandwidth: {up: 1gbit, down: 1gbit}}
 control: {socket: /run/a.sock, http: "127.0.0.1:1"}
 log: {level: info, format: console}
 usage: {file: /var/lib/a.db, keep: 1d}

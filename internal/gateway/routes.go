@@ -144,7 +144,11 @@ func (k *routeKeeper) keep(ctx context.Context, reconcile func() error, told fun
 // somebody else changed something, until ctx ends.
 func (g *Gateway) keepRoutes(ctx context.Context) {
 	moved := settled(addressSettles, g.engine.RoutesChanged)
-	changed := func() {
+	changed := func(urgent bool) {
+		if urgent {
+			g.routes.suspect()
+			g.routes.kick()
+		}
 		g.routes.disturbed()
 		moved()
 	}
@@ -205,7 +209,7 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 	i := &cfg.Gateway.Interface
 	d := kernel.Desired{
 		Interface: device, Addresses: i.Addresses, Strong: i.StrongHost, MTU: mtu, Up: true,
-		Table: i.RouteTable, FailClosed: i.FailClosed, Own: kernel.Own{Ports: ownPorts(cfg)},
+		Table: i.RouteTable, FailClosed: i.FailClosed, Own: kernel.Own{Ports: ownPorts(cfg)}, Outside: i.OutsideNetworks,
 	}
 	d.Addresses = append(slices.Clip(d.Addresses), given(cfg, connections)...)
 	if !i.Routes {

@@ -69,6 +69,10 @@ func TestDesiredRoutes(t *testing.T) {
 			t.Errorf("%s: interface %+v", c.what, d)
 		}
 	}
+	cfg.Gateway.Interface.OutsideNetworks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	if d := desired(cfg, nil, noLine, noWay, "cw0", 1438); len(d.Outside) != 1 {
+		t.Errorf("networks outside: %+v", d)
+	}
 	cfg.Gateway.Interface.Routes, cfg.Gateway.Interface.StrongHost = false, true
 	if d := desired(cfg, a(ike.ConnectionStatus{Wanted: true}), noLine, noWay, "cw0", 1438); len(d.Routes) != 0 || !d.Up || !d.Strong {
 		t.Errorf("interface.routes off: %+v", d)

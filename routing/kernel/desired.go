@@ -49,6 +49,10 @@ type Desired struct {
 	// into the tunnel again: a host route by the present next hop, which rules
 	// lead to. Where that next hop changes, Set has to be called again.
 	Peers []netip.Addr
+	// Outside are networks of the interfaces that lead to Peers which clients reach
+	// there, though a route contains them. To others that are neither in here nor in
+	// LocalNetworks they come by the route.
+	Outside []netip.Prefix
 }
 
 // Route leads to one remote network.

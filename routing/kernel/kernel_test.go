@@ -302,6 +302,8 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 			"0.0.0.0/1 dev ckern0 src 10.1.0.1",
 			"128.0.0.0/1 dev ckern0 src 10.1.0.1",
 			"198.51.0.0/16 dev ckern0 src 10.1.0.1",
+			"198.51.100.0/24 dev ckern0", // these two for what is forwarded
+			"2001:db8:0:1::/64 dev ckern0",
 			"2001:db8:5::1/128 via 2001:db8:0:1::1 dev eth0",
 			"203.0.113.0/24 dev ckern0 src 10.1.0.1",
 			"203.0.113.5/32 via 198.51.100.1 dev eth0",

@@ -181,10 +181,14 @@ func TestNamespaceByName(t *testing.T) {
 func TestWatch(t *testing.T) {
 	inLab(t, func(l *lab) {
 		l.must(l.k.Set(desired()))
-		heard, down := make(chan struct{}, 1), make(chan string, 16)
-		stop, err := l.k.Watch(func() {
+		heard, pressing, down := make(chan struct{}, 1), make(chan struct{}, 1), make(chan string, 16)
+		stop, err := l.k.Watch(func(urgent bool) {
+			c := heard
+			if urgent {
+				c = pressing
+			}
 			select {
-			case heard <- struct{}{}:
+			case c <- struct{}{}:
 			default:
 			}
 		}, func(name string) { down <- name })
@@ -204,6 +208,16 @@ func TestWatch(t *testing.T) {
 		l.must(l.k.Set(desired()))
 		if n := len(l.shown()); n != 3 {
 			l.Errorf("%d routes after the repair", n)
+		}
+		l.route("10.9.0.0/16", "198.51.100.1", 0) // by hand
+		l.run("ip", "route", "add", "10.8.0.0/16", "via", "198.51.100.1", "proto", "dhcp")
+		select {
+		case <-pressing:
+		case <-time.After(10 * time.Second):
+			l.Fatal("a route that DHCP gave is not urgent")
+		}
+		if len(pressing) > 0 {
+			l.Error("more than that is urgent")
 		}
 		if !l.k.Link("lan0").Carrier || l.k.Link("none0").Carrier {
 			l.Error("lan0 has no carrier, or an unknown interface has one")

@@ -52,10 +52,12 @@ func (k *Kernel) setRouting(link netlink.Link, d *Desired) error {
 		return err
 	}
 	outside, errs := k.exceptions(host, link, d)
-	aside := slices.Concat(outside, k.hostRoutes(link, d))
+	inward := k.outerNetworks(host, link, d)
+	aside := slices.Concat(outside, inward, k.hostRoutes(link, d))
 	failed, err := k.putRoutes(ours, aside)
 	errs = append(errs, err)
-	missing, stale := compare(rules, slices.Concat(k.networkRules(d), k.hostRules(d), strongRules(d), k.outsideRules(d, outside, others)))
+	missing, stale, early := compare(rules, slices.Concat(k.networkRules(d), k.hostRules(d), strongRules(d), k.outsideRules(d, outside, others), k.forwardedRules(d, inward, others)))
+	errs = append(errs, k.removeEach(early))
 	unruled, err := k.addRules(missing)
 	errs = append(errs, err, d.withhold(outside, failed, unruled))
 
@@ -81,7 +83,9 @@ func (k *Kernel) setRouting(link netlink.Link, d *Desired) error {
 }
 
 // aside tells the tables that only our rules lead to.
-func (k *Kernel) aside(table int) bool { return table == k.hostTable() || table == k.outsideTable() }
+func (k *Kernel) aside(table int) bool {
+	return table == k.hostTable() || table == k.outsideTable() || table == k.insideTable()
+}
 
 // putRoutes adds and replaces routes; failed are those that the kernel did not take.
 func (k *Kernel) putRoutes(ours map[key]installed, want []installed) (failed []installed, err error) {
@@ -240,7 +244,7 @@ func sameRoute(a, b netlink.Route) bool {
 	if a.Type != b.Type {
 		return false
 	}
-	if a.Type == unix.RTN_UNREACHABLE {
+	if a.Type != unix.RTN_UNICAST {
 		return true // the kernel gives it an interface of its own choice
 	}
 	if a.LinkIndex != b.LinkIndex || !a.Src.Equal(b.Src) || !a.Gw.Equal(b.Gw) ||

@@ -22,17 +22,18 @@ const mainPriority = 32766
 
 // policyRule is a policy rule in our terms.
 type policyRule struct {
-	priority int
-	family   int
-	from, to netip.Prefix // zero: any
-	local    bool         // what this host itself sends, and nothing else
-	iface    string       // what comes by that interface, and nothing else; empty: any
-	protocol uint8        // 0: any
-	port     uint16       // of the source; 0: any
-	mark     uint32       // 0: any
-	table    int          // to look into; 0: none
-	jump     int          // to the rule of that priority; 0: go on with the next
-	refuse   bool         // drop it
+	priority  int
+	family    int
+	from, to  netip.Prefix // zero: any
+	local     bool         // what this host itself sends, and nothing else
+	forwarded bool         // what it does not send itself, and nothing else
+	iface     string       // what comes by that interface, and nothing else; empty: any
+	protocol  uint8        // 0: any
+	port      uint16       // of the source; 0: any
+	mark      uint32       // 0: any
+	table     int          // to look into; 0: none
+	jump      int          // to the rule of that priority; 0: go on with the next
+	refuse    bool         // drop it
 }
 
 // String is the rule for a person.
@@ -44,6 +45,10 @@ func (r policyRule) String() string {
 		return fmt.Sprintf("the rule for who reaches the interface's address %v (%d)", r.to.Addr(), r.priority)
 	case r.to.IsValid():
 		return fmt.Sprintf("the rule for packets of this host to %v to table %d", r.to.Addr(), r.table)
+	case r.iface != "":
+		return fmt.Sprintf("the rule for packets that come by interface %s (%d)", r.iface, r.priority)
+	case r.forwarded:
+		return fmt.Sprintf("the rule for packets of others to table %d", r.table)
 	case r.jump != 0 || r.own():
 		return fmt.Sprintf("the rule that keeps our own packets outside (%d)", r.priority)
 	}
@@ -78,8 +83,10 @@ func (k *Kernel) networkRules(d *Desired) (out []policyRule) {
 	return out
 }
 
-// compare tells what of the wanted rules is not there, and what is there besides.
-func compare(ours []netlink.Rule, all []policyRule) (missing, stale []policyRule) {
+// compare tells what of the wanted rules is not there, and what is there besides. Of
+// rules with one priority the kernel takes the older first: those that are early have
+// to go and come again behind others.
+func compare(ours []netlink.Rule, all []policyRule) (missing, stale, early []policyRule) {
 	wanted, present := map[policyRule]bool{}, map[policyRule]bool{}
 	for _, r := range all {
 		wanted[r] = true
@@ -97,17 +104,26 @@ func compare(ours []netlink.Rule, all []policyRule) (missing, stale []policyRule
 			missing = append(missing, want)
 		}
 	}
-	return missing, stale
+	for _, m := range missing {
+		for have := range present {
+			if m.iface != "" && have.forwarded && m.family == have.family && m.priority == have.priority {
+				early = append(early, have)
+			}
+		}
+	}
+	return append(missing, early...), stale, early
 }
 
 // addRules adds rules. In the families that it returns not all are there that keep our
-// own packets outside: none is added that leads others of this host inside.
+// packets outside: none is added that leads others there inside.
 func (k *Kernel) addRules(rules []policyRule) (unsafe map[int]bool, err error) {
-	slices.SortFunc(rules, func(a, b policyRule) int { return cmp.Compare(a.rank(), b.rank()) })
+	slices.SortFunc(rules, func(a, b policyRule) int {
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.port, b.port), a.to.Addr().Compare(b.to.Addr()))
+	})
 	var errs []error
 	unsafe = map[int]bool{}
 	for _, r := range rules {
-		if unsafe[r.family] && r.priority == hostPriority {
+		if unsafe[r.family] && (r.priority == hostPriority || r.forwarded) {
 			continue
 		}
 		err := k.change(k.handle.RuleAdd(k.write(r)), "add %v", r)
@@ -153,8 +169,8 @@ func (k *Kernel) write(r policyRule) *netlink.Rule {
 	if r.to.IsValid() {
 		out.Dst = netipx.PrefixIPNet(r.to)
 	}
-	if out.IifName = r.iface; r.local {
-		out.IifName = "lo"
+	if out.IifName = r.iface; r.local || r.forwarded {
+		out.IifName, out.Invert = "lo", r.forwarded
 	}
 	if r.port != 0 {
 		out.Sport = netlink.NewRulePortRange(r.port, r.port)
@@ -173,10 +189,10 @@ func (k *Kernel) write(r policyRule) *netlink.Rule {
 // read is the opposite of write.
 func read(r netlink.Rule) policyRule {
 	out := policyRule{
-		priority: r.Priority, family: r.Family, local: r.IifName == "lo",
+		priority: r.Priority, family: r.Family, local: r.IifName == "lo" && !r.Invert, forwarded: r.IifName == "lo" && r.Invert,
 		protocol: uint8(r.IPProto), mark: r.Mark, table: r.Table, jump: max(r.Goto, 0), refuse: r.Priority == refusePriority, // the action is not told
 	}
-	if !out.local {
+	if r.IifName != "lo" {
 		out.iface = r.IifName
 	}
 	if r.Src != nil {

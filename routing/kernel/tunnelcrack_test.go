@@ -196,3 +196,117 @@ func TestPeerIsTheRemoteNetwork(t *testing.T) {
 		l.wants("", map[string][]string{"this host": {"", "ipproto tcp dport 22"}}, "203.0.113.5", tunName)
 	})
 }
+
+// of is what somebody sends, this host or a client.
+func of(who string) map[string][]string {
+	return map[string][]string{who: {"", "ipproto tcp dport 443", "ipproto udp sport 4500 dport 4500"}}
+}
+
+// outer gives eth0 a network as a server of DHCP would.
+func (l *lab) outer(network, route string) {
+	l.Helper()
+	l.run("ip", "address", "add", network, "dev", "eth0")
+	l.run("ip", "route", "add", route, "via", "198.51.100.1", "dev", "eth0", "proto", "dhcp", "metric", "100")
+}
+
+// TestCVE_2023_36672_LocalNet: a network that the outer interface is in, or that has a
+// route by DHCP there, takes nothing of clients past the tunnel that has it as a remote
+// network. It may be as large as it likes, and have networks of this site inside.
+func TestCVE_2023_36672_LocalNet(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
+		l.route("::/0", "2001:db8:0:1::1", 0)
+		l.outer("10.7.7.7/8", "8.8.8.0/24")                                               // the LAN 10.1.0.0/24 is inside
+		l.run("ip", "route", "add", "9.9.9.0/24", "via", "198.51.100.1", "proto", "boot") // by hand
+		before := l.others()
+		d := everything("203.0.113.5", "198.51.100.9", "2001:db8:5::1")
+		d.FailClosed = true
+		l.must(l.k.Set(d))
+		for _, to := range []string{"198.51.100.1", "198.51.100.9", "10.7.7.1", "8.8.8.8", "8.8.4.4", "2001:db8:0:1::9", "203.0.113.5"} {
+			l.wants("outer networks", of("a client"), to, tunName)
+		}
+		for to, dev := range map[string]string{"198.51.100.1": "eth0", "10.7.7.1": "eth0", "8.8.8.8": "eth0", "8.8.4.4": tunName, "2001:db8:0:1::9": "eth0", "10.1.0.9": "lan0"} {
+			l.wants("outer networks", of("this host"), to, dev)
+		}
+		for to, dev := range map[string]string{"10.1.0.9": "lan0", "fd00:1::9": "lan0", "9.9.9.9": "eth0"} {
+			l.wants("other networks", of("a client"), to, dev)
+		}
+		if got := l.wayOf("198.51.100.77", "from", "192.0.2.9", "iif", tunName); !strings.HasPrefix(got, "eth0 ") {
+			l.Errorf("what comes out of the tunnel for an outer network goes to %s", got)
+		}
+		count := l.k.changes
+		l.must(l.k.Set(d))
+		if n := l.k.changes - count; n != 0 {
+			l.Errorf("setting the same again made %d changes", n)
+		}
+
+		// Somebody takes the rule away that stands before the other.
+		l.run("ip", "rule", "del", "iif", tunName, "priority", "32765")
+		l.must(l.k.Set(d))
+		if got := l.wayOf("198.51.100.77", "from", "192.0.2.9", "iif", tunName); !strings.HasPrefix(got, "eth0 ") {
+			l.Errorf("after the repair what comes out of the tunnel goes to %s", got)
+		}
+		l.wants("the repair", of("a client"), "8.8.8.8", tunName)
+
+		// The program is gone.
+		l.must(l.h.LinkDel(l.link(tunName)))
+		if got := l.wayOf("8.8.8.8", "from", "10.1.0.7", "iif", "lan0"); strings.HasPrefix(got, "eth0") {
+			l.Errorf("without the interface what is forwarded goes to %s", got)
+		}
+		l.must(l.k.RemoveLeftovers(tunName))
+		if n := len(l.ruled()) + len(l.shown()); n != 0 {
+			l.Errorf("%v and %v are left", l.ruled(), l.shown())
+		}
+		l.same("routes of others", before, l.others())
+	})
+}
+
+// TestCVE_2023_35838_LocalNetBlocks: what clients send to a network that is the outer
+// one's and a remote one's is not dropped for it, but gets there by the tunnel; and
+// networks of this site, and those that the configuration says are outside, are reached
+// as before.
+func TestCVE_2023_35838_LocalNetBlocks(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.run("sysctl", "-qw", "net.ipv4.conf.all.forwarding=1")
+		l.outer("10.2.3.4/24", "10.3.3.0/24")
+		for _, c := range []struct {
+			what           string
+			routes         []Route
+			local, outside []string
+			want           map[string]string
+		}{
+			{"remote networks around", routes("10.2.0.0/16", "10.3.0.0/16"), nil, nil, map[string]string{"10.2.3.9": tunName, "10.3.3.9": tunName, "198.51.100.9": "eth0"}},
+			{"the very same", routes("10.3.3.0/24"), nil, nil, map[string]string{"10.2.3.9": "eth0", "10.3.3.9": tunName}},
+			{"of this site", routes("0.0.0.0/0"), []string{"10.2.3.0/24", "10.3.0.0/16"}, nil, map[string]string{"10.2.3.9": "eth0", "10.3.3.9": "eth0", "198.51.100.9": tunName}},
+			{"of this site, whose remote is a part", routes("10.2.0.0/16"), []string{"10.0.0.0/8"}, nil, map[string]string{"10.2.3.9": tunName}},
+			{"a part of this site", routes("0.0.0.0/0"), []string{"10.2.3.128/25"}, nil, map[string]string{"10.2.3.9": tunName, "10.2.3.129": "eth0"}},
+			{"outside", routes("0.0.0.0/0"), nil, []string{"10.2.3.0/24"}, map[string]string{"10.2.3.9": "eth0", "10.3.3.9": tunName}},
+			{"all outside", routes("0.0.0.0/0"), nil, []string{"0.0.0.0/0"}, map[string]string{"10.2.3.9": "eth0", "10.3.3.9": "eth0", "9.9.9.9": tunName}},
+			{"a private line inside", append(routes("0.0.0.0/0"), Route{Prefix: netip.MustParsePrefix("10.3.3.128/25"), Via: Via{Interface: "lan0"}}), nil, nil,
+				map[string]string{"10.3.3.9": tunName, "10.3.3.129": "lan0"}},
+		} {
+			d := everything("203.0.113.5")
+			d.Routes, d.LocalNetworks, d.Outside = c.routes, nets(c.local...), nets(c.outside...)
+			l.must(l.k.Set(d))
+			for to, dev := range c.want {
+				l.wants(c.what, of("a client"), to, dev)
+			}
+		}
+		l.must(l.k.Clear())
+		if n := len(l.ruled()) + len(l.shown()); n != 0 {
+			l.Errorf("%v and %v are left", l.ruled(), l.shown())
+		}
+	})
+}
+
+// TestOuterNetworksReverse: with strict reverse path filtering hosts of the outer
+// network reach this one as before.
+func TestOuterNetworksReverse(t *testing.T) {
+	inLab(t, func(l *lab) {
+		l.strict()
+		l.must(l.k.Set(everything("203.0.113.5")))
+		if !l.arrives("198.51.100.77", 4501) || !l.arrives("203.0.113.5", 4500) {
+			l.Error("a datagram of the outer network, or of the peer, does not arrive")
+		}
+	})
+}

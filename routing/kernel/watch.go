@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -9,14 +10,15 @@ import (
 )
 
 // Watch calls changed whenever somebody else changed routes or the state of an
-// interface: what was set may be undone, or the way to a peer another one. It
-// calls down with the name of an interface that carries nothing any more. stop
+// interface: what was set may be undone, or the way to a peer another one. It is urgent
+// where the network outside gave a route, which takes packets past the tunnel until Set
+// is called. It calls down with the name of an interface that carries nothing any more. stop
 // ends it and waits for the last call.
-func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err error) {
+func (k *Kernel) Watch(changed func(urgent bool), down func(name string)) (stop func(), err error) {
 	routes := make(chan netlink.RouteUpdate, 64)
 	links := make(chan netlink.LinkUpdate, 64)
 	done := make(chan struct{})
-	lost := func(error) { changed() } // more happened than the socket could hold
+	lost := func(error) { changed(false) } // more happened than the socket could hold
 	err = netlink.RouteSubscribeWithOptions(routes, done, netlink.RouteSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
 	if err == nil {
 		err = netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
@@ -30,7 +32,7 @@ func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err
 		for r := range routes {
 			// What we add ourselves is no news; what somebody deletes of ours is.
 			if r.Protocol != k.protocol || r.Type == unix.RTM_DELROUTE {
-				changed()
+				changed(r.Type == unix.RTM_NEWROUTE && r.Table == unix.RT_TABLE_MAIN && slices.Contains(givenByNetwork, r.Protocol))
 			}
 		}
 	})
@@ -39,7 +41,7 @@ func (k *Kernel) Watch(changed func(), down func(name string)) (stop func(), err
 			if l.Header.Type == unix.RTM_DELLINK || l.Attrs().RawFlags&unix.IFF_LOWER_UP == 0 {
 				down(l.Attrs().Name)
 			}
-			changed()
+			changed(false)
 		}
 	})
 	return func() {

@@ -53,14 +53,14 @@ func (s *scene) internet() {
 	}
 }
 
-// watchForLeaks counts at the router what has addresses of site A's networks, and
-// sees itself work.
+// watchForLeaks counts at the router what comes from site A with addresses of its
+// networks, and sees itself work.
 func (s *scene) watchForLeaks() {
 	s.t.Helper()
 	s.must(s.Router.Shell(s.ctx, `nft add table inet leaks
 nft add chain inet leaks in '{ type filter hook prerouting priority raw; }'
-nft add rule inet leaks in ip saddr 10.0.0.0/8 counter
-nft add rule inet leaks in ip6 saddr fd00::/8 counter`))
+nft add rule inet leaks in iifname a ip saddr 10.0.0.0/8 counter
+nft add rule inet leaks in iifname a ip6 saddr fd00::/8 counter`))
 	for _, from := range []netip.Prefix{world.SiteA.Networks[0], world.SiteA.Networks[2]} {
 		to := world.SiteA.Router4
 		if from.Addr().Is6() {

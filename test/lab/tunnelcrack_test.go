@@ -137,3 +137,79 @@ func (s *scene) resolving(space *world.Namespace, end link.End) (g *gateway.Gate
 	s.must(err)
 	return g, answer
 }
+
+// TestTunnelCrackLocalNet (CVE-2023-36672 and 35838): the network outside says that the
+// host that clients of site A want is in it, or has a way there, before the gateway
+// starts or while it runs. They reach the host they mean, by the tunnel, and what they
+// send to the outer network itself goes there, too, unless the configuration says that
+// it is outside.
+func TestTunnelCrackLocalNet(t *testing.T) {
+	for name, given := range map[string][]string{
+		"a network":       {"ip address add 203.0.113.7/24 dev wan", "ip -6 address add 2001:db8:99::7/64 dev wan nodad"},
+		"a route by DHCP": {"ip route add 203.0.113.96/28 via 192.0.2.1 proto dhcp", "ip -6 route add 2001:db8:99::/64 via 2001:db8:a::1 proto ra"},
+	} {
+		for _, late := range []bool{false, true} {
+			t.Run(name+map[bool]string{false: "", true: ", late"}[late], func(t *testing.T) {
+				s := newScene(t)
+				s.internet()
+				s.watchForLeaks()
+				for _, victim := range elsewhere { // the router claims to be it
+					s.ip(s.Router, "address", "add", victim.String(), "dev", "lo")
+				}
+				a, _ := link.Pair()
+				a.RemoteNetworks = everywhere
+				s.causeway(s.GatewayB, a.Peer())
+				give := func() { s.must(s.GatewayA.Shell(s.ctx, strings.Join(given, "\n"))) }
+				if !late {
+					give()
+				}
+				left := s.causeway(s.GatewayA, a)
+				s.up(left)
+				if late {
+					give()
+				}
+				s.inside()
+				before := s.leaks()
+				for _, victim := range elsewhere {
+					s.ping(s.ClientA, victim, 5)
+					s.tries(s.ClientA, victim)
+				}
+				s.tries(s.ClientA, world.SiteA.Router4)
+				s.ping(s.ClientA, a.Remote, 5)
+				if n := s.leaks() - before; n > 0 {
+					t.Errorf("%d packets of client A's left in the clear", n)
+				}
+
+				a.InterfaceKeys = `outside_networks: [192.0.2.0/24, "2001:db8:a::/64"]`
+				s.must(left.Configure(a))
+				s.must(left.Reload())
+				s.eventually("packets to the outer network in the clear", func() error {
+					s.tries(s.ClientA, world.SiteA.Router4)
+					if s.leaks() == before {
+						return fmt.Errorf("none left")
+					}
+					return nil
+				})
+				s.ping(s.ClientA, elsewhere[0], 5)
+				s.must(s.bounded(left.Stop))
+				if out, err := s.GatewayA.Run(s.ctx, "sh", "-c", "ip rule; ip -6 rule; ip route show table all"); err != nil || strings.Contains(out, "proto 197") {
+					t.Errorf("what is left: %s%v", out, err)
+				}
+			})
+		}
+	}
+}
+
+// inside waits until what clients of site A send to hosts elsewhere goes inside.
+func (s *scene) inside() {
+	s.t.Helper()
+	for i, from := range []netip.Prefix{world.SiteA.Networks[0], world.SiteA.Networks[2]} {
+		s.eventually("the way into the tunnel", func() error {
+			out, err := s.GatewayA.Run(s.ctx, "ip", "route", "get", elsewhere[i].String(), "from", world.ClientIn(from).String(), "iif", "lan")
+			if err == nil && !strings.Contains(out, "dev cw0 ") {
+				err = fmt.Errorf("it is %s", out)
+			}
+			return err
+		})
+	}
+}
