@@ -183,15 +183,15 @@ func (s *ikeSA) noMore(name string) {
 // place decides whom the Child SA of a request is for: that which it replaces, or
 // all, or the worker with the fewest (RFC 9611 §4).
 func (s *ikeSA) place(c *childChoice, msg *message, old *child) *refusal {
-	most := s.m.settings.Resources.Most
-	c.tells = most > 0 && msg.notify(wire.NotifySAResourceInfo) != nil
+	most, asked := s.m.settings.Resources.Most, msg.notify(wire.NotifySAResourceInfo) != nil
+	c.tells = most > 0 && asked
 	c.grouped = c.tells || old != nil && old.grouped
 	if old != nil {
 		c.resource = old.Resource
 		return nil
 	}
 	model := s.shared(c.settings.Name)
-	if !c.tells || model == nil {
+	if !asked || model == nil {
 		return nil
 	}
 	if !model.alike(c.suite, c.local, c.remote, c.transport) {
@@ -202,7 +202,7 @@ func (s *ikeSA) place(c *childChoice, msg *message, old *child) *refusal {
 	for _, n := range held {
 		total += n
 	}
-	if total >= most {
+	if total >= most { // none, after a reload
 		return refuse(wire.NotifyTSMaxQueue, nil)
 	}
 	// Where both ends ask for one beside a first pair, the two are best with one and

@@ -115,3 +115,17 @@ func TestUnknownCarriesForNoWorker(t *testing.T) {
 		t.Error(err, w.Faults)
 	}
 }
+
+// A peer that asks for one of its own beside a first one that allowed it hears that there
+// are enough where a reload allows none any more (RFC 9611 §5.2).
+func TestNoMoreWorkersAfterAReload(t *testing.T) {
+	w := resources(t)
+	changed := *w.B.Settings
+	changed.Resources = sa.Resources{}
+	w.B.Machine.Reconfigure(&changed)
+	w.A.Step(needs(2))
+	w.DeliverAll()
+	if f := w.A.Snapshot().LastFailure; f == nil || f.Reason != sa.ReasonMaxQueue {
+		t.Errorf("a is told %v", f)
+	}
+}
