@@ -245,9 +245,12 @@ func (s *ikeSA) inherit(old *ikeSA) {
 	}
 	s.children = append(s.children, old.children...)
 	s.orphans = append(s.orphans, old.orphans...)
-	s.reauthAt, s.unprovenAt, s.wantReauth = old.reauthAt, old.unprovenAt, old.wantReauth
+	s.reauthAt, s.unprovenAt = sooner(s.reauthAt, old.reauthAt), sooner(s.unprovenAt, old.unprovenAt)
+	s.wantReauth = s.wantReauth || old.wantReauth
 	old.reauthAt, old.unprovenAt, old.wantReauth = time.Time{}, time.Time{}, false
-	s.reauthenticates, old.reauthenticates = old.reauthenticates, nil
+	if old.reauthenticates != nil {
+		s.reauthenticates, old.reauthenticates = old.reauthenticates, nil
+	}
 	if heir := s.m.successorOf(old); heir != nil {
 		heir.reauthenticates = s
 	}
@@ -265,13 +268,12 @@ func (s *ikeSA) contest() (old *ikeSA) {
 	return nil
 }
 
-// claim moves the Child SAs to an IKE SA of the peer that it speaks about Child
-// SAs on: it knows who won before we do.
+// claim leaves everything to an IKE SA of the peer that it speaks about Child SAs
+// on, or replaces: it knows who won before we do.
 func (s *ikeSA) claim() {
 	if old := s.contest(); old != nil {
-		old.rival.used = true
-		s.children = append(s.children, old.children...)
-		old.children = nil
+		old.rival.used, old.replaced = true, true
+		s.inherit(old)
 	}
 }
 

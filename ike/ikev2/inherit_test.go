@@ -102,3 +102,26 @@ func TestChildRekeyIsAskedForDuringARekey(t *testing.T) {
 		t.Error("the Child SA is the same")
 	}
 }
+
+// A peer that replaces its new IKE SA in turn, while our replacement of the old one is on
+// its way, has all that was to happen go with it.
+func TestReauthenticationOutlivesTwoRekeys(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Reauthentication = time.Hour
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(sa.Rekey{IKE: true}) // its request takes its time
+	w.B.Step(sa.Rekey{IKE: true})
+	w.Deliver(1)
+	w.Deliver(1) // b has the new one, and deletes the old, which takes its time, too
+	w.B.Step(sa.Rekey{IKE: true})
+	w.Deliver(2)
+	w.DeliverAll()
+	w.Advance(70*time.Minute, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Fatal(err, w.Faults)
+	}
+	if anew := func(r sa.Report) bool { e, ok := r.(sa.IKEEstablished); return ok && e.Rekeys == 0 && e.IKE.EstablishedAt.After(transcript.Epoch) }; !slices.ContainsFunc(w.A.Reports, anew) {
+		t.Error("the peer was not authenticated anew")
+	}
+}
