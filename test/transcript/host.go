@@ -47,6 +47,8 @@ type Host struct {
 	// Faulty, when set, makes the host a faulty peer: it sends what Faulty makes of
 	// the payloads of an encrypted message.
 	Faulty func(wire.Header, []wire.Payload) []wire.Payload
+	// Refuses is how many of the next Child SAs the data path refuses.
+	Refuses int
 	// OnEvent, when set, sees every event before the machine does.
 	OnSend  func() // before it sends; nil: nobody asks
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
@@ -54,6 +56,8 @@ type Host struct {
 	Leaves func(sa.StartWork) bool
 
 	later    []sa.Event // what the owner says when the step is over
+	refused  []uint32   // inbound SPIs of Child SAs that the data path refused, as the owner is yet to say
+	unusable map[uint32]bool
 	world    *World
 	machine  speaker
 	acceptor listener
@@ -99,6 +103,7 @@ func (h *Host) Restart(gate cookie.Config) {
 	h.Inbound, h.Outbound, h.carried = map[uint32]*sa.Child{}, nil, map[uint32][2]uint64{}
 	h.heard = map[uint32]time.Time{}
 	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
+	h.refused, h.unusable = nil, map[uint32]bool{}
 	h.keys = map[uint64][][]byte{}
 	gate.Random = h.random
 	g, err := cookie.New(gate)
@@ -156,6 +161,11 @@ func (h *Host) rests(acceptor bool) {
 
 // work finishes what was started.
 func (h *Host) work() {
+	for len(h.refused) > 0 {
+		spi := h.refused[0]
+		h.refused = h.refused[1:]
+		h.step(false, sa.LifetimeHit{SPI: spi, Hard: true})
+	}
 	for len(h.jobs) > 0 {
 		j := h.jobs[0]
 		h.jobs = h.jobs[1:]
@@ -246,6 +256,7 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 		}
 		delete(h.Inbound, a.SPIIn)
 		delete(h.reserved, a.SPIIn)
+		delete(h.unusable, a.SPIIn)
 		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
 	case sa.StopOutbound:
 		h.Outbound = slices.DeleteFunc(h.Outbound, func(c *sa.Child) bool { return c.SPIIn == a.SPIIn })
@@ -282,12 +293,22 @@ func (h *Host) install(c *sa.Child) {
 	if c.EncryptionIn.IsZero() && c.IntegrityIn.IsZero() {
 		h.world.fault("%s installs SPI %08x, whose keys are gone", h.Name, c.SPIIn)
 	}
+	if h.Refuses > 0 { // as the owner takes it: a hard lifetime that ends
+		h.Refuses--
+		h.world.disrupted, h.unusable[c.SPIIn] = true, true
+		h.refused = append(h.refused, c.SPIIn)
+		h.world.logf("the data path of %s refuses SPI %08x", h.Name, c.SPIIn)
+		return
+	}
 	h.Inbound[c.SPIIn] = c
 }
 
 // activate checks what makes a rekey lose nothing: a Child SA that takes over
 // is received by the peer already.
 func (h *Host) activate(c *sa.Child) {
+	if h.unusable[c.SPIIn] {
+		return
+	}
 	if h.Inbound[c.SPIIn] == nil {
 		h.world.fault("%s sends on SPI %08x before it receives", h.Name, c.SPIOut)
 	}
@@ -492,6 +513,15 @@ func (h *Host) wantsOwn(worker int, sends bool) {
 	if sends {
 		h.Ping("net", worker)
 	}
+}
+
+// allows changes how many Child SAs for single workers there may be.
+func (h *Host) allows(most int) {
+	changed := *h.Settings
+	changed.Resources.Most = most
+	h.Settings = &changed
+	h.machine.Reconfigure(&changed)
+	h.Step(sa.TimerDue{})
 }
 
 // limit is the data path's word that the Child SA in use reached a limit.

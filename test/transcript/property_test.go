@@ -34,8 +34,33 @@ func TestRandomRekey(t *testing.T) {
 		w.HoldWork = false
 		w.Stand()
 		w.HoldWork = hold
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "worker a", "worker b", "work"}, true)
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "worker a", "worker b", "fewer a", "fewer b", "more", "work"}, true)
 		converge(t, w)
+	})
+}
+
+// TestRandomReauthentication is TestRandomRekey with an end that wants its peer
+// authenticated anew by a time: whatever replaced the IKE SA meanwhile, it is.
+func TestRandomReauthentication(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomWorld(t)
+		defer explain(t, lines)
+		h := rapid.SampledFrom([]*Host{w.A, w.B}).Draw(t, "who wants it")
+		h.Settings.Reauthentication = 40 * time.Minute
+		hold := w.HoldWork
+		w.HoldWork = false
+		w.Stand()
+		w.HoldWork = hold
+		misfortune(t, w, []string{"rekey ike a", "rekey ike b", "rekey ike a", "rekey ike b", "rekey a", "rekey b", "work"}, true)
+		converge(t, w)
+		since := w.Now
+		w.Advance(h.Settings.Reauthentication, true)
+		if !slices.ContainsFunc(h.Reports, func(r sa.Report) bool {
+			e, ok := r.(sa.IKEEstablished)
+			return ok && e.Rekeys == 0 && e.IKE.EstablishedAt.After(since)
+		}) {
+			t.Fatalf("the peer of %s was not authenticated anew", h.Name)
+		}
 	})
 }
 
@@ -48,7 +73,7 @@ func TestRandomEverything(t *testing.T) {
 		defer explain(t, lines)
 		misfortune(t, w, []string{
 			"up a", "up b", "restart a", "down a", "rekey a", "rekey b", "rekey ike a", "rekey ike b", "reauth a", "reauth b",
-			"soft a", "soft b", "hard a", "hard b", "worker a", "worker b", "advance", "advance",
+			"soft a", "soft b", "hard a", "hard b", "worker a", "worker b", "fewer a", "fewer b", "more", "refuse a", "refuse b", "advance", "advance",
 		}, false)
 		converge(t, w)
 	})
@@ -196,6 +221,17 @@ func disturb(w *World, what string, i int) {
 		w.A.wantsOwn(1+i%2, i%3 == 0)
 	case what == "worker b":
 		w.B.wantsOwn(1+i%2, i%3 == 0)
+	case what == "fewer a": // Child SAs for single workers, after a reload
+		w.A.allows(i % 2)
+	case what == "fewer b":
+		w.B.allows(i % 2)
+	case what == "more":
+		w.A.allows(4)
+		w.B.allows(4)
+	case what == "refuse a":
+		w.A.Refuses = 1 + i%2
+	case what == "refuse b":
+		w.B.Refuses = 1 + i%2
 	case what == "soft a" || what == "hard a":
 		w.A.limit(what == "hard a")
 	case what == "soft b" || what == "hard b":
@@ -215,6 +251,7 @@ func noGap(t *rapid.T, w *World) {
 // converge lets the network be well and checks that both ends agree.
 func converge(t *rapid.T, w *World) {
 	w.HoldWork = false
+	w.A.Refuses, w.B.Refuses = 0, 0
 	w.Work()
 	w.logf("--- all is well now")
 	// Wanted connections are brought up again by their owner whenever down.
