@@ -169,21 +169,23 @@ func (s *ikeSA) announce(c *child) {
 	s.m.emit(sa.ChildEstablished{Connection: s.m.settings.Name, Child: c.Child})
 }
 
-// activate sends on c from now on.
+// activate sends on c from now on, unless it goes with its IKE SA, and what stays is
+// sent on already.
 func (s *ikeSA) activate(c *child) {
-	c.outbound, c.carryAt, c.stopped = outboundActive, time.Time{}, false
+	c.carryAt = time.Time{}
+	n := s.m.current()
+	goes := n != nil && n != s && (s.lesser || s.replaced || s.wantDelete)
+	if goes && find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }) != nil {
+		return
+	}
+	c.outbound, c.stopped = outboundActive, false
 	if c.auditAt.IsZero() && s.m.cfg.Carried != nil && s.m.settings.DPD > 0 {
 		c.auditAt = s.m.now.Add(s.m.auditWait(c.slot()))
 	}
 	s.m.do(sa.ActivateOutbound{Child: c.Child})
-	// What goes with its IKE SA does not stand before what stays.
-	if n := s.m.current(); n != nil && n != s && (s.lesser || s.replaced || s.wantDelete) {
-		if o := find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }); o != nil {
-			s.m.do(sa.ActivateOutbound{Child: o.Child})
-		}
-		return
+	if !goes {
+		s.retireGroup(c)
 	}
-	s.retireGroup(c)
 }
 
 // move gives a Child SA other outer addresses. What the data path and others

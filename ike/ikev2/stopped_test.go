@@ -129,3 +129,32 @@ func TestNoMoreWorkersAfterAReload(t *testing.T) {
 		t.Errorf("a is told %v", f)
 	}
 }
+
+// A late request on an IKE SA that is being deleted has nobody send on its Child SAs, not
+// for a moment: the peer may not receive on them any more.
+func TestWhatGoesIsNotSentOn(t *testing.T) {
+	w := tunnel(t)
+	w.B.Step(sa.Rekey{Children: true})
+	w.Deliver(0)
+	w.Deliver(0) // b deletes the old one, which takes its time
+	w.A.Step(sa.Rekey{Reauthenticate: true})
+	for range 4 {
+		w.Deliver(1)
+	}
+	going := w.A.Snapshot().IKE[0]
+	if going.State != "deleting" {
+		t.Fatalf("the old IKE SA is %s", going.State)
+	}
+	w.A.Actions = nil
+	w.Deliver(0)
+	for _, act := range w.A.Actions {
+		if o, ok := act.(sa.ActivateOutbound); ok {
+			t.Errorf("a sends on %08x", o.Child.SPIOut)
+		}
+	}
+	w.DeliverAll()
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Error(err, w.Faults)
+	}
+}
