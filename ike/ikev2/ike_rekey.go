@@ -229,7 +229,8 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	s.lingerUntil = s.m.now.Add(supersededTime)
 }
 
-// inherit takes the Child SAs of old, and what was to happen to old with them.
+// inherit takes the Child SAs of old, and what was to happen to old with them. The peer
+// is where it moved last, on either.
 func (s *ikeSA) inherit(old *ikeSA) {
 	s.wantDelete = s.wantDelete || old.wantDelete
 	s.wantUpdate = s.wantUpdate || old.wantUpdate
@@ -243,8 +244,12 @@ func (s *ikeSA) inherit(old *ikeSA) {
 	if old.lesser {
 		s.lesser, s.duplicateAt, old.duplicateAt = true, old.duplicateAt, time.Time{}
 	}
+	if old.movedAt.After(s.movedAt) {
+		s.relocate(old.local, old.remote)
+	}
 	s.children = append(s.children, old.children...)
 	s.orphans = append(s.orphans, old.orphans...)
+	s.moveChildren(func(c *child) bool { return c.Local != s.local || c.Remote != s.remote })
 	s.reauthAt, s.unprovenAt = sooner(s.reauthAt, old.reauthAt), sooner(s.unprovenAt, old.unprovenAt)
 	s.wantReauth = s.wantReauth || old.wantReauth
 	old.reauthAt, old.unprovenAt, old.wantReauth = time.Time{}, time.Time{}, false

@@ -75,6 +75,7 @@ type ikeSA struct {
 	establishedAt time.Time
 	heardAt       time.Time // of IKE or ESP
 	spokeAt       time.Time // of this IKE SA
+	movedAt       time.Time // to where its ends are now; zero: never
 	rekeyAt       time.Time // zero: never
 	expireAt      time.Time // zero: never
 	lingerUntil   time.Time // end of adopted, superseded, lingering

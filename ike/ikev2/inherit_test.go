@@ -1,6 +1,7 @@
 package ikev2_test
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -121,7 +122,52 @@ func TestReauthenticationOutlivesTwoRekeys(t *testing.T) {
 	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
 		t.Fatal(err, w.Faults)
 	}
-	if anew := func(r sa.Report) bool { e, ok := r.(sa.IKEEstablished); return ok && e.Rekeys == 0 && e.IKE.EstablishedAt.After(transcript.Epoch) }; !slices.ContainsFunc(w.A.Reports, anew) {
+	if anew := func(r sa.Report) bool {
+		e, ok := r.(sa.IKEEstablished)
+		return ok && e.Rekeys == 0 && e.IKE.EstablishedAt.After(transcript.Epoch)
+	}; !slices.ContainsFunc(w.A.Reports, anew) {
 		t.Error("the peer was not authenticated anew")
+	}
+}
+
+// A NAT gives the peer another port while both ends replace the IKE SA: where it is heard
+// on the old one, or on the new one, is where the other one and the Child SAs go, too (RFC
+// 7296 §2.23).
+func TestRebindingDuringACollision(t *testing.T) {
+	want := netip.MustParseAddrPort("198.51.100.9:34500")
+	for name, last := range map[string]func(w *transcript.World){
+		"heard on the old IKE SA": func(w *transcript.World) {},
+		"heard on the new IKE SA": func(w *transcript.World) {
+			w.A.Step(sa.Rekey{Children: true})
+			w.Deliver(len(w.Network) - 1) // before the DELETE of the old one
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := transcript.Pair()
+			w := transcript.New(a, b, func(line string) { t.Log(line) })
+			w.NAT, w.NATShift = want.Addr(), 20000
+			w.Stand()
+			w.A.Step(sa.Rekey{IKE: true})
+			w.B.Step(sa.Rekey{IKE: true})
+			w.Deliver(0) // a's request
+			w.Drop(0)    // b's
+			w.NATShift = 30000
+			w.Network[0].Destination = netip.AddrPortFrom(w.A.Addr, 4500)
+			w.Deliver(0)
+			last(w)
+			w.Deliver(0) // a's DELETE
+			s := w.B.Snapshot()
+			if at := s.IKE[len(s.IKE)-1].Remote; at != want {
+				t.Errorf("the IKE SA is with %v", at)
+			}
+			for _, c := range s.Children {
+				if c.Child.Remote != want {
+					t.Errorf("a Child SA is with %v", c.Child.Remote)
+				}
+			}
+			if at := w.B.Moved[s.Children[0].Child.SPIIn]; at != want {
+				t.Errorf("ESP goes to %v", at)
+			}
+		})
 	}
 }

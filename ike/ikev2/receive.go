@@ -207,19 +207,27 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 		return
 	}
 	old, before := s.remote, s.local
-	s.local, s.remote = local, remote
+	s.local, s.remote, s.movedAt = local, remote, s.m.now
 	if !s.proven {
 		return
 	}
-	var spis []uint32
-	for _, c := range s.children {
-		spis = append(spis, c.SPIIn)
-		// In transport mode the addresses are what it is for.
-		c.wantDelete = c.wantDelete || c.Transport != nil && (local.Addr() != before.Addr() || remote.Addr() != old.Addr())
-		c.move(local, remote) // those that are not sent on yet will be
-	}
 	if old != s.remote || before != s.local {
 		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: old, New: s.remote})
+	}
+	s.moveChildren(func(*child) bool { return true })
+}
+
+// moveChildren gives those of the Child SAs the addresses of the IKE SA.
+func (s *ikeSA) moveChildren(those func(c *child) bool) {
+	var spis []uint32
+	for _, c := range s.children {
+		if !those(c) {
+			continue
+		}
+		spis = append(spis, c.SPIIn)
+		// In transport mode the addresses are what it is for.
+		c.wantDelete = c.wantDelete || c.Transport != nil && (s.local.Addr() != c.Local.Addr() || s.remote.Addr() != c.Remote.Addr())
+		c.move(s.local, s.remote) // those that are not sent on yet will be
 	}
 	if len(spis) > 0 {
 		s.m.do(sa.MoveChildren{SPIsIn: spis, Local: s.local, Remote: s.remote})

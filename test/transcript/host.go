@@ -47,6 +47,8 @@ type Host struct {
 	// Faulty, when set, makes the host a faulty peer: it sends what Faulty makes of
 	// the payloads of an encrypted message.
 	Faulty func(wire.Header, []wire.Payload) []wire.Payload
+	// Moved is where ESP goes of Child SAs that moved, by inbound SPI.
+	Moved map[uint32]netip.AddrPort
 	// Refuses is how many of the next Child SAs the data path refuses.
 	Refuses int
 	// OnEvent, when set, sees every event before the machine does.
@@ -103,6 +105,7 @@ func (h *Host) Restart(gate cookie.Config) {
 	h.Inbound, h.Outbound, h.carried = map[uint32]*sa.Child{}, nil, map[uint32][2]uint64{}
 	h.heard = map[uint32]time.Time{}
 	h.spis, h.reserved, h.jobs = map[uint64]bool{}, map[uint32]bool{}, nil
+	h.Moved = map[uint32]netip.AddrPort{}
 	h.refused, h.unusable = nil, map[uint32]bool{}
 	h.keys = map[uint64][][]byte{}
 	gate.Random = h.random
@@ -263,6 +266,9 @@ func (h *Host) perform(acceptor bool, act sa.Action) {
 	case sa.SkipAhead:
 		h.world.logf("%s leaves out %d sequence numbers of %08x", h.Name, a.By, a.SPIIn)
 	case sa.MoveChildren:
+		for _, spi := range a.SPIsIn {
+			h.Moved[spi] = a.Remote
+		}
 		h.world.logf("%s moves its Child SAs to %v", h.Name, a.Remote)
 	case sa.Emit:
 		h.report(a.Report)
