@@ -111,19 +111,11 @@ func (j *KeyExchange) offered() []byte {
 func (j *KeyExchange) Run() any {
 	r := KeyExchanged{Private: j.Private}
 	if r.Private == nil {
-		group, err := transform.NewGroup(j.Group)
+		key, err := j.generate()
 		if err != nil {
 			return KeyExchanged{Err: err}
 		}
-		if offer := j.offered(); offer != nil {
-			r.Private, r.Err = group.Answer(Expand(j.Seed), offer)
-		} else {
-			r.Private, r.Err = group.Generate(Expand(j.Seed))
-		}
-		if r.Err != nil {
-			return KeyExchanged{Err: fmt.Errorf("making a key share: %w", r.Err)}
-		}
-		keymat.Erase(j.Seed)
+		r.Private = &private{key: key}
 	}
 	r.Public = r.Private.Public()
 	if j.Peer != nil {
@@ -132,6 +124,25 @@ func (j *KeyExchange) Run() any {
 		}
 	}
 	return r
+}
+
+// generate makes the private key, and erases what it is made of.
+func (j *KeyExchange) generate() (transform.PrivateKey, error) {
+	group, err := transform.NewGroup(j.Group)
+	if err != nil {
+		return nil, err
+	}
+	var key transform.PrivateKey
+	if offer := j.offered(); offer != nil {
+		key, err = group.Answer(Expand(j.Seed), offer)
+	} else {
+		key, err = group.Generate(Expand(j.Seed))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making a key share: %w", err)
+	}
+	keymat.Erase(j.Seed)
+	return key, nil
 }
 
 // Expand makes of a seed as many octets as a key generation wants, so that the

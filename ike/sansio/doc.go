@@ -4,5 +4,6 @@
 // what strangers can make a machine report (Throttle).
 //
 // Nothing here has a clock, a goroutine or a socket: times and results are
-// arguments. Each value belongs to one machine and so to one goroutine.
+// arguments. Each value belongs to one machine and so to one goroutine, but for private
+// keys: a job may compute with one while the machine gives it up (private).
 package sansio
