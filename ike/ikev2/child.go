@@ -169,13 +169,13 @@ func (s *ikeSA) announce(c *child) {
 	s.m.emit(sa.ChildEstablished{Connection: s.m.settings.Name, Child: c.Child})
 }
 
-// activate sends on c from now on, unless it goes with its IKE SA, and what stays is
-// sent on already.
+// activate sends on c from now on, unless it is to go, or goes with its IKE SA, and what
+// stays is sent on already.
 func (s *ikeSA) activate(c *child) {
 	c.carryAt = time.Time{}
 	n := s.m.current()
 	goes := n != nil && n != s && (s.lesser || s.replaced || s.wantDelete)
-	if goes && find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }) != nil {
+	if c.wantDelete || goes && find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }) != nil {
 		return
 	}
 	c.outbound, c.stopped = outboundActive, false

@@ -158,3 +158,23 @@ func TestWhatGoesIsNotSentOn(t *testing.T) {
 		t.Error(err, w.Faults)
 	}
 }
+
+// A Child SA that is being deleted is not sent on because the peer turns out to know it.
+func TestWhatIsDeletedIsNotSentOn(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Resources, b.Resources = sa.Resources{Workers: 2, Most: 4}, sa.Resources{Workers: 2, Most: 4}
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(needs(1))
+	w.DeliverAll() // b waits for proof that a has it
+	w.A.Ping("net", 1)
+	changed := *w.B.Settings
+	changed.Resources = sa.Resources{}
+	w.B.Machine.Reconfigure(&changed)
+	w.A.Step(sa.Rekey{Children: true})
+	w.Deliver(0) // it is proof enough to delete it
+	w.Advance(3*time.Second, false)
+	if c := w.B.SendsBy("net", 1); c == nil || c.Resource != 0 {
+		t.Errorf("b sends on %+v, which it deletes", c)
+	}
+}
