@@ -221,6 +221,8 @@ func disturb(w *World, what string, i int) {
 		w.A.wantsOwn(1+i%2, i%3 == 0)
 	case what == "worker b":
 		w.B.wantsOwn(1+i%2, i%3 == 0)
+	case what == "rebind":
+		w.NATShift += 1000
 	case what == "fewer a": // Child SAs for single workers, after a reload
 		w.A.allows(i % 2)
 	case what == "fewer b":

@@ -46,6 +46,8 @@ type World struct {
 	NAT netip.Addr
 	// NATShift is what the NAT adds to a's ports.
 	NATShift uint16
+	// NATForgets has it drop what is sent to a port that it does not give a now.
+	NATForgets bool
 	// MTU is what the path carries of what must not be fragmented; 0: all.
 	MTU int
 	// HoldWork keeps Diffie-Hellman results until Work is called.
@@ -99,6 +101,10 @@ func (w *World) send(from *Host, s sa.Send) {
 	w.sent++
 	if s.Whole && w.MTU > 0 && len(s.Bytes)+20+8+4 > w.MTU {
 		w.logf("the path drops %d octets of %s", len(s.Bytes)+20+8+4, from.Name)
+		return
+	}
+	if w.NATForgets && s.Remote.Addr() == w.NAT && s.Remote.Port() != 500+w.NATShift && s.Remote.Port() != 4500+w.NATShift {
+		w.logf("the NAT drops what %s sends to port %d", from.Name, s.Remote.Port())
 		return
 	}
 	p := &Packet{Number: w.sent, From: from, Source: s.Local, Destination: s.Remote, Bytes: s.Bytes}
