@@ -173,7 +173,7 @@ func (s *ikeSA) announce(c *child) {
 // stays is sent on already.
 func (s *ikeSA) activate(c *child) {
 	c.carryAt = time.Time{}
-	n := s.m.current()
+	n := s.m.currentOf(s.samePeer)
 	goes := n != nil && n != s && (s.lesser || s.replaced || s.wantDelete)
 	if c.wantDelete || goes && find(n.children, func(o *child) bool { return o.slot() == c.slot() && o.outbound == outboundActive }) != nil {
 		return

@@ -170,3 +170,29 @@ func TestStaleWork(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Child SAs for single workers of one device are sent on when another device comes.
+func TestDevicesHaveWorkersApart(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Resources, b.Resources = sa.Resources{Workers: 2, Most: 4}, sa.Resources{Workers: 2, Most: 4}
+	b.AnyRemoteIdentity, b.RemoteIdentity = true, auth.Identity{}
+	w := transcript.New(a, b, nil)
+	w.Stand()
+	w.A.Step(needs(1))
+	w.DeliverAll()
+	w.A.Ping("net", 1)
+	w.Advance(5*time.Second, true)
+	if c := w.B.SendsBy("net", 1); c.Resource != 1 {
+		t.Fatal("b does not send on the Child SA of worker 1")
+	}
+	other := *a
+	other.LocalIdentity = transcript.Identity("other.example")
+	w.A.Settings = &other
+	w.A.Crash()
+	w.A.Reseed(7)
+	w.Stand()
+	w.Advance(5*time.Second, true)
+	if c := w.B.SendsBy("net", 1); c.Resource != 1 {
+		t.Error("b sends on it no more, since another device came")
+	}
+}

@@ -256,6 +256,9 @@ func (m *Machine) rekey(ev sa.Rekey) {
 // go counts only where there is no other.
 func (m *Machine) current() *ikeSA { return m.currentOf(func(*ikeSA) bool { return true }) }
 
+// samePeer reports whether o is with the device that s is with.
+func (s *ikeSA) samePeer(o *ikeSA) bool { return o.remoteIdentity == s.remoteIdentity }
+
 // currentOf is the same among some of the IKE SAs: those of one of several devices.
 func (m *Machine) currentOf(those func(*ikeSA) bool) *ikeSA {
 	var last *ikeSA

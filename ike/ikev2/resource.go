@@ -292,7 +292,7 @@ func (s *ikeSA) stopAlone(c *child) {
 }
 
 // retireGroup is called when c, which is for all workers, is sent on: those of single
-// workers on another IKE SA end with that, and those of this one count again.
+// workers on another IKE SA with the peer end with that, and those of this one count again.
 func (s *ikeSA) retireGroup(c *child) {
 	if c.Resource > 0 {
 		return
@@ -300,6 +300,7 @@ func (s *ikeSA) retireGroup(c *child) {
 	for _, n := range s.m.sas {
 		for _, o := range n.children {
 			switch {
+			case !s.samePeer(n):
 			case o.Name != c.Name || o.Resource == 0 || o.wantDelete:
 			case n != s:
 				n.stop(o)
