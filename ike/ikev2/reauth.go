@@ -94,10 +94,11 @@ func (m *Machine) successorOf(s *ikeSA) *ikeSA {
 	return nil
 }
 
-// leaving reports whether s was reauthenticated: its Child SAs count no more.
+// leaving reports whether s was reauthenticated: its Child SAs count no more, unless
+// what takes its place is itself the lesser of two.
 func (s *ikeSA) leaving() bool {
 	n := s.m.successorOf(s)
-	return n != nil && n.proven
+	return n != nil && n.proven && !n.lesser
 }
 
 // reauthenticated ends the IKE SAs whose place is taken.
