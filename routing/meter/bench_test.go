@@ -65,3 +65,14 @@ func BenchmarkQueue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNewClass is what it costs that one comes and goes beside a thousand.
+func BenchmarkNewClass(b *testing.B) {
+	line := NewLine(1e9)
+	for range 1000 {
+		line.NewClass(Share{}, nil)
+	}
+	for b.Loop() {
+		line.NewClass(Share{}, nil).Close()
+	}
+}

@@ -62,12 +62,26 @@ func (c *Class) Admit(now time.Duration, bytes int, control bool) bool {
 		}
 		c.ceiling.refund(bytes)
 	}
-	if !control || c.urgent.Load() != 0 || !c.control.take(now, bytes) {
+	if !control || c.urgent.Load() != 0 || !c.spare(now, bytes) {
 		return false
 	}
 	c.ceiling.charge(now, bytes)
 	l.rate.charge(now, bytes)
 	return true
+}
+
+// spare takes from the allowance of control traffic. What that is follows the line's
+// and the class's rates here, where it is rarely needed, and not for all classes
+// whenever one comes or goes.
+func (c *Class) spare(now time.Duration, bytes int) bool {
+	rate := c.line.part.Load()
+	if ceiling := c.ceiling.rate.Load() / controlPart; ceiling > 0 && (rate == 0 || ceiling < rate) {
+		rate = ceiling
+	}
+	if rate != c.control.rate.Load() {
+		c.control.set(rate)
+	}
+	return c.control.take(now, bytes)
 }
 
 // Enqueue lets a packet wait. It reports whether there was room; if not, the
@@ -103,7 +117,6 @@ func (c *Class) Set(share Share) {
 	c.guarantee.set(share.Guarantee)
 	c.weight = float64(max(1, share.Weight))
 	c.line.fit(c)
-	c.line.share()
 	if c.waits {
 		c.line.owe(c)
 	}

@@ -56,8 +56,9 @@ type Line struct {
 	Wake func()
 
 	rate      bucket
-	beside    bucket      // what Charge may take
-	contended atomic.Bool // somebody waits for the line's tokens
+	beside    bucket        // what Charge may take
+	contended atomic.Bool   // somebody waits for the line's tokens
+	part      atomic.Uint64 // bits a second of control traffic for each class; 0: unlimited
 
 	mu        sync.Mutex
 	pool      pool
@@ -121,14 +122,11 @@ func (l *Line) NewClass(share Share, owner any) *Class {
 
 // share divides what control traffic may use between the classes.
 func (l *Line) share() {
-	part := l.rate.rate.Load() / controlPart / uint64(max(1, len(l.classes)))
-	for c := range l.classes {
-		rate := part
-		if ceiling := c.ceiling.rate.Load() / controlPart; ceiling > 0 && (rate == 0 || ceiling < rate) {
-			rate = ceiling
-		}
-		c.control.set(rate)
+	part := uint64(0)
+	if rate := l.rate.rate.Load(); rate > 0 {
+		part = max(1, rate/controlPart/uint64(max(1, len(l.classes))))
 	}
+	l.part.Store(part)
 }
 
 // fit makes the bounds of the class's queue fit the rates.

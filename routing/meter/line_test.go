@@ -155,6 +155,38 @@ func TestControl(t *testing.T) {
 	}
 }
 
+// TestControlPart: the allowance of control traffic follows how many classes there are,
+// the line's rate and the class's ceiling.
+func TestControlPart(t *testing.T) {
+	l := NewLine(8e6)
+	l.contended.Store(true)
+	c := l.NewClass(Share{}, nil)
+	now := time.Duration(0)
+	want := func(what string, rate float64) {
+		t.Helper()
+		const length = 10 * time.Second
+		bits := 0.0
+		for end := now + length; now < end; now += time.Millisecond {
+			for c.Admit(now, 100, true) {
+				bits += 800
+			}
+		}
+		within(t, what, bits/length.Seconds(), rate, 0.03)
+	}
+	want("alone", 1e6)
+	others := []*Class{l.NewClass(Share{}, nil), l.NewClass(Share{}, nil), l.NewClass(Share{}, nil)}
+	want("one of four", 250e3)
+	l.Set(16e6)
+	want("of twice the line", 500e3)
+	c.Set(Share{Ceiling: 800e3})
+	want("with a ceiling", 100e3)
+	c.Set(Share{})
+	for _, o := range others {
+		o.Close()
+	}
+	want("alone again", 2e6)
+}
+
 // TestCharge sends beside the classes: they make room, but for a flood of it
 // only an eighth of the line.
 func TestCharge(t *testing.T) {
