@@ -21,10 +21,10 @@ func (o *owner) contain() {
 		return
 	}
 	now := time.Now()
-	for spi := range o.installed {
+	for spi := range o.reserved {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
-	clear(o.installed)
+	clear(o.reserved)
 	clear(o.unusable)
 	o.version.spis.releaseAll(o.inbox)
 	o.machine, o.state, o.actions = o.newMachine(), sa.StateDown, nil

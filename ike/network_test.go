@@ -152,6 +152,7 @@ func (h *host) status(name string) ConnectionStatus {
 type fakeDataPath struct {
 	mu       sync.Mutex
 	next     uint32
+	reserved map[uint32]bool // SPIs
 	inbound  map[uint32]*sa.Child
 	outbound map[uint32]*sa.Child
 	problems []string
@@ -163,13 +164,14 @@ type fakeDataPath struct {
 }
 
 func newFakeDataPath() *fakeDataPath {
-	return &fakeDataPath{next: 0x1000, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}, heard: map[uint32]time.Time{}, moved: map[uint32]netip.AddrPort{}, received: map[uint32]uint64{}}
+	return &fakeDataPath{next: 0x1000, reserved: map[uint32]bool{}, inbound: map[uint32]*sa.Child{}, outbound: map[uint32]*sa.Child{}, heard: map[uint32]time.Time{}, moved: map[uint32]netip.AddrPort{}, received: map[uint32]uint64{}}
 }
 
 func (d *fakeDataPath) AllocateSPI(string, int) (uint32, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.next++
+	d.reserved[d.next] = true
 	return d.next, nil
 }
 
@@ -205,6 +207,7 @@ func (d *fakeDataPath) StopOutbound(_ string, spiIn uint32) {
 func (d *fakeDataPath) RemoveChild(_ string, spiIn uint32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	delete(d.reserved, spiIn)
 	delete(d.inbound, spiIn)
 	delete(d.outbound, spiIn)
 }

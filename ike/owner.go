@@ -42,10 +42,10 @@ type owner struct {
 	// unusable are the Child SAs, by inbound SPI, that the data path refused,
 	// until the machine removes them.
 	unusable map[uint32]bool
-	// installed are the inbound SPIs of this connection in the data path.
-	installed map[uint32]bool
-	back      failBack
-	idle      idleness
+	// reserved are the inbound SPIs that this connection has of the data path.
+	reserved map[uint32]bool
+	back     failBack
+	idle     idleness
 	// refused is set once an attempt found the local network refusing.
 	refused error
 	ending  bool
@@ -65,7 +65,7 @@ type owner struct {
 func (o *owner) conn() *Connection { return o.current.Load() }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, version: e.versionOf(c.Settings), inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, installed: map[uint32]bool{}}
+	o := &owner{engine: e, version: e.versionOf(c.Settings), inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, reserved: map[uint32]bool{}}
 	o.current.Store(&c)
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, spis: &o.version.spis, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
@@ -78,7 +78,16 @@ func newOwner(e *Engine, c Connection) *owner {
 }
 
 // newMachine makes one of the version that the connection speaks.
-func (o *owner) newMachine() machine { return o.version.machine(o.conn().Settings) }
+func (o *owner) newMachine() machine { return o.version.machine(o.conn().Settings, o.allocateSPI) }
+
+// allocateSPI is called by the machine in its step.
+func (o *owner) allocateSPI(resource int) (uint32, error) {
+	spi, err := o.engine.cfg.DataPath.AllocateSPI(o.name(), resource)
+	if err == nil {
+		o.reserved[spi] = true
+	}
+	return spi, err
+}
 
 // initiates tells whether this side may start an IKE SA.
 func (o *owner) initiates() bool {
@@ -122,7 +131,7 @@ func (o *owner) run() {
 func (o *owner) finish() {
 	close(o.inbox.done)
 	o.cancel()
-	for spi := range o.installed {
+	for spi := range o.reserved {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
 	o.version.spis.releaseAll(o.inbox)
@@ -188,7 +197,6 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	dp := o.engine.cfg.DataPath
 	switch a := act.(type) {
 	case sa.InstallInbound:
-		o.installed[a.Child.SPIIn] = true
 		if err := dp.InstallInbound(o.name(), a.Child); err != nil {
 			o.dataPathRefused(a.Child, err)
 		}
@@ -203,7 +211,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 		dp.StopOutbound(o.name(), a.SPIIn)
 	case sa.RemoveChild:
 		delete(o.unusable, a.SPIIn)
-		delete(o.installed, a.SPIIn)
+		delete(o.reserved, a.SPIIn)
 		dp.RemoveChild(o.name(), a.SPIIn)
 	case sa.Redirect:
 		o.redirect(a.To)

@@ -33,7 +33,7 @@ type stranger interface {
 // strangers, and who owns a local SPI. Versions share none of it, so no message
 // of one is ever parsed as the other's.
 type version struct {
-	machine  func(*sa.Settings) machine
+	machine  func(*sa.Settings, ikev2.SPIAllocator) machine
 	stranger func() stranger
 	// ours are the SPIs of a header that may be local ones, the likeliest first.
 	ours     func(h header) [2]uint64
@@ -41,18 +41,13 @@ type version struct {
 	acceptor *acceptor
 }
 
-// spiAllocator reserves ESP SPIs for a connection, whose name never changes.
-func (e *Engine) spiAllocator(s *sa.Settings) ikev2.SPIAllocator {
-	return func(resource int) (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name, resource) }
-}
-
 func (e *Engine) newIKEv1() *version {
 	v := &version{ours: localSPIv1, spis: spiTable{m: map[uint64]*inbox{}}}
-	v.machine = func(s *sa.Settings) machine {
+	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator) machine {
 		return ikev1.New(ikev1.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
-			AllocateSPI: func() (uint32, error) { return e.cfg.DataPath.AllocateSPI(s.Name, 0) },
+			AllocateSPI: func() (uint32, error) { return allocate(0) },
 			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
@@ -69,11 +64,11 @@ func (e *Engine) newIKEv1() *version {
 func (e *Engine) newIKEv2() *version {
 	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}}
 	tickets := ticket.NewMint(e.cfg.Random)
-	v.machine = func(s *sa.Settings) machine {
+	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator) machine {
 		return ikev2.New(ikev2.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
-			AllocateSPI: e.spiAllocator(s),
+			AllocateSPI: allocate,
 			Carried:     e.cfg.DataPath.Carried,
 			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,
