@@ -25,7 +25,7 @@ func (o *owner) contain() {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
 	clear(o.reserved)
-	clear(o.unusable)
+	clear(o.usable)
 	o.version.spis.releaseAll(o.inbox)
 	o.machine, o.state, o.actions = o.newMachine(), sa.StateDown, nil
 	report := defect(o.name(), cause)

@@ -265,6 +265,12 @@ func TestDataPathRefusalIsTold(t *testing.T) {
 		if err := a.engine.Up(t.Context(), "to-right"); !errors.As(err, &f) || f.Reason != sa.ReasonDataPath {
 			t.Errorf("up with a refusing data path gives %v, want data_path", err)
 		}
+		for range 20000 { // it is tried again, and the peer's answers take 2 ms
+			time.Sleep(500 * time.Microsecond)
+			if s := a.status("to-right"); s.State == StateUp || s.LastFailure == nil {
+				t.Fatalf("while nothing carries the connection is %s, last failure %v", s.State, s.LastFailure)
+			}
+		}
 	})
 }
 

@@ -39,9 +39,9 @@ type owner struct {
 	resolving bool
 	// carrying: a Child SA was there after the last step.
 	carrying bool
-	// unusable are the Child SAs, by inbound SPI, that the data path refused,
-	// until the machine removes them.
-	unusable map[uint32]bool
+	// usable are the Child SAs, by inbound SPI, that the data path took, until the
+	// machine removes them.
+	usable map[uint32]bool
 	// reserved are the inbound SPIs that this connection has of the data path.
 	reserved map[uint32]bool
 	back     failBack
@@ -65,7 +65,7 @@ type owner struct {
 func (o *owner) conn() *Connection { return o.current.Load() }
 
 func newOwner(e *Engine, c Connection) *owner {
-	o := &owner{engine: e, version: e.versionOf(c.Settings), inbox: newInbox(), state: sa.StateDown, unusable: map[uint32]bool{}, reserved: map[uint32]bool{}}
+	o := &owner{engine: e, version: e.versionOf(c.Settings), inbox: newInbox(), state: sa.StateDown, usable: map[uint32]bool{}, reserved: map[uint32]bool{}}
 	o.current.Store(&c)
 	o.ctx, o.cancel = context.WithCancel(e.ctx)
 	o.perform = performer{engine: e, spis: &o.version.spis, inbox: o.inbox, workers: e.workers, step: o.step, sendFailed: o.sendFailed}
@@ -197,11 +197,12 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	dp := o.engine.cfg.DataPath
 	switch a := act.(type) {
 	case sa.InstallInbound:
+		o.usable[a.Child.SPIIn] = true
 		if err := dp.InstallInbound(o.name(), a.Child); err != nil {
 			o.dataPathRefused(a.Child, err)
 		}
 	case sa.ActivateOutbound:
-		if o.unusable[a.Child.SPIIn] {
+		if !o.usable[a.Child.SPIIn] {
 			return
 		}
 		if err := dp.ActivateOutbound(o.name(), a.Child); err != nil {
@@ -210,7 +211,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	case sa.StopOutbound:
 		dp.StopOutbound(o.name(), a.SPIIn)
 	case sa.RemoveChild:
-		delete(o.unusable, a.SPIIn)
+		delete(o.usable, a.SPIIn)
 		delete(o.reserved, a.SPIIn)
 		dp.RemoveChild(o.name(), a.SPIIn)
 	case sa.Redirect:
@@ -227,7 +228,7 @@ func (o *owner) do(act sa.Action, now time.Time) {
 // dataPathRefused treats a child that cannot carry traffic as one whose hard
 // lifetime ended: the machine deletes it at the peer and tries again.
 func (o *owner) dataPathRefused(c *sa.Child, err error) {
-	o.unusable[c.SPIIn] = true
+	delete(o.usable, c.SPIIn)
 	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: &sa.Failure{
 		Reason: sa.ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
 		Local: c.Suite.String(), Hint: "leave what it cannot do out of esp.proposals and the connection's options; it is tried again",
@@ -361,9 +362,10 @@ func (o *owner) stateFor(snap sa.Snapshot) State {
 	return StateDown
 }
 
-// carries tells whether a Child SA is there that the data path took.
+// carries tells whether a Child SA is there that the data path took and still has: the
+// machine keeps one that ended until the peer knows.
 func (o *owner) carries(snap sa.Snapshot) bool {
-	return slices.ContainsFunc(snap.Children, func(c sa.ChildStatus) bool { return !o.unusable[c.Child.SPIIn] })
+	return slices.ContainsFunc(snap.Children, func(c sa.ChildStatus) bool { return o.usable[c.Child.SPIIn] })
 }
 
 func (o *owner) statusNow() ConnectionStatus {
