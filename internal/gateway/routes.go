@@ -227,8 +227,8 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 		}
 		s, known := status[c.Name]
 		tunnel := known && routed(*s)
-		if tunnel && isTransport(&c) {
-			d.Hosts = append(d.Hosts, hostsOf(&c, s, localTo)...)
+		if tunnel && isTransport(c) {
+			d.Hosts = append(d.Hosts, hostsOf(c, s, localTo)...)
 		}
 		for _, p := range c.Remote.Networks {
 			switch {
@@ -257,7 +257,8 @@ func desired(cfg *config.Config, connections []ike.ConnectionStatus, directUp fu
 // Child SAs carry of ours.
 func given(cfg *config.Config, connections []ike.ConnectionStatus) []netip.Prefix {
 	var out []netip.Prefix
-	for _, c := range cfg.Connections {
+	for i := range cfg.Connections {
+		c := &cfg.Connections[i]
 		if c.IKE.ModeConfig != config.ModeConfigRequest {
 			continue
 		}
@@ -271,8 +272,13 @@ func given(cfg *config.Config, connections []ike.ConnectionStatus) []netip.Prefi
 	return out
 }
 
-func byMetric(connections []config.Connection) []config.Connection {
-	return slices.SortedStableFunc(slices.Values(connections), func(a, b config.Connection) int { return cmp.Compare(a.Metric, b.Metric) })
+func byMetric(connections []config.Connection) []*config.Connection {
+	sorted := make([]*config.Connection, len(connections))
+	for i := range connections {
+		sorted[i] = &connections[i]
+	}
+	slices.SortStableFunc(sorted, func(a, b *config.Connection) int { return cmp.Compare(a.Metric, b.Metric) })
+	return sorted
 }
 
 // routed tells whether a connection's networks lead into the tunnel: while it
