@@ -87,7 +87,9 @@ type Path struct{ Local, Remote netip.Addr }
 
 // Synchronize says that the machine took over from another, which for the IKE SA
 // with that local SPI had got at least as far as these message IDs: of its next
-// request, and of the next that it expects (RFC 6311).
+// request, and of the next that it expects (RFC 6311). No gateway of ours says so: it
+// would take another machine that has the same keys, and sequence numbers of ESP that
+// are never used twice. Tests play the cluster by it whose peer a gateway is.
 type Synchronize struct {
 	SPI           uint64
 	Send, Receive uint32
