@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"time"
 
 	"causeway/ike/sa"
@@ -76,6 +77,7 @@ func (o *owner) resolved(found resolution) {
 	if err != nil {
 		o.attemptFailed(&sa.Failure{
 			Reason: sa.ReasonSendFailed, Message: fmt.Sprintf("no way to reach %v: %v", remote, err),
+			Local: o.listens(), Remote: remote.String(),
 			Hint: "check the routes of this host and gateway.listen.addresses",
 		})
 		return
@@ -94,12 +96,21 @@ func (o *owner) ports() (ours, theirs uint16) {
 	return o.engine.cfg.IKEPort, ikePort
 }
 
+// listens says from where the peer may be reached.
+func (o *owner) listens() string {
+	if own := o.conn().Settings.LocalAddresses; len(own) > 0 {
+		return fmt.Sprintf("from %v", own)
+	}
+	return "from any address of this host"
+}
+
 // unresolved ends an attempt that found no address: the next one is for the one
 // whose turn it was.
 func (o *owner) unresolved(why error) {
 	o.attemptEnded(&sa.Failure{
 		Reason: sa.ReasonAddressUnresolved, Message: why.Error(),
-		Hint: "check remote.address and the name servers of this host; names are looked up at every attempt",
+		Local: "remote.address: " + strings.Join(o.conn().Remotes, ", "),
+		Hint:  "check remote.address and the name servers of this host; names are looked up at every attempt",
 	}, o.keep.again)
 }
 
@@ -125,6 +136,7 @@ func (o *owner) sendFailed(s sa.Send, err error) {
 	o.refused = err
 	report := sa.Failed{Connection: o.name(), Remote: s.Remote, Failure: &sa.Failure{
 		Reason: sa.ReasonSendFailed, Message: err.Error(),
+		Local: s.Local.String(), Remote: s.Remote.String(),
 		Hint: "check the routes and the firewall of this host; it is tried again",
 	}}
 	o.engine.cfg.Report(report)

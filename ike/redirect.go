@@ -36,7 +36,7 @@ func (o *owner) lookUp(ctx context.Context, name string) ([]netip.Addr, error) {
 // somewhere may not be known yet: this host itself, and many at once, are no gateway.
 func (o *owner) redirected(to string, found []netip.Addr, err error) sa.Redirected {
 	if err != nil {
-		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonAddressUnresolved,
+		return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonAddressUnresolved, Remote: "redirects to " + to,
 			Message: fmt.Sprintf("the peer sends us to %s: %v", to, err), Hint: "check what the peer's gateway is told to redirect to, and the name servers of this host"}}
 	}
 	ours, theirs := o.ports()
@@ -51,5 +51,5 @@ func (o *owner) redirected(to string, found []netip.Addr, err error) sa.Redirect
 		}
 	}
 	return sa.Redirected{Failure: &sa.Failure{Reason: sa.ReasonSendFailed,
-		Message: fmt.Sprintf("the peer sends us to %s, which cannot be reached: %v", to, err), Hint: "check the routes of this host and gateway.listen.addresses"}}
+		Message: fmt.Sprintf("the peer sends us to %s, which cannot be reached: %v", to, err), Local: o.listens(), Remote: "redirects to " + to, Hint: "check the routes of this host and gateway.listen.addresses"}}
 }

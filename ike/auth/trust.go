@@ -167,6 +167,7 @@ type Shown struct {
 func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 	if len(payloads) > maxShown {
 		return nil, &Problem{Reason: ReasonCertificateInvalid, Message: fmt.Sprintf("the peer sent %d certificates; at most %d are accepted", len(payloads), maxShown),
+			Local: fmt.Sprintf("accepts %d", maxShown), Remote: fmt.Sprintf("sends %d", len(payloads)),
 			Hint: "let the peer send its own certificate and those of intermediate authorities only"}
 	}
 	s := &Shown{}
@@ -176,7 +177,8 @@ func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 			c, err := ParseCertificate(p.Data)
 			if err != nil && len(s.certificates) == 0 {
 				return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's certificate cannot be used: " + strings.TrimPrefix(err.Error(), "auth: "),
-					Hint: "give the peer a certificate with a key of RSA, ECDSA or Ed25519 as docs/configuration.md says"}
+					Remote: fmt.Sprintf("a certificate of %d octets, in %d payloads", len(p.Data), len(payloads)),
+					Hint:   "give the peer a certificate with a key of RSA, ECDSA or Ed25519 as docs/configuration.md says"}
 			}
 			if err == nil {
 				s.certificates = append(s.certificates, c)
@@ -184,7 +186,9 @@ func ReadShown(payloads []*wire.Certificate) (*Shown, *Problem) {
 		case wire.CertRawPublicKey:
 			k, err := ParsePublicKey(p.Data)
 			if err != nil {
-				return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's raw public key cannot be used: " + strings.TrimPrefix(err.Error(), "auth: ")}
+				return nil, &Problem{Reason: ReasonCertificateInvalid, Message: "the peer's raw public key cannot be used: " + strings.TrimPrefix(err.Error(), "auth: "),
+					Remote: fmt.Sprintf("a raw public key of %d octets", len(p.Data)),
+					Hint:   "give the peer a key of RSA, ECDSA or Ed25519 as docs/configuration.md says"}
 			}
 			s.keys = append(s.keys, k)
 		case wire.CertCRL:

@@ -3,6 +3,8 @@ package ikev1
 import (
 	"crypto/hmac"
 	"fmt"
+	"net/netip"
+	"strings"
 
 	"causeway/ike/auth"
 	"causeway/ike/cookie"
@@ -53,8 +55,9 @@ func (a *Acceptor) firstAggressive(msg *isakmp.Message, d sa.Datagram) {
 	}
 	if group, err := transform.NewGroup(h.suite.Group.ID); err != nil || len(ke.Data) != group.PublicLen() {
 		a.failed(d, among, &sa.Failure{Reason: sa.ReasonInvalidKE,
-			Message: fmt.Sprintf("the peer's key share of %d octets does not fit %v, the group of the proposal chosen", len(ke.Data), h.suite.Group),
-			Hint:    "in Aggressive Mode all proposals must have one group, the same at both ends"})
+			Message: "the peer's key share does not fit the group of the proposal chosen",
+			Local:   h.suite.String(), Remote: fmt.Sprintf("a key share of %d octets", len(ke.Data)),
+			Hint: "in Aggressive Mode all proposals must have one group, the same at both ends"})
 		a.refuse(msg, d, isakmp.InvalidKeyInformation)
 		return
 	}
@@ -102,10 +105,26 @@ func (h *half) acceptFor(offer *isakmp.SecurityAssociation, among []*sa.Settings
 	if len(fit) == 0 {
 		return nil, &sa.Failure{Reason: sa.ReasonIdentityMismatch,
 			Message: fmt.Sprintf("the peer shows identity %s, which no connection expects", shown),
-			Remote:  fmt.Sprintf("shows %s (%v)", shown, shown.Type),
-			Hint:    "set the connection's remote identity to " + shown.String() + ", or correct the identity at the peer"}
+			Local:   expectations(among, h.remote.Addr()), Remote: fmt.Sprintf("shows %s (%v)", shown, shown.Type),
+			Hint: "set the connection's remote identity to " + shown.String() + ", or correct the identity at the peer"}
 	}
 	return h.accept(offer, fit)
+}
+
+// maxExpectations bounds the identities that a failure lists.
+const maxExpectations = 16
+
+// expectations are whom the connections expect at an address.
+func expectations(among []*sa.Settings, at netip.Addr) string {
+	var lines []string
+	for i, c := range among {
+		if i == maxExpectations {
+			lines = append(lines, fmt.Sprintf("and %d more", len(among)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("connection %s expects %v", c.Name, c.ExpectedID(at, false)))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // answerAll derives the keys and proves who we are.
@@ -145,8 +164,7 @@ func (a *Acceptor) answerAll(h *half, d sa.Datagram, answer *isakmp.SecurityAsso
 		}
 		a.over(h)
 		a.do(sa.ReleaseSPI{SPI: h.cookieR})
-		a.failed(d, []*sa.Settings{c}, &sa.Failure{Reason: sa.ReasonInternal, Message: "signing failed",
-			Hint: "check auth.certificate and its key: causeway check reads both"})
+		a.failed(d, []*sa.Settings{c}, unsigned(c.Credentials, result))
 	}))
 }
 

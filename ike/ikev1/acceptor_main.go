@@ -90,7 +90,8 @@ func (a *Acceptor) noCandidate(msg *isakmp.Message, d sa.Datagram) {
 	}
 	a.failed(d, nil, &sa.Failure{Reason: sa.ReasonUnknownPeer,
 		Message: fmt.Sprintf("no connection of IKEv1 for a peer at %v", d.Remote.Addr()),
-		Hint:    "add the address to remote.address of a connection, or correct the peer"})
+		Local:   d.Local.String(), Remote: d.Remote.String(),
+		Hint: "add the address to remote.address of a connection, or correct the peer"})
 	a.refuse(msg, d, isakmp.NoProposalChosen)
 }
 
@@ -272,7 +273,7 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	}
 	f := &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
 		Message: "the peer's identity does not decrypt: its pre-shared key is another one than ours",
-		Remote:  d.Remote.String(), Hint: keyHint}
+		Local:   expectations(among, d.Remote.Addr()), Remote: d.Remote.String(), Hint: keyHint}
 	h.repeat.hear(d.Raw)
 	a.failed(d, among, f)
 	a.sayRefused(h, d)

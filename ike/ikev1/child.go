@@ -333,7 +333,8 @@ func (m *Machine) expireChild(c *child) {
 		e.failure = &sa.Failure{
 			Reason:  sa.ReasonLifetime,
 			Message: "Child SA " + c.Name + " reached its hard lifetime before it was replaced",
-			Hint:    "rekeys fail or take too long: see the failures before this one",
+			Local:   c.Hard.String(), Remote: c.Remote.String(),
+			Hint: "rekeys fail or take too long: see the failures before this one",
 		}
 		m.fail(c.Remote, e.failure)
 	}

@@ -39,10 +39,10 @@ func refusedFailure(what string, n *isakmp.Notification, ours []transform.Propos
 		return f
 	case isakmp.UnsupportedExchangeType:
 		return &sa.Failure{Reason: sa.ReasonPeerError, Message: "the peer does not speak the mode of phase 1 with us that ike.aggressive chooses",
-			Remote: "not told; its log has it", Hint: "leave ike.aggressive out if it is true here, and else see whether the peer wants Aggressive Mode"}
+			Local: "ike.aggressive", Remote: n.NotifyType.String(), Hint: "leave ike.aggressive out if it is true here, and else see whether the peer wants Aggressive Mode"}
 	case isakmp.InvalidMajorVersion:
 		return &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv1 with us",
-			Local: "IKEv1", Hint: "set ike.version: 2 here, or IKEv1 at the peer"}
+			Local: "IKEv1", Remote: n.NotifyType.String(), Hint: "set ike.version: 2 here, or IKEv1 at the peer"}
 	case isakmp.AuthenticationFailed, isakmp.InvalidHashInformation, isakmp.InvalidSignature:
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer refuses our authentication",
 			Remote: "not told; its log has it", Hint: keyHint}
@@ -51,7 +51,7 @@ func refusedFailure(what string, n *isakmp.Notification, ours []transform.Propos
 			Remote: "not told; its log has it", Hint: "compare local.identity with what the peer expects of us"}
 	}
 	return &sa.Failure{Reason: sa.ReasonPeerError, Message: fmt.Sprintf("the peer answered the %s with %v", what, n.NotifyType),
-		Hint: "the peer's log says why"}
+		Local: sa.ProposalLines(ours), Remote: n.NotifyType.String(), Hint: "the peer's log says why"}
 }
 
 // refusedIdentity explains an error notification about our identity, from a peer

@@ -85,7 +85,8 @@ func (q *quick) choose(ps []isakmp.Payload) (ke *isakmp.KeyExchange, refused *re
 	}
 	if running >= maxQuicks || len(m.children) >= maxChildren {
 		return nil, &refusal{isakmp.NoProposalChosen, &sa.Failure{Reason: sa.ReasonLocalRefused,
-			Message: "the peer asks for more Child SAs than it may have", Hint: "let the peer ask for fewer, wider networks"}}
+			Message: "the peer asks for more Child SAs than it may have",
+			Local:   fmt.Sprintf("at most %d, and %d at once", maxChildren, maxQuicks), Remote: fmt.Sprintf("has %d, and asks for %d at once", len(m.children), running+1), Hint: "let the peer ask for fewer, wider networks"}}
 	}
 	offer, okSA := isakmp.Find[*isakmp.SecurityAssociation](ps)
 	nonce, okNonce := isakmp.Find[*isakmp.Nonce](ps)

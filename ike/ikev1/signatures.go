@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/rsa"
+	"fmt"
 	"time"
 
 	"causeway/ike/auth"
@@ -108,20 +109,21 @@ func (s *ikeSA) prove(id []byte, then func([]isakmp.Payload)) {
 	s.m.do(s.m.desk.Start(s, &signing{credentials, s.m.random.Seed(), hash}, func(result any) {
 		signature, ok := result.([]byte)
 		if !ok {
-			err, _ := result.(error)
-			s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonInternal, Message: "signing: " + errorText(err),
-				Hint: "check auth.certificate and its key: causeway check reads both"}})
+			s.drop(causeFailed, ending{failure: unsigned(credentials, result)})
 			return
 		}
 		then(append(ps, &isakmp.Signature{Data: signature}))
 	}))
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return "the work ended without a result"
+// unsigned explains that signing came to nothing.
+func unsigned(credentials *auth.Credentials, result any) *sa.Failure {
+	err, ok := result.(error)
+	if !ok {
+		err = fmt.Errorf("signing ended without a result: %v", result)
 	}
-	return err.Error()
+	return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "our private key does not sign: " + err.Error(),
+		Local: credentials.String(), Hint: "see whether the key, or the device that holds it, can be used"}
 }
 
 // signing makes a SIG payload. It implements sa.Job.

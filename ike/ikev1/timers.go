@@ -180,6 +180,7 @@ func (s *ikeSA) lingered() {
 // and another is made for them.
 func (s *ikeSA) expire() {
 	f := &sa.Failure{Reason: sa.ReasonLifetime, Message: "the ISAKMP SA reached its lifetime before it was replaced",
+		Local: sa.Lifetime{Time: s.life}.String(), Remote: s.remote.String(),
 		Hint: "the peer did not answer a new phase 1: see the failures before this one"}
 	s.sayDeleted()
 	m, initiator := s.m, s.initiator

@@ -171,8 +171,8 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 		return none, transform.Proposal{}, nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{
 			Reason:  sa.ReasonUnknownPeer,
 			Message: fmt.Sprintf("no connection for the peer %s at our address %s", d.Remote.Addr(), d.Local.Addr()),
-			Remote:  d.Remote.String(),
-			Hint:    "add a connection with this remote address, or with remote address any",
+			Local:   d.Local.String(), Remote: d.Remote.String(),
+			Hint: "add a connection with this remote address, or with remote address any",
 		})
 	}
 	proposal, _ := payload[*wire.SecurityAssociation](msg)
@@ -206,8 +206,9 @@ func (a *Acceptor) negotiate(msg *message, d sa.Datagram) (transform.Suite, tran
 			return none, transform.Proposal{}, nil, &refusal{notify: wire.Notify{NotifyType: wire.NotifyInvalidKEPayload, Data: wanted}}
 		case len(ke.Data) != group.PublicLen():
 			return none, transform.Proposal{}, nil, refuse(wire.NotifyInvalidSyntax, &sa.Failure{Reason: sa.ReasonInvalidKE,
-				Message: fmt.Sprintf("the peer's key share has %d octets, group %d has %d", len(ke.Data), ke.Group, group.PublicLen()),
-				Hint:    "the peer's implementation is broken; another group may work"})
+				Message: "the peer's key share does not fit its group",
+				Local:   fmt.Sprintf("%v: %d octets", suite.Group, group.PublicLen()), Remote: fmt.Sprintf("%d octets", len(ke.Data)),
+				Hint: "the peer's implementation is broken; another group may work"})
 		}
 		return suite, offered[i], &proposal.Proposals[i], nil
 	}

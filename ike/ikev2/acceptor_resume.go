@@ -115,6 +115,7 @@ func (s *ikeSA) serveResumed(msg *message) error {
 	if asked := msg.identity(false); f == nil && asked != nil {
 		if body, _ := asked.AppendBody(nil); !bytes.Equal(body, s.resumed.idR) {
 			f = &sa.Failure{Reason: sa.ReasonIdentityMismatch, Message: "the peer asks for another identity than its ticket is for",
+				Local: "a ticket for " + identityIn(s.resumed.idR), Remote: "asks for " + identityIn(body),
 				Hint: "it asks with its present configuration: without the ticket it comes to the right connection"}
 		}
 	}

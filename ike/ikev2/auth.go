@@ -123,7 +123,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	if id == nil {
 		x.child.release(s.m)
 		s.distrust(&sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "IKE_AUTH was answered without an identity",
-			Hint: "the peer's implementation is broken"}, notify(wire.NotifyInvalidSyntax, nil))
+			Remote: "sends " + wire.Summary(msg.Payloads), Hint: "the peer's implementation is broken"}, notify(wire.NotifyInvalidSyntax, nil))
 		return
 	}
 	if s.resumed != nil {

@@ -375,7 +375,8 @@ func (s *ikeSA) expireChild(c *child) {
 	f := &sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "Child SA " + c.Name + " reached its hard lifetime before it was replaced",
-		Hint:    "rekeys fail or take too long: see the failures before this one",
+		Local:   c.Hard.String(), Remote: s.remote.String(),
+		Hint: "rekeys fail or take too long: see the failures before this one",
 	}
 	if c.refusals > 0 && !s.mayStartOver() {
 		s.endOver(f) // RFC 7296 §2.8: the peer may begin anew

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"causeway/esp/selector"
@@ -31,7 +32,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, old *child, 
 	tsi, tsr := msg.selectors(true), msg.selectors(false)
 	if !ok || tsi == nil || tsr == nil {
 		return nil, refuse(wire.NotifyTSUnacceptable, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: "a Child SA was asked for without traffic selectors",
-			Hint: "the peer's implementation is broken"})
+			Remote: "sends " + wire.Summary(msg.Payloads), Hint: "the peer's implementation is broken"})
 	}
 	c := &childChoice{noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil}
 	if refused := s.chooseSelectors(c, among, proposedBy(msg, selectorsFromWire(tsi), selectorsFromWire(tsr))); refused != nil {
@@ -46,7 +47,7 @@ func (s *ikeSA) chooseChild(msg *message, among []sa.ChildSettings, old *child, 
 	c.spiOut = binary.BigEndian.Uint32(c.proposal.SPI)
 	if c.spiOut == 0 || s.childByOut(c.spiOut) != nil {
 		return nil, refuse(wire.NotifyNoProposalChosen, &sa.Failure{Reason: sa.ReasonInvalidSyntax,
-			Message: "the peer offers a Child SA with an SPI that is zero or in use", Hint: "the peer's implementation is broken"})
+			Message: "the peer offers a Child SA with an SPI that is zero or in use", Remote: fmt.Sprintf("SPI %08x", c.spiOut), Hint: "the peer's implementation is broken"})
 	}
 	if refused := s.place(c, msg, old); refused != nil {
 		return nil, refused

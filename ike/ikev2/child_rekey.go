@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"time"
 
@@ -70,6 +71,7 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 		// RFC 7296 §2.25: the peer lost it, so it carries nothing.
 		s.removeChild(old, ending{remote: true, failure: &sa.Failure{
 			Reason: sa.ReasonPeerError, Message: "the peer does not know Child SA " + old.Name + " any more",
+			Local: fmt.Sprintf("SPIs %08x in, %08x out", old.SPIIn, old.SPIOut), Remote: why.String(),
 			Hint: "another one is made at once; if that comes again and again, the peer's log tells why it deletes them",
 		}})
 		if old.Resource == 0 { // otherwise its worker asks again

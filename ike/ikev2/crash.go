@@ -101,7 +101,8 @@ func (s *ikeSA) bury() {
 	s.drop(causeFailed, ending{remote: true, failure: &sa.Failure{
 		Reason:  sa.ReasonPeerRestarted,
 		Message: "the peer at " + s.remote.String() + " lost its state, and proves it",
-		Hint:    "it was restarted without taking its SAs down, or crashed; the connection comes back by itself",
+		Local:   "IKE SA since " + s.establishedAt.UTC().Format(time.RFC3339), Remote: "its token (RFC 6290)",
+		Hint: "it was restarted without taking its SAs down, or crashed; the connection comes back by itself",
 	}})
 }
 

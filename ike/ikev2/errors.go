@@ -74,6 +74,7 @@ func dispose(err error, authentic, response bool) disposition {
 		d.reply = &wire.Notify{NotifyType: wire.NotifyUnsupportedCriticalPayload, Data: []byte{byte(critical.payload)}}
 		d.failure = &sa.Failure{Reason: sa.ReasonUnsupportedCritical,
 			Message: fmt.Sprintf("the peer sent payload type %d and insists on it", uint8(critical.payload)),
+			Remote:  fmt.Sprintf("payload type %d, critical", uint8(critical.payload)),
 			Hint:    "switch the extension off at the peer"}
 	case errors.As(err, &refused):
 		t := refused.notify.NotifyType
@@ -116,6 +117,7 @@ func peerError(exchange string, n *wire.Notify) *sa.Failure {
 	return &sa.Failure{
 		Reason:  sa.ReasonPeerError,
 		Message: fmt.Sprintf("the peer answered %s with %v", exchange, n.NotifyType),
+		Remote:  n.NotifyType.String(),
 		Hint:    "the peer's log says why",
 	}
 }

@@ -130,7 +130,8 @@ func (s *ikeSA) stateLost() (ended bool) {
 	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonPeerError,
 		Message: fmt.Sprintf("the peer answered IKE_FOLLOWUP_KE with STATE_NOT_FOUND %d times in a row", s.lostStates),
-		Hint:    "the peer forgets its key exchanges before they are done: see its log, or leave additional key exchanges out of the proposals",
+		Local:   s.suite.String(), Remote: wire.NotifyStateNotFound.String(),
+		Hint: "the peer forgets its key exchanges before they are done: see its log, or leave additional key exchanges out of the proposals",
 	})
 	return true
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"causeway/ike/keymat"
@@ -98,6 +100,18 @@ func (s *ikeSA) startRekey(x *rekeyExchange) {
 	})
 }
 
+// answerIn is what an answer to a rekey has of proposals and groups, in words.
+func answerIn(proposal *wire.SecurityAssociation, ke *wire.KeyExchange) string {
+	lines := []string{"no proposal"}
+	if proposal != nil {
+		lines[0] = sa.ProposalLines(fromWire(proposal, 8))
+	}
+	if ke != nil {
+		lines = append(lines, fmt.Sprintf("a key share of group %d, %d octets", ke.Group, len(ke.Data)))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // respond takes the answer.
 func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 	if n := msg.notify(wire.NotifyInvalidKEPayload); n != nil && x.regroup(s, n) {
@@ -115,7 +129,8 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 	if err != nil || !ok || ke.Group != x.group || suite.Group.ID != x.group || binary.BigEndian.Uint64(spi) == 0 {
 		x.abandon(s)
 		s.endOver(&sa.Failure{Reason: sa.ReasonInvalidSyntax,
-			Message: "the peer's answer to the rekey of the IKE SA does not fit the request", Hint: "the peer's implementation is broken"})
+			Message: "the peer's answer to the rekey of the IKE SA does not fit the request",
+			Local:   sa.ProposalLines(s.successors()), Remote: answerIn(proposal, ke), Hint: "the peer's implementation is broken"})
 		return
 	}
 	s.current = x

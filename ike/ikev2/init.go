@@ -67,7 +67,7 @@ func (m *Machine) connect(local, remote netip.AddrPort) *ikeSA {
 	groups := transform.Groups(m.settings.IKEProposals)
 	if len(groups) == 0 {
 		m.fail(remote, &sa.Failure{Reason: sa.ReasonProposalMismatch, Message: "no IKE proposal has a Diffie-Hellman group",
-			Hint: "add one, such as ecp256 or modp2048, to ike.proposals"})
+			Local: sa.ProposalLines(m.settings.IKEProposals), Hint: "add one, such as ecp256 or modp2048, to ike.proposals"})
 		return nil
 	}
 	s := m.add(&ikeSA{association: association{
@@ -194,7 +194,8 @@ func (s *ikeSA) agreed(x *initExchange, r sansio.KeyExchanged) {
 	if r.Err != nil {
 		s.drop(causeFailed, ending{failure: &sa.Failure{
 			Reason: sa.ReasonInvalidKE, Message: r.Err.Error(),
-			Hint: "the peer's implementation is broken, or somebody changes messages on the path",
+			Local: s.suite.String(),
+			Hint:  "the peer's implementation is broken, or somebody changes messages on the path",
 		}})
 		return
 	}
@@ -223,7 +224,7 @@ func (s *ikeSA) initCookie(x *initExchange, n *wire.Notify) error {
 	}
 	if x.retries++; x.retries > initRetries {
 		s.drop(causeFailed, ending{failure: &sa.Failure{Reason: sa.ReasonPeerError,
-			Message: "the peer asks for one cookie after another", Hint: "something on the path changes addresses or messages"}})
+			Message: "the peer asks for one cookie after another", Local: fmt.Sprintf("tried %d times", x.retries), Remote: n.NotifyType.String(), Hint: "something on the path changes addresses or messages"}})
 		return nil
 	}
 	x.cookie = slices.Clone(n.Data)
@@ -242,7 +243,7 @@ func (s *ikeSA) initRefused(x *initExchange, n *wire.Notify) error {
 		s.drop(causeFailed, ending{failure: f})
 	case wire.NotifyInvalidMajorVersion:
 		x.hint = &sa.Failure{Reason: sa.ReasonVersionMismatch, Message: "the peer does not speak IKEv2",
-			Hint: "enable IKEv2 at the peer"}
+			Local: "IKEv2", Remote: n.NotifyType.String(), Hint: "enable IKEv2 at the peer"}
 	default:
 		x.hint = peerError("IKE_SA_INIT", n)
 	}

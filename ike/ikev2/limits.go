@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -54,7 +55,8 @@ func (s *ikeSA) crowded(msg *message, old *child) *refusal {
 	return refuse(wire.NotifyNoAdditionalSAs, &sa.Failure{
 		Reason:  sa.ReasonLocalRefused,
 		Message: "the peer asks for more Child SAs than one IKE SA may have",
-		Hint:    "let the peer ask for fewer, wider traffic selectors",
+		Local:   fmt.Sprintf("at most %d", maxChildren), Remote: fmt.Sprintf("has %d", len(s.children)),
+		Hint: "let the peer ask for fewer, wider traffic selectors",
 	})
 }
 
@@ -111,7 +113,8 @@ func (m *Machine) makeRoom(identity string) {
 		living[0].drop(causeFailed, ending{failure: &sa.Failure{
 			Reason:  sa.ReasonDuplicate,
 			Message: "the peer made more IKE SAs than it may have at once; the oldest is closed",
-			Hint:    "see whether several devices use one identity",
+			Local:   fmt.Sprintf("at most %d", most), Remote: "identity " + living[0].remoteIdentity,
+			Hint: "see whether several devices use one identity",
 		}})
 	}
 }

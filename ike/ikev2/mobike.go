@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -126,7 +127,8 @@ func (s *ikeSA) proved(cookie []byte, msg *message) bool {
 	s.drop(causeFailed, ending{failure: &sa.Failure{
 		Reason:  sa.ReasonInvalidSyntax,
 		Message: "the peer did not give COOKIE2 back as it was",
-		Hint:    "the peer's implementation is broken, or somebody holds its keys and not its address",
+		Local:   fmt.Sprintf("sent %x", cookie), Remote: "sends " + wire.Summary(msg.Payloads),
+		Hint: "the peer's implementation is broken, or somebody holds its keys and not its address",
 	}})
 	return false
 }

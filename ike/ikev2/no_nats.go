@@ -49,7 +49,8 @@ func (s *ikeSA) natRefused(msg *message) *refusal {
 		return refuse(wire.NotifyUnexpectedNATDetected, &sa.Failure{
 			Reason:  sa.ReasonNATForbidden,
 			Message: fmt.Sprintf("the peer allows no NAT, and its message came from %v to %v, which is not where it sent it", msg.remote, msg.local),
-			Hint:    "there is a NAT on the way, or somebody changes addresses: find it, or let the peer allow NATs",
+			Local:   msg.local.String(), Remote: msg.remote.String(),
+			Hint: "there is a NAT on the way, or somebody changes addresses: find it, or let the peer allow NATs",
 		})
 	case s.m.settings.ForbidNAT && s.nat != natState{}:
 		return refuse(wire.NotifyUnexpectedNATDetected, s.natFound())
@@ -61,7 +62,8 @@ func (s *ikeSA) natFound() *sa.Failure {
 	return &sa.Failure{
 		Reason:  sa.ReasonNATForbidden,
 		Message: fmt.Sprintf("there is a NAT between %v and %v (%v), and ike.forbid_nat is true", s.local, s.remote, s.nat),
-		Hint:    "there is a NAT on the way, or somebody changes addresses, or the peer claims a NAT to have ESP in UDP (strongSwan: encap = yes)",
+		Local:   "ike.forbid_nat: true", Remote: "NAT detection: " + s.nat.String(),
+		Hint: "there is a NAT on the way, or somebody changes addresses, or the peer claims a NAT to have ESP in UDP (strongSwan: encap = yes)",
 	}
 }
 
@@ -85,6 +87,7 @@ func (s *ikeSA) natReported() *sa.Failure {
 	return &sa.Failure{
 		Reason:  sa.ReasonNATForbidden,
 		Message: fmt.Sprintf("the peer %v received our message by other addresses than it was sent between, from %v", s.remote, s.local),
-		Hint:    "there is a NAT on the way, or somebody changes addresses: find it, or set ike.forbid_nat to false",
+		Local:   s.local.String(), Remote: wire.NotifyUnexpectedNATDetected.String(),
+		Hint: "there is a NAT on the way, or somebody changes addresses: find it, or set ike.forbid_nat to false",
 	}
 }

@@ -44,7 +44,7 @@ func (s *ikeSA) proposedPPK() (*sa.PPK, *sa.Failure) {
 
 func ppkFailure(p *sa.PPK, message, remote string) *sa.Failure {
 	return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: message,
-		Local: fmt.Sprintf("ID %q", p.ID), Remote: remote,
+		Local: ppkKnown(p), Remote: remote,
 		Hint: "give both ends the same post-quantum key under the same ID, or set auth.ppk.required to false"}
 }
 
@@ -64,12 +64,20 @@ func (s *ikeSA) takePPK(msg *message) *sa.Failure {
 		return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
 	case named == nil && s.ppkAgreed: // what an initiator that we told of our PPK must not leave away
 		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer announced a post-quantum key and names none",
-			Remote: "names none", Hint: "the peer's implementation is broken"}
+			Local: ppkKnown(ours), Remote: "names none", Hint: "the peer's implementation is broken"}
 	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
 		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer insists on a post-quantum key that is not known here",
-			Remote: ppkNamed(named), Hint: "configure it with auth.ppk, under this ID"}
+			Local: ppkKnown(ours), Remote: ppkNamed(named), Hint: "configure it with auth.ppk, under this ID"}
 	}
 	return nil
+}
+
+// ppkKnown is what we call ours.
+func ppkKnown(p *sa.PPK) string {
+	if p == nil {
+		return "none"
+	}
+	return fmt.Sprintf("ID %q", p.ID)
 }
 
 // ppkNamed is what a peer, which is not authenticated yet, calls its PPK. Who

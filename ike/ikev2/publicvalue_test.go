@@ -2,6 +2,7 @@ package ikev2_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,5 +84,9 @@ func TestAnswerToARekeyThatDoesNotFit(t *testing.T) {
 	}
 	if answer(w.A) != "D(IKE)" {
 		t.Errorf("a sends %s", answer(w.A))
+	}
+	f := w.A.Snapshot().LastFailure
+	if f == nil || !strings.Contains(f.Local, "ke1_mlkem768") || !strings.Contains(f.Remote, "a key share of group") {
+		t.Errorf("shown is %+v", f)
 	}
 }

@@ -149,7 +149,8 @@ func (s *ikeSA) unproven() {
 	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "the peer was not authenticated anew in time",
-		Hint:    "let the peer reauthenticate sooner than ike.reauth of this side, or see why its attempts fail",
+		Local:   "ike.reauth: " + s.m.settings.Reauthentication.String(), Remote: "identity " + s.remoteIdentity,
+		Hint: "let the peer reauthenticate sooner than ike.reauth of this side, or see why its attempts fail",
 	})
 }
 

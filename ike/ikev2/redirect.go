@@ -149,7 +149,8 @@ func (m *Machine) follow(to wire.Gateway, s *ikeSA) {
 		m.fail(s.remote, &sa.Failure{
 			Reason:  sa.ReasonRedirectLoop,
 			Message: fmt.Sprintf("the peer sends us to %v, after %d other redirects in %v", to, maxRedirects, redirectWindow),
-			Hint:    "the peer's gateways send their clients to one another: see their configuration, or set ike.follow_redirects to false",
+			Local:   "ike.follow_redirects: true", Remote: "redirects to " + to.String(),
+			Hint: "the peer's gateways send their clients to one another: see their configuration, or set ike.follow_redirects to false",
 		})
 		return
 	}

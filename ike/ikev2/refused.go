@@ -37,6 +37,7 @@ func (s *ikeSA) deferred() {
 	f := &sa.Failure{
 		Reason:  sa.ReasonPeerError,
 		Message: "the peer has answered nothing but TEMPORARY_FAILURE for " + deferredTime.String() + ": a new IKE SA takes the place of this one",
+		Remote:  wire.NotifyTemporaryFailure.String(),
 		Hint:    "the peer believes that something is under way which is not; its log says what",
 	}
 	if s.mayStartOver() {

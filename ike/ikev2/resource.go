@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -174,7 +175,8 @@ func (s *ikeSA) noMore(name string) {
 	m.fail(s.remote, &sa.Failure{
 		Reason:  sa.ReasonMaxQueue,
 		Message: "the peer takes no more Child SAs for single workers beside Child SA " + name,
-		Hint:    "nothing is lost, the other workers share the first one; allow more at the peer",
+		Local:   fmt.Sprintf("esp.per_core: %d, for %d workers", m.settings.Resources.Most, m.settings.Resources.Workers), Remote: wire.NotifyTSMaxQueue.String(),
+		Hint: "nothing is lost, the other workers share the first one; allow more at the peer",
 	})
 }
 

@@ -216,6 +216,15 @@ func identification(body []byte) *wire.Identification {
 	return p
 }
 
+// identityIn is the identity in the body of an ID payload, in words.
+func identityIn(body []byte) string {
+	id, err := auth.FromPayload(identification(body))
+	if err != nil {
+		return "a malformed identity"
+	}
+	return id.String()
+}
+
 // checkResumed holds the identity and AUTH of the peer against the ticket.
 func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure {
 	theirs := s.resumed.idI
@@ -236,13 +245,15 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 	case !slices.Equal(body, theirs):
 		return &sa.Failure{Reason: sa.ReasonIdentityMismatch,
 			Message: fmt.Sprintf("the peer shows identity %v with a ticket of another one", shown),
-			Hint:    "a peer that changes its identity makes a whole exchange: it must throw its ticket away"}
+			Local:   "a ticket of " + identityIn(theirs), Remote: fmt.Sprintf("shows %v (%v)", shown, shown.Type),
+			Hint: "a peer that changes its identity makes a whole exchange: it must throw its ticket away"}
 	case !mayShow(s.m.settings, s.peerAddress(), s.initiator, body):
 		return sa.IdentityMismatch(s.m.settings.ExpectedID(s.peerAddress(), s.initiator), shown)
 	case !ok || proof.Method != wire.AuthSharedKey || !valid:
 		return &sa.Failure{Reason: sa.ReasonAuthenticationFailed,
 			Message: "the peer shows a ticket and does not have its keys",
-			Hint:    "somebody else shows a ticket that he saw on the path, or the peer's implementation is broken"}
+			Local:   "a ticket of " + identityIn(theirs), Remote: fmt.Sprintf("identity %v", shown),
+			Hint: "somebody else shows a ticket that he saw on the path, or the peer's implementation is broken"}
 	}
 	return nil
 }

@@ -253,7 +253,8 @@ func (s *ikeSA) expire() {
 	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "the IKE SA reached its hard lifetime before it was replaced",
-		Hint:    "rekeys fail or take too long: see the failures before this one",
+		Local:   sa.Lifetime{Time: s.m.now.Sub(s.establishedAt)}.String(), Remote: s.remote.String(),
+		Hint: "rekeys fail or take too long: see the failures before this one",
 	})
 }
 

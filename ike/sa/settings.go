@@ -1,7 +1,9 @@
 package sa
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"causeway/esp/selector"
@@ -175,4 +177,22 @@ type Lifetime struct {
 	Time    time.Duration
 	Bytes   uint64
 	Packets uint64
+}
+
+// String names the limits that there are.
+func (l Lifetime) String() string {
+	var limits []string
+	if l.Time > 0 {
+		limits = append(limits, l.Time.Round(time.Second).String())
+	}
+	if l.Bytes > 0 {
+		limits = append(limits, fmt.Sprintf("%d octets", l.Bytes))
+	}
+	if l.Packets > 0 {
+		limits = append(limits, fmt.Sprintf("%d packets", l.Packets))
+	}
+	if len(limits) == 0 {
+		return "no lifetime is set"
+	}
+	return "lifetime " + strings.Join(limits, ", ")
 }

@@ -3,6 +3,7 @@ package sa
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"causeway/ike/auth"
 )
@@ -28,6 +29,18 @@ func TestExpectedIdentity(t *testing.T) {
 	} {
 		if got := c.settings.ExpectedID(peer, c.initiator); got != c.want {
 			t.Errorf("%s: expects %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
+func TestLifetimeInWords(t *testing.T) {
+	for want, l := range map[string]Lifetime{
+		"no lifetime is set":                      {},
+		"lifetime 1h6m0s":                         {Time: 66*time.Minute + time.Millisecond},
+		"lifetime 1h0m0s, 1000 octets, 7 packets": {Time: time.Hour, Bytes: 1000, Packets: 7},
+	} {
+		if got := l.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -29,6 +29,7 @@ var rules = map[string]func(*tree) []string{
 	"licence":  noLicence,
 	"targets":  unknownTargets,
 	"hints":    hintless,
+	"facts":    unshown,
 }
 
 func TestProject(t *testing.T) {
