@@ -35,7 +35,15 @@ func Confirm(proto Protocol, answer Proposal, offered []Proposal) (Suite, error)
 		}
 	}
 	s, _, err := Match(proto, []Proposal{answer}, offered)
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	for _, t := range answer.Transforms { // one method twice is none of the offer (RFC 9370 §2.2.1)
+		if !t.none() && !slices.Contains(s.Proposal().Transforms, t) {
+			return Suite{}, &MismatchError{Protocol: proto, Offered: []Proposal{answer}, Allowed: offered, Missing: []Type{t.Type}}
+		}
+	}
+	return s, nil
 }
 
 // rules is how a match treats groups.
