@@ -127,3 +127,6 @@ func Observe(h sa.HalfOpen, see func(octets int)) {
 // ResumedAlone reports whether the peer's AUTH of the session's resumption covered its
 // message alone.
 func (m *Machine) ResumedAlone() bool { return m.current().resumed.alone }
+
+// ForgetTicket throws the ticket away.
+func (m *Machine) ForgetTicket() { m.forgetTicket() }

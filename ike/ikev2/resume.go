@@ -121,6 +121,10 @@ func (s *ikeSA) takeResumed(x *resumeExchange, msg *message) error {
 	if err := checkPayloads(msg); err != nil {
 		return err
 	}
+	if s.m.ticket != x.ticket { // it was thrown away meanwhile, and its key overwritten
+		s.startAnew()
+		return nil
+	}
 	nonce, _ := payload[*wire.Nonce](msg)
 	s.window.close()
 	s.turn(causeInitAnswer)

@@ -485,3 +485,18 @@ func TestTicketAtAnotherAddress(t *testing.T) {
 		}
 	}
 }
+
+// The answer to a ticket that was thrown away meanwhile is not taken: its key is
+// overwritten, and keys that come of that anybody could make.
+func TestTicketThrownAwayMeanwhile(t *testing.T) {
+	w := resumable(t, nil)
+	w.A.Up()
+	shown(t, w)
+	w.A.Machine.ForgetTicket()
+	w.Deliver(0)
+	w.Deliver(0)
+	m, err := wire.ParseMessage(w.Network[len(w.Network)-1].Bytes)
+	if err != nil || m.Exchange != wire.ExchangeIKESAInit {
+		t.Errorf("a goes on with %v", m.Header)
+	}
+}
