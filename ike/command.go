@@ -99,7 +99,12 @@ func (e *Engine) Rekey(ctx context.Context, connection string, ikeSA, children b
 		if children {
 			w.children = replaceable(snap.Children)
 		}
-		w.met = func(*owner) bool { return w.ike <= 0 && w.children <= 0 }
+		w.met = func(o *owner) bool {
+			if o.state == sa.StateDown && w.failed == nil { // the peer took it down
+				w.failed = o.refusal("the connection went down before the rekey was done", fmt.Sprintf("causeway up %s", o.name()))
+			}
+			return w.ike <= 0 && w.children <= 0
+		}
 		o.waiters = append(o.waiters, w) // before the step, to see its reports
 		w.reply = make(chan error, 1)
 		o.step(sa.Rekey{IKE: ikeSA, Children: children})
