@@ -44,6 +44,7 @@ type hands struct {
 	wanted  atomic.Pointer[shared]
 	narrow  atomic.Bool // an SA had a replay window that is too small; for good
 	eager   bool        // in tests: every batch is reason to ask
+	lent    atomic.Uint64
 }
 
 // join adds a worker, before any runs.
@@ -76,8 +77,13 @@ func (w *worker) lend() (bool, error) {
 	if n == 0 {
 		w.t.hands.enough(s)
 	}
+	w.t.hands.lent.Add(uint64(n))
 	return n > 0, err
 }
+
+// Lent is how many messages workers took from sockets of others, which could not keep
+// up alone.
+func (t *Tunnel) Lent() uint64 { return t.hands.lent.Load() }
 
 // watchBacklog asks for a hand when one is needed, after a batch of so many
 // messages from a socket of its own.

@@ -206,6 +206,9 @@ func TestHandIsAsked(t *testing.T) {
 
 	s.hands.narrow.Store(false)
 	backlogged()
+	if s.Lent() != 0 {
+		t.Errorf("%d messages were lent", s.Lent())
+	}
 	if some, err := other.lend(); some || err != nil || s.hands.wanted.Load() != nil {
 		t.Errorf("lent to an empty socket: %v, %v", some, err)
 	}

@@ -209,6 +209,9 @@ func carriesAll(t *testing.T, c offloadCase, size int) {
 		if n.Drops != (Drops{}) {
 			t.Errorf("drops: %+v", n)
 		}
+		if c.eager && h.Lent() == 0 {
+			t.Error("one worker opened all that came on one SA")
+		}
 	}
 }
 

@@ -45,6 +45,9 @@ type Sockets struct {
 	Drops map[string]uint64 `json:"drops"`
 	// GSOFallbacks counts trains that the kernel refused as such.
 	GSOFallbacks uint64 `json:"gso_fallbacks"`
+	// LentMessages counts those of MessagesIn that a worker took from the socket of
+	// another, which could not keep up alone.
+	LentMessages uint64 `json:"lent_messages"`
 }
 
 // Connection is one configured connection: wanted and actual.

@@ -94,7 +94,7 @@ func sample() Status {
 			OffloadsRefused: "no tun_steering: it needs CAP_BPF",
 			Drops:           map[string]uint64{"no_route": 3},
 			Sockets: &Sockets{
-				MessagesIn: 1, DatagramsIn: 7, BytesIn: 100, DatagramsOut: 2, BytesOut: 200, GSOFallbacks: 4,
+				MessagesIn: 1, DatagramsIn: 7, BytesIn: 100, DatagramsOut: 2, BytesOut: 200, GSOFallbacks: 4, LentMessages: 5,
 				Drops: map[string]uint64{"overflow": 5},
 			},
 		},

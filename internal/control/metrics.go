@@ -19,6 +19,7 @@ type collector struct {
 	limited, dropsBy                          *prometheus.Desc
 	messagesIn, datagramsIn, bytesIn          *prometheus.Desc
 	datagramsOut, bytesOut, lost, gsoFallback *prometheus.Desc
+	lent                                      *prometheus.Desc
 }
 
 // NewCollector makes the collector of the gateway's metrics.
@@ -51,6 +52,7 @@ func NewCollector(b Backend) prometheus.Collector {
 		datagramsOut: desc("udp_sent_datagrams_total", "Datagrams sent on the outer sockets."),
 		bytesOut:     desc("udp_sent_bytes_total", "UDP payload sent on the outer sockets."),
 		lost:         desc("udp_dropped_datagrams_total", "Datagrams lost at the outer sockets, by reason.", "reason"),
+		lent:         desc("udp_lent_messages_total", "Messages that a worker took from the socket of another, which could not keep up alone."),
 		gsoFallback:  desc("udp_segmentation_fallbacks_total", "Trains of datagrams that the kernel took only one by one."),
 	}
 }
@@ -59,7 +61,7 @@ func NewCollector(b Backend) prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.info, c.uptime, c.offload, c.gatewayDrops, c.wanted, c.up, c.state, c.attempts, c.established, c.lastError,
-		c.packets, c.bytes, c.drops, c.dropsBy, c.limited, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback,
+		c.packets, c.bytes, c.drops, c.dropsBy, c.limited, c.children, c.path, c.messagesIn, c.datagramsIn, c.bytesIn, c.datagramsOut, c.bytesOut, c.lost, c.gsoFallback, c.lent,
 	} {
 		ch <- d
 	}
@@ -107,6 +109,7 @@ func (c *collector) sockets(m metrics, s *Sockets) {
 	m.count(c.datagramsOut, s.DatagramsOut)
 	m.count(c.bytesOut, s.BytesOut)
 	m.count(c.gsoFallback, s.GSOFallbacks)
+	m.count(c.lent, s.LentMessages)
 	for reason, n := range s.Drops {
 		m.count(c.lost, n, reason)
 	}

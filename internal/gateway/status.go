@@ -22,7 +22,7 @@ func (g *Gateway) Status() control.Status {
 		Interface: g.device.Name(), MTU: g.mtu, Workers: g.workers, DataPath: dataPathName(g.device),
 		Offloads: offloads(g.device, g.conns.Features()), OffloadsRefused: refused(g.device),
 		Drops:   dropsOf(g.tunnel.TotalCounters()),
-		Sockets: socketsOf(g.conns.Stats()),
+		Sockets: socketsOf(g.conns.Stats(), g.tunnel.Lent()),
 	}, Connections: []control.Connection{}}
 	configured := map[string]config.Connection{}
 	for _, c := range cfg.Connections {
@@ -117,10 +117,10 @@ func encapsulationOf(c *sa.Child) string {
 }
 
 // socketsOf is what the sockets count, in the API's words.
-func socketsOf(n udp.Stats) *control.Sockets {
+func socketsOf(n udp.Stats, lent uint64) *control.Sockets {
 	return &control.Sockets{
 		MessagesIn: n.Received, DatagramsIn: n.ReceivedDatagrams, BytesIn: n.ReceivedBytes, DatagramsOut: n.Sent, BytesOut: n.SentBytes,
-		GSOFallbacks: n.GSOFallbacks,
+		GSOFallbacks: n.GSOFallbacks, LentMessages: lent,
 		Drops: map[string]uint64{
 			"overflow": n.Overflow, "truncated": n.Truncated, "too_big": n.TooBig, "no_buffers": n.NoBuffers,
 			"denied": n.Denied, "unreachable": n.Unreachable, "failed": n.Failed,

@@ -15,8 +15,9 @@ type Status struct {
 		// Drops are those of all connections and of none.
 		Drops   map[string]uint64 `json:"drops"`
 		Sockets struct {
-			MessagesIn uint64            `json:"messages_in"`
-			Drops      map[string]uint64 `json:"drops"`
+			MessagesIn   uint64            `json:"messages_in"`
+			LentMessages uint64            `json:"lent_messages"`
+			Drops        map[string]uint64 `json:"drops"`
 		} `json:"sockets"`
 	} `json:"gateway"`
 	Connections []Connection `json:"connections"`
