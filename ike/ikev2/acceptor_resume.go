@@ -48,7 +48,7 @@ func (a *Acceptor) resumeRequest(msg *message, d sa.Datagram, ni []byte) {
 	ps = append(ps, natNotifies(h.spiI, h.spiR, h.local, h.remote, c.ForceEncapsulation)...)
 	ps = append(ps, fragmentable(h.fragmentSize)...)
 	if h.childless {
-		ps = append(ps, notify(wire.NotifyChildlessIKEv2Supported, nil))
+		ps = append(ps, takesChildless())
 	}
 	a.sendInit(h, wire.ExchangeIKESessionResume, ps)
 }

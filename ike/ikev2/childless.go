@@ -14,6 +14,12 @@ func announcesChildless(c *sa.Settings) bool {
 	return c.Childless != "" && c.Childless != sa.ChildlessNever
 }
 
+// takesChildless is the announcement. It is of the few notifies without an SPI that have a
+// Protocol ID, IKE's (RFC 6023 §3); RFC 7296 §3.10 has receivers ignore it.
+func takesChildless() *wire.Notify {
+	return &wire.Notify{Protocol: wire.ProtocolIKE, NotifyType: wire.NotifyChildlessIKEv2Supported}
+}
+
 // beginsChildless settles, as the initiator, whether IKE_AUTH leaves the Child SA
 // away.
 func (s *ikeSA) beginsChildless() (bool, *sa.Failure) {

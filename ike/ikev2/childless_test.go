@@ -2,6 +2,7 @@ package ikev2_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"causeway/ike/sa"
@@ -50,5 +51,31 @@ func TestPartOfAChild(t *testing.T) {
 		if got := answer(w.B); !c.taken && got != "N(INVALID_SYNTAX)" {
 			t.Errorf("%q, without %v: b answers %s", c.policy, c.missing, got)
 		}
+	}
+}
+
+// The announcement has the Protocol ID of IKE, no SPI and no data (RFC 6023 §3), and is
+// heard with any other (RFC 7296 §3.10).
+func TestChildlessAnnouncement(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Childless, b.Childless = sa.ChildlessPrefer, sa.ChildlessAllow
+	w := transcript.New(a, b, nil)
+	w.A.Up()
+	w.Deliver(0)
+	m, err := wire.ParseMessage(w.Network[0].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := wire.FindNotify(m.Payloads, wire.NotifyChildlessIKEv2Supported)
+	if n == nil || n.Protocol != wire.ProtocolIKE || len(n.SPI) != 0 || len(n.Data) != 0 {
+		t.Fatalf("b announces %+v", n)
+	}
+	n.Protocol = 0
+	if w.Network[0].Bytes, err = m.Append(nil); err != nil {
+		t.Fatal(err)
+	}
+	w.Deliver(0)
+	if got := answer(w.A); !strings.Contains(got, "AUTH") || strings.Contains(got, "TSi") {
+		t.Errorf("a sends %s: it did not hear that it may do without a Child SA", got)
 	}
 }

@@ -68,7 +68,7 @@ func (a *Acceptor) extensions(h *half, msg *message, chosen transform.Proposal) 
 	}
 	out := extensions(&agreed)
 	if h.childless {
-		out = append(out, notify(wire.NotifyChildlessIKEv2Supported, nil))
+		out = append(out, takesChildless())
 	}
 	return append(out, a.signatures(h)...)
 }
