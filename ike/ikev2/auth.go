@@ -168,7 +168,7 @@ func (x *authExchange) trusted(s *ikeSA, msg *message) {
 	}
 	s.idR, _ = msg.identity(false).AppendBody(nil)
 	s.agreeMobile(msg)
-	s.wantCheck = s.wantCheck || s.mobike && s.nat.local // where the NAT has us now (mobike.go)
+	s.wantUpdate = s.wantUpdate || s.mobike && s.nat.local // the NAT may have us elsewhere since (mobike.go)
 	s.agreeSync(msg)
 	s.takeCrashToken(msg)
 	s.takeTicket(msg)
