@@ -117,6 +117,10 @@ func (l *lab) shown() (lines []string) {
 	ours, _, err := l.k.routes()
 	l.must(err)
 	for _, r := range ours {
+		if r.route.Type == unix.RTN_THROW {
+			lines = append(lines, r.prefix.String()+" throw")
+			continue
+		}
 		link, err := l.h.LinkByIndex(r.route.LinkIndex)
 		l.must(err)
 		line := r.prefix.String()
@@ -302,14 +306,27 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 			"0.0.0.0/1 dev ckern0 src 10.1.0.1",
 			"128.0.0.0/1 dev ckern0 src 10.1.0.1",
 			"198.51.0.0/16 dev ckern0 src 10.1.0.1",
-			"198.51.100.0/24 dev ckern0", // these two for what is forwarded
-			"2001:db8:0:1::/64 dev ckern0",
-			"2001:db8:5::1/128 via 2001:db8:0:1::1 dev eth0",
 			"203.0.113.0/24 dev ckern0 src 10.1.0.1",
-			"203.0.113.5/32 via 198.51.100.1 dev eth0",
 			"8000::/1 dev ckern0 src fd00:1::1",
 			"::/1 dev ckern0 src fd00:1::1",
+			// For what is forwarded.
+			"198.51.100.0/24 dev ckern0",
+			"2001:db8:0:1::/64 dev ckern0",
+			// For our own packets: peers, who may be one, and what is looked up as always.
+			"2001:db8:5::1/128 via 2001:db8:0:1::1 dev eth0",
+			"203.0.113.5/32 via 198.51.100.1 dev eth0",
+			"0.0.0.0/1 via 198.51.100.1 dev eth0",
+			"128.0.0.0/1 via 198.51.100.1 dev eth0",
+			"203.0.113.0/24 via 198.51.100.1 dev eth0",
+			"8000::/1 via 2001:db8:0:1::1 dev eth0",
+			"::/1 via 2001:db8:0:1::1 dev eth0",
+			"10.1.0.0/24 throw",
+			"198.51.100.0/24 throw",
+			"2001:db8:0:1::/64 throw",
+			"fd00:1::/64 throw",
+			"fe80::/10 throw",
 		}
+		slices.Sort(want)
 		l.must(l.k.Set(d))
 		l.same("routes", want, l.shown())
 		count := l.k.changes
@@ -318,7 +335,7 @@ func TestPeerInsideRemoteNetwork(t *testing.T) {
 			l.Errorf("setting the same again made %d changes", n)
 		}
 		for _, own := range []string{"ipproto 50", "ipproto udp sport 500 dport 500", "mark 0x43000000"} {
-			for peer, dev := range map[string]string{"203.0.113.5": "eth0", "198.51.100.7": "eth0", "2001:db8:5::1": "eth0", "203.0.113.6": tunName} {
+			for peer, dev := range map[string]string{"203.0.113.5": "eth0", "198.51.100.7": "eth0", "2001:db8:5::1": "eth0", "203.0.113.6": "eth0", "20.0.0.6": "eth0"} {
 				if got := l.wayOf(peer, strings.Fields(own)...); !strings.HasPrefix(got, dev+" ") {
 					l.Errorf("%s to %s goes to %s, not by %s", own, peer, got, dev)
 				}

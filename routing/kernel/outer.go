@@ -75,7 +75,8 @@ func contains(a, b netip.Prefix) bool { return a.Bits() <= b.Bits() && a.Contain
 func outerInterfaces(host []installed, link netlink.Link, peers []netip.Addr) map[int]bool {
 	outer := map[int]bool{}
 	for _, peer := range peers {
-		way := wayOutside(host, link, peer.Unmap().WithZone(""))
+		peer = peer.Unmap().WithZone("")
+		way := wayOutside(host, link, netip.PrefixFrom(peer, peer.BitLen()))
 		if way == nil {
 			continue
 		}
@@ -128,10 +129,7 @@ func (k *Kernel) leftOut(host []installed, given map[netip.Prefix]bool, d *Desir
 			continue
 		}
 		seen[part] = true
-		id := keyOf(part, 0, k.insideTable())
-		route := k.toPrefix(id)
-		route.Type = unix.RTN_THROW
-		want = append(want, installed{id, route, fmt.Sprintf("leave the way to %v to the main table", part)})
+		want = append(want, k.throw(part, k.insideTable()))
 	}
 	return want
 }

@@ -14,8 +14,9 @@ import (
 // A peer's outer address may lie inside a remote network: 0.0.0.0/0 contains all. Then
 // our own packets to it, ESP and IKE, would come by the route into the tunnel that they
 // are of. They have a table of their own, with a host route by the present way outside
-// for each such peer, and rules that lead them there, and nothing else, just before the
-// first rule that looks where the routes are:
+// for each such peer, one for the remote network around it, since who moves (RFC 4555)
+// or is not known yet is answered at once, and rules that lead them there, and nothing
+// else, just before the first rule that looks where the routes are:
 //
 //	32765  ESP                                              nothing: go on
 //	32765  of this host: by mark, as ESP, from our ports    table 30256 + protocol number
@@ -49,7 +50,7 @@ func (k *Kernel) exceptions(host []installed, link netlink.Link, d *Desired) (wa
 			continue
 		}
 		seen[peer] = true
-		best := wayOutside(host, link, peer)
+		best := wayOutside(host, link, netip.PrefixFrom(peer, peer.BitLen()))
 		wins := func(r Route) bool {
 			return covers(peer)(r) && (best == nil || r.Prefix.Bits() >= best.prefix.Bits())
 		}
@@ -126,6 +127,65 @@ func (d *Desired) withhold(outside, failed []installed, unruled map[int]bool) er
 	return errors.Join(errs...)
 }
 
+// mostThrown bounds the routes of the host that are left out of one remote network.
+const mostThrown = 256
+
+// waysAround are the ways outside for our own packets to whatever else is in the remote
+// networks that contain peers, and in the halves of everything: those that the packets
+// would take if there were no tunnel. Where the host has routes inside of such a
+// network, the table of all decides.
+func (k *Kernel) waysAround(host []installed, link netlink.Link, d *Desired, peers []installed) (want []installed) {
+	for _, r := range d.Routes {
+		holds := func(p installed) bool {
+			return r.Prefix.Contains(p.prefix.Addr()) || r.Prefix.Bits() == 1 && familyOf(p.prefix.Addr()) == familyOf(r.Prefix.Addr())
+		}
+		if r.Via.Interface != "" || r.Prefix.IsSingleIP() || !slices.ContainsFunc(peers, holds) {
+			continue
+		}
+		way := wayOutside(host, link, r.Prefix)
+		if way == nil {
+			continue
+		}
+		thrown := k.within(host, link, r.Prefix, peers)
+		if len(thrown) <= mostThrown {
+			want = append(append(want, k.exception(r.Prefix, way, d)), thrown...)
+		}
+	}
+	slices.SortFunc(want, func(a, b installed) int { return a.prefix.Compare(b.prefix) })
+	return slices.CompactFunc(want, func(a, b installed) bool { return a.key == b.key })
+}
+
+// linkLocal is on every link: the table of all knows where.
+var linkLocal = netip.MustParsePrefix("fe80::/10")
+
+// within are routes that leave to the table of all what it has inside of a network, but
+// for the peers.
+func (k *Kernel) within(host []installed, link netlink.Link, network netip.Prefix, peers []installed) (out []installed) {
+	if contains(network, linkLocal) {
+		out = append(out, k.throw(linkLocal, k.outsideTable()))
+	}
+	for _, h := range host {
+		peer := func(p installed) bool { return p.prefix == h.prefix }
+		if h.route.LinkIndex == link.Attrs().Index || h.prefix == network || !contains(network, h.prefix) ||
+			contains(linkLocal, h.prefix) || slices.ContainsFunc(peers, peer) {
+			continue
+		}
+		out = append(out, k.throw(h.prefix, k.outsideTable()))
+		if len(out) > mostThrown {
+			break
+		}
+	}
+	return out
+}
+
+// throw leaves what goes to a network to the rules that follow.
+func (k *Kernel) throw(p netip.Prefix, table int) installed {
+	id := keyOf(p, 0, table)
+	route := k.toPrefix(id)
+	route.Type = unix.RTN_THROW
+	return installed{id, route, fmt.Sprintf("leave the way to %v to the main table", p)}
+}
+
 // covers says whether a route leads to the address.
 func covers(peer netip.Addr) func(Route) bool {
 	return func(r Route) bool { return r.Prefix.Contains(peer) }
@@ -140,12 +200,12 @@ func prefixes(routes []Route, which func(Route) bool) (found []netip.Prefix) {
 	return found
 }
 
-// wayOutside is the host's best route to the peer.
-func wayOutside(host []installed, link netlink.Link, peer netip.Addr) (best *installed) {
+// wayOutside is the host's best route to the whole of a network.
+func wayOutside(host []installed, link netlink.Link, to netip.Prefix) (best *installed) {
 	for i := range host {
 		r := &host[i]
 		if r.route.LinkIndex == link.Attrs().Index ||
-			r.route.Type != unix.RTN_UNICAST || !r.prefix.Contains(peer) {
+			r.route.Type != unix.RTN_UNICAST || !contains(r.prefix, to) {
 			continue
 		}
 		if best == nil || r.prefix.Bits() > best.prefix.Bits() ||
@@ -156,12 +216,15 @@ func wayOutside(host []installed, link netlink.Link, peer netip.Addr) (best *ins
 	return best
 }
 
-// exception is the host route that takes the way of another route.
-func (k *Kernel) exception(host netip.Prefix, way *installed, d *Desired) installed {
-	id := keyOf(host, 0, k.outsideTable())
+// exception is the route for our own packets that takes the way of another route.
+func (k *Kernel) exception(to netip.Prefix, way *installed, d *Desired) installed {
+	id := keyOf(to, 0, k.outsideTable())
 	route := k.toPrefix(id)
 	route.LinkIndex, route.Gw, route.Via, route.MultiPath = way.route.LinkIndex, way.route.Gw, way.route.Via, way.route.MultiPath
 	route.Src, route.Scope = way.route.Src, way.route.Scope
 	route.Flags = way.route.Flags & int(netlink.FLAG_ONLINK)
-	return installed{id, route, fmt.Sprintf("keep the way to peer %v outside interface %s", host.Addr(), d.Interface)}
+	if !to.IsSingleIP() {
+		return installed{id, route, fmt.Sprintf("keep the way of the tunnel's own packets to %v outside interface %s", to, d.Interface)}
+	}
+	return installed{id, route, fmt.Sprintf("keep the way to peer %v outside interface %s", to.Addr(), d.Interface)}
 }

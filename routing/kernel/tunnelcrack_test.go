@@ -58,7 +58,11 @@ func TestCVE_2023_36671_ServerIP(t *testing.T) {
 			l.wants("a peer inside", map[string][]string{"this host": ours}, peer, "eth0")
 			l.wants("a peer inside", map[string][]string{"this host": others[:3], "a client": others}, peer, tunName)
 		}
-		l.wants("no peer", map[string][]string{"this host": ours, "a client": others}, "203.0.113.6", tunName)
+		for _, unknown := range []string{"203.0.113.6", "20.0.0.6", "2001:db8:5::6"} {
+			l.wants("a peer that is not known", map[string][]string{"this host": ours}, unknown, "eth0")
+			l.wants("a peer that is not known", map[string][]string{"this host": others[:3], "a client": others}, unknown, tunName)
+		}
+		l.wants("on the LAN", map[string][]string{"this host": ours[:2]}, "10.1.0.7", "lan0")
 
 		// The way follows the peer, and what is outside.
 		d.Peers = d.Peers[1:]
@@ -67,7 +71,7 @@ func TestCVE_2023_36671_ServerIP(t *testing.T) {
 		l.route("0.0.0.0/0", "198.51.100.3", 0)
 		l.must(l.k.Set(d))
 		l.wants("the peer moved", map[string][]string{"this host": ours}, "203.0.113.6", "eth0")
-		l.wants("the peer moved", map[string][]string{"this host": ours}, "203.0.113.5", tunName)
+		l.wants("the peer moved", map[string][]string{"a client": others}, "203.0.113.5", tunName)
 		if !slices.Contains(l.shown(), "203.0.113.6/32 via 198.51.100.3 dev eth0") {
 			l.Errorf("the next hop changed, and the routes are %q", l.shown())
 		}
@@ -159,7 +163,7 @@ func TestPeerReverse(t *testing.T) {
 		if !l.arrives("203.0.113.5", 4500) {
 			l.Error("ESP in UDP from the peer does not arrive")
 		}
-		if l.arrives("203.0.113.5", 4501) || l.arrives("203.0.113.6", 4500) {
+		if l.arrives("203.0.113.5", 4501) || l.arrives("203.0.113.6", 4501) {
 			l.Error("what comes past the tunnel from a remote network arrives")
 		}
 	})
@@ -225,9 +229,10 @@ func TestCVE_2023_36672_LocalNet(t *testing.T) {
 		for _, to := range []string{"198.51.100.1", "198.51.100.9", "10.7.7.1", "8.8.8.8", "8.8.4.4", "2001:db8:0:1::9", "203.0.113.5"} {
 			l.wants("outer networks", of("a client"), to, tunName)
 		}
-		for to, dev := range map[string]string{"198.51.100.1": "eth0", "10.7.7.1": "eth0", "8.8.8.8": "eth0", "8.8.4.4": tunName, "2001:db8:0:1::9": "eth0", "10.1.0.9": "lan0"} {
+		for to, dev := range map[string]string{"198.51.100.1": "eth0", "10.7.7.1": "eth0", "8.8.8.8": "eth0", "2001:db8:0:1::9": "eth0", "10.1.0.9": "lan0"} {
 			l.wants("outer networks", of("this host"), to, dev)
 		}
+		l.wants("no outer network", map[string][]string{"this host": {"", "ipproto tcp dport 443"}}, "8.8.4.4", tunName)
 		for to, dev := range map[string]string{"10.1.0.9": "lan0", "fd00:1::9": "lan0", "9.9.9.9": "eth0"} {
 			l.wants("other networks", of("a client"), to, dev)
 		}

@@ -116,6 +116,30 @@ func TestMobike(t *testing.T) {
 	}
 }
 
+// TestMobikeInsideEverything: the peer goes on at an address that nobody told us of,
+// which lies inside a remote network like every other.
+func TestMobikeInsideEverything(t *testing.T) {
+	for _, begins := range []string{"we", "it"} {
+		t.Run(begins+" began", func(t *testing.T) {
+			s := newScene(t)
+			a, b := mobile(begins)
+			pings := a
+			a.RemoteNetworks = everywhere
+			b.IKEKeys, b.Also = a.IKEKeys, []netip.Addr{second(world.SiteB)}
+			s.twoAddresses(s.GatewayB, world.SiteB)
+			h, g := s.causeway(s.GatewayB, b), s.causeway(s.GatewayA, a)
+			s.up(g)
+			s.up(h)
+			s.pingBoth(pings)
+			before := s.status(g, link.Name)
+			s.dropFirst(s.GatewayB, world.SiteB)
+			s.patience = 20 * time.Second // the routes are looked at every 30 s in any case
+			s.moved(g, before, world.SiteA.Outer4, second(world.SiteB))
+			s.pingBoth(pings)
+		})
+	}
+}
+
 // TestMobikeNATMapping: the NAT before us forgets its mappings and makes others. Our
 // liveness check, whose answer says where the peer sees us, finds out, and
 // UPDATE_SA_ADDRESSES tells the peer (RFC 4555 §3.8); the IKE SA is the one from before.
