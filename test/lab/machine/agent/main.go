@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -144,8 +145,9 @@ func listen() (net.Listener, error) {
 // no more.
 func deviceOf(mac string) (netlink.Link, error) {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		// One that comes back meanwhile interrupts the list, which is made anew then.
 		list, err := netlink.LinkList()
-		if err != nil {
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return nil, err
 		}
 		for _, link := range list {
