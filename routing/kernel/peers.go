@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -151,7 +152,10 @@ func (k *Kernel) waysAround(host []installed, link netlink.Link, d *Desired, pee
 			want = append(append(want, k.exception(r.Prefix, way, d)), thrown...)
 		}
 	}
-	slices.SortFunc(want, func(a, b installed) int { return a.prefix.Compare(b.prefix) })
+	// What is left out of one network may be another one: its way counts.
+	slices.SortFunc(want, func(a, b installed) int {
+		return cmp.Or(a.prefix.Compare(b.prefix), a.route.Type-b.route.Type) // RTN_UNICAST is before RTN_THROW
+	})
 	return slices.CompactFunc(want, func(a, b installed) bool { return a.key == b.key })
 }
 

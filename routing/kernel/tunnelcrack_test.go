@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // everything is a desired state that leads all into the tunnel, to peers outside.
@@ -163,10 +165,45 @@ func TestPeerReverse(t *testing.T) {
 		if !l.arrives("203.0.113.5", 4500) {
 			l.Error("ESP in UDP from the peer does not arrive")
 		}
+		if !l.arrives("203.0.113.6", 4500) {
+			l.Error("what a peer sends that is not known yet does not arrive")
+		}
 		if l.arrives("203.0.113.5", 4501) || l.arrives("203.0.113.6", 4501) {
 			l.Error("what comes past the tunnel from a remote network arrives")
 		}
 	})
+}
+
+// TestWaysAroundOneAnother: a remote network inside another one, for which the host has
+// a route, too, has its way outside, however the host lists its routes.
+func TestWaysAroundOneAnother(t *testing.T) {
+	k, link := &Kernel{protocol: Protocol}, &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: 9}}
+	host := func(prefix string) installed {
+		p := netip.MustParsePrefix(prefix)
+		return installed{key: keyOf(p, 0, unix.RT_TABLE_MAIN), route: netlink.Route{LinkIndex: 2, Type: unix.RTN_UNICAST}}
+	}
+	d := everything("203.0.113.5")
+	d.Routes = routes("203.0.113.0/24", "128.0.0.0/1")
+	peers := []installed{{key: keyOf(netip.MustParsePrefix("203.0.113.5/32"), 0, k.outsideTable())}}
+	for _, all := range [][]installed{{host("0.0.0.0/0"), host("203.0.113.0/24")}, {host("203.0.113.0/24"), host("0.0.0.0/0")}} {
+		for range 2 {
+			slices.Reverse(d.Routes)
+			var got []string
+			for _, w := range k.waysAround(all, link, &d, peers) {
+				got = append(got, fmt.Sprintf("%v %d", w.prefix, w.route.Type))
+			}
+			if want := []string{"128.0.0.0/1 1", "203.0.113.0/24 1"}; !slices.Equal(got, want) {
+				t.Errorf("the ways are %q, not %q", got, want)
+			}
+		}
+	}
+	many := []installed{host("0.0.0.0/0")}
+	for i := range mostThrown + 1 {
+		many = append(many, host(fmt.Sprintf("198.%d.%d.0/24", 18+i/256, i%256)))
+	}
+	if got := k.waysAround(many, link, &d, peers); len(got) != 1 || got[0].prefix.Bits() != 24 {
+		t.Errorf("of a host with many routes the ways are %v", got)
+	}
 }
 
 // TestPeerNotKeptOutside: where the kernel does not take the way outside, no route leads
