@@ -15,16 +15,17 @@ type acceptor struct {
 	engine  *Engine
 	version *version
 	inbox   *inbox
-	// ahead are messages of peers that it has answered, or that show a cookie: they
-	// come before first messages, of which a flood may fill the inbox.
-	ahead   chan sa.Event
+	// further are messages of peers that it has answered, or that show a cookie: a
+	// flood of first messages fills the inbox and leaves these their turns, as a flood
+	// of forged cookies does the other way round.
+	further chan sa.Event
 	machine stranger
 	perform performer
 	actions []sa.Action
 }
 
 func newAcceptor(e *Engine, v *version) *acceptor {
-	a := &acceptor{engine: e, version: v, inbox: newInbox(), ahead: make(chan sa.Event, inboxSize), machine: v.stranger()}
+	a := &acceptor{engine: e, version: v, inbox: newInbox(), further: make(chan sa.Event, inboxSize), machine: v.stranger()}
 	a.perform = performer{engine: e, spis: &v.spis, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
@@ -35,14 +36,8 @@ func (a *acceptor) run(ctx context.Context) {
 	defer timer.Stop()
 	for {
 		resetTimer(timer, a.machine.Deadline())
-		select {
-		case ev := <-a.ahead:
-			a.step(ev)
-			continue
-		default:
-		}
-		select {
-		case ev := <-a.ahead:
+		select { // whatever is ready, at random: nothing keeps the rest waiting
+		case ev := <-a.further:
 			a.step(ev)
 		case ev := <-a.inbox.events:
 			a.step(ev)
@@ -60,15 +55,11 @@ func (a *acceptor) run(ctx context.Context) {
 // that it names an SPI of ours. What begins with a notification may show a cookie,
 // which has to come first (RFC 7296 §2.6).
 func (a *acceptor) offer(h header, known bool, d sa.Datagram) {
-	if !known && (h.major != 2 || wire.PayloadType(h.next) != wire.PayloadNotify) {
-		a.inbox.offer(d)
-		return
+	to := a.inbox.events
+	if known || h.major == 2 && wire.PayloadType(h.next) == wire.PayloadNotify {
+		to = a.further
 	}
-	select {
-	case a.ahead <- d:
-	default:
-		a.inbox.dropped.Add(1)
-	}
+	a.inbox.put(to, d)
 }
 
 func (a *acceptor) step(ev sa.Event) {

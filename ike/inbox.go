@@ -31,9 +31,12 @@ func newInbox() *inbox {
 }
 
 // offer hands ev over or drops it; it never blocks.
-func (b *inbox) offer(ev sa.Event) {
+func (b *inbox) offer(ev sa.Event) { b.put(b.events, ev) }
+
+// put is offer to one of several queues of the same goroutine.
+func (b *inbox) put(to chan sa.Event, ev sa.Event) {
 	select {
-	case b.events <- ev:
+	case to <- ev:
 	default:
 		b.dropped.Add(1)
 	}
