@@ -29,6 +29,7 @@ type inboundWorker struct {
 	batch   *udp.Batch
 	scratch *esp.Scratch
 
+	carried    int           // packets, until the worker moderates
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      inboundCache
@@ -105,7 +106,9 @@ func (w *inboundWorker) begin() {
 // IKE, keepalives and different SAs may follow each other in it.
 func (w *inboundWorker) message(m *udp.Message) {
 	w.local, w.remote, w.tos = m.Local, m.Remote, m.TOS
-	for i := range m.Segments() {
+	n := m.Segments()
+	w.carried += n
+	for i := range n {
 		segment := m.Segment(i)
 		if m.Bare {
 			w.esp(segment)

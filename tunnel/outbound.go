@@ -26,6 +26,7 @@ type outboundWorker struct {
 	source  source
 	replies replies
 
+	carried    int           // packets, until the worker moderates
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      outboundCache

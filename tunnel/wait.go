@@ -75,6 +75,14 @@ func (s *pollSet) wait(limit time.Duration) {
 	s.answer()
 }
 
+// pause waits for a wake or a call alone, as long as limit, and tells whether there
+// was one. It is left to the next wait to take it as heard.
+func (s *pollSet) pause(limit time.Duration) bool {
+	t := unix.NsecToTimespec(int64(limit))
+	n, err := unix.Ppoll(s.fds[:placeCall+1], &t, nil)
+	return n > 0 || err != nil
+}
+
 // ready tells of one place what the last wait found.
 func (s *pollSet) ready(place int) bool { return s.fds[place].Revents != 0 }
 

@@ -31,6 +31,9 @@ type worker struct {
 	load  *load
 	idle  time.Duration // since it last told
 
+	many       bool          // packets, lately
+	moderation time.Duration // how long a rest is at least, then
+
 	resting   atomic.Bool // and to be called, if it is in hands
 	pressed   bool        // it had no rest lately, and its processor for itself
 	preempted int64       // how often it lost that
@@ -54,7 +57,7 @@ func newWorker(t *Tunnel, out *outboundWorker, queue int, receivers []Receiver) 
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{t: t, out: out, set: set, load: &load{}}
+	w := &worker{t: t, out: out, set: set, load: &load{}, moderation: moderation}
 	together := out == nil || w.watch(&w.tun, out.source)
 	for _, r := range receivers {
 		p := port{socket: &shared{receiver: r, queue: queue}}
@@ -125,13 +128,17 @@ func (w *worker) rest() {
 	began := w.t.now()
 	w.load.rests(began)
 	w.resting.Store(true)
-	w.wait(-1)
+	if !w.many || !w.doze() {
+		w.wait(-1)
+	}
 	w.resting.Store(false)
 	w.idle += w.load.wakes(began, w.t.now())
 }
 
-// tell has the spreader look if the worker had much to do for so long.
+// tell has the spreader look if the worker had much to do for so long, and
+// moderates how often the worker is woken.
 func (w *worker) tell(elapsed time.Duration) {
+	w.moderate(elapsed)
 	if w.out != nil {
 		w.press(w.idle)
 		w.load.switches.Add(w.out.switches)
