@@ -97,6 +97,7 @@ func (s *ikeSA) install(a *agreement) *child {
 		c.RekeyAt = m.later(c.Soft.Time, lifetimeJitter)
 		c.expireAt = m.now.Add(a.life.Time)
 	}
+	c.wantDelete = !m.wants(c) // a reload may have come since it was asked for
 	m.children = append(m.children, c)
 	delete(m.retries, a.settings.Name)
 	m.made[a.settings.Name] = [2]time.Time{m.now, m.made[a.settings.Name][0]}

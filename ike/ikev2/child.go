@@ -144,6 +144,7 @@ func (s *ikeSA) install(a *agreement) *child {
 	delete(s.m.retries, c.slot())
 	s.m.made[c.slot()] = [2]time.Time{s.m.now, s.m.made[c.slot()][0]}
 	s.watchIdle(c)
+	c.holdAgainst(s.m.settings) // a reload may have come since it was asked for
 	s.m.do(sa.InstallInbound{Child: c.Child})
 	return c
 }
@@ -340,6 +341,15 @@ func find(cs []*child, is func(*child) bool) *child {
 // wantedBy reports whether the settings still ask for what c was made for.
 func (c *child) wantedBy(settings *sa.Settings) bool {
 	return slices.ContainsFunc(settings.Children, c.settings.Same)
+}
+
+// holdAgainst has c end if the settings no longer ask for it.
+func (c *child) holdAgainst(settings *sa.Settings) {
+	wanted := c.wantedBy(settings)
+	if !wanted || c.Resource > lastResource(settings) {
+		c.wantDelete = true
+		c.replaced = c.replaced || wanted // the first one carries
+	}
 }
 
 // lowest is the lower of the two nonces of an exchange, compared as RFC 7296

@@ -114,11 +114,7 @@ func (m *Machine) Reconfigure(settings *sa.Settings) {
 	m.retries = map[slot]*retry{}
 	for _, s := range m.sas {
 		for _, c := range s.children {
-			wanted := c.wantedBy(settings)
-			if !wanted || c.Resource > lastResource(settings) {
-				c.wantDelete = true
-				c.replaced = c.replaced || wanted // the first one carries
-			}
+			c.holdAgainst(settings)
 		}
 	}
 }

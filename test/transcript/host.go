@@ -530,6 +530,20 @@ func (h *Host) allows(most int) {
 	h.Step(sa.TimerDue{})
 }
 
+// moves gives the host other networks, or those that it had, as a reload does.
+func (h *Host) moves() {
+	changed := *h.Settings
+	changed.Children = slices.Clone(changed.Children)
+	local := Networks("10.5.0.0/16")
+	if changed.Children[0].Local.Equal(local) {
+		local = Networks("10.1.0.0/16")
+	}
+	changed.Children[0].Local = local
+	h.Settings = &changed
+	h.machine.Reconfigure(&changed)
+	h.Step(sa.TimerDue{})
+}
+
 // limit is the data path's word that the Child SA in use reached a limit.
 func (h *Host) limit(hard bool) {
 	if c := h.Sends("net"); c != nil {

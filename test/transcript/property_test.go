@@ -106,6 +106,33 @@ func TestRandomResumption(t *testing.T) {
 	t.Logf("%d of %d runs resumed a session", resumed, runs)
 }
 
+// TestRandomReload gives a other networks again and again, in the middle of whatever is
+// under way, where b takes what a asks for: in the end the Child SA is for those that a
+// has then.
+func TestRandomReload(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomPair(t, 1)
+		defer explain(t, lines)
+		takesAny(w.B)
+		misfortune(t, w, []string{"up a", "up b", "reload a", "reload a", "reload a", "rekey a", "rekey b", "rekey ike a", "rekey ike b", "reauth a", "advance"}, false)
+		converge(t, w)
+		wantCurrent(t, w.A)
+	})
+}
+
+// takesAny has a host take whatever traffic the other asks for.
+func takesAny(h *Host) {
+	all := Networks("0.0.0.0/0")
+	h.Settings.Children = []sa.ChildSettings{{Name: "net", Local: all, Remote: all}}
+}
+
+// wantCurrent checks that a host sends on what its settings ask for.
+func wantCurrent(t *rapid.T, h *Host) {
+	if c, w := h.Sends("net"), h.Settings.Children[0]; !c.LocalSelectors.Equal(w.Local) || !c.RemoteSelectors.Equal(w.Remote) {
+		t.Fatalf("%s sends %v === %v, and wants %v === %v", h.Name, c.LocalSelectors, c.RemoteSelectors, w.Local, w.Remote)
+	}
+}
+
 // randomWorld is two hosts that agree on one or two Child SAs.
 func randomWorld(t *rapid.T) (*World, *[]string) {
 	return randomPair(t, rapid.IntRange(1, 2).Draw(t, "children"))
@@ -230,6 +257,8 @@ func disturb(w *World, what string, i int) {
 	case what == "more":
 		w.A.allows(4)
 		w.B.allows(4)
+	case what == "reload a":
+		w.A.moves()
 	case what == "refuse a":
 		w.A.Refuses = 1 + i%2
 	case what == "refuse b":

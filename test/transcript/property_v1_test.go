@@ -36,6 +36,23 @@ func TestRandomRekeyV1(t *testing.T) {
 	})
 }
 
+// TestRandomReloadV1 is TestRandomReload for IKEv1.
+func TestRandomReloadV1(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomV1(t)
+		defer explain(t, lines)
+		w.disrupted = true // a DELETE may be lost
+		takesAny(w.B)
+		reload := *w.A.Settings
+		reload.Children = reload.Children[:1]
+		w.A.Settings = &reload
+		w.A.machine.Reconfigure(&reload)
+		misfortune(t, w, []string{"up a", "up b", "reload a", "reload a", "reload a", "rekey a", "rekey b", "rekey ike a", "rekey ike b", "advance"}, false)
+		convergeV1(t, w)
+		wantCurrent(t, w.A)
+	})
+}
+
 // randomV1 is two hosts of IKEv1 that agree on one or two Child SAs.
 func randomV1(t *rapid.T) (*World, *[]string) {
 	a, b := PairV1()
