@@ -16,8 +16,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
+	"causeway/test/netdev"
 	"causeway/tunnel/tun"
 	"causeway/tunnel/udp"
 )
@@ -58,29 +58,6 @@ func (h *host) do(t *testing.T, f func() error) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-}
-
-func address(link netlink.Link, prefix string) error {
-	a, err := netlink.ParseAddr(prefix)
-	if err != nil {
-		return err
-	}
-	a.Flags = unix.IFA_F_NODAD
-	return netlink.AddrAdd(link, a)
-}
-
-// linkUp gives the interface addresses and sets it up.
-func linkUp(name string, prefixes ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, p := range prefixes {
-		if err := address(link, p); err != nil {
-			return err
-		}
-	}
-	return netlink.LinkSetUp(link)
 }
 
 // offloadCase is one combination of the switches.
@@ -134,7 +111,7 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 	prefix, mtu := c.outer(n)
 	outer := prefix.Addr()
 	h.do(t, func() error {
-		if err := linkUp("cwt-outer", prefix.String()); err != nil {
+		if err := netdev.Up("cwt-outer", prefix.String()); err != nil {
 			return err
 		}
 		device, err := tun.Open(tun.Config{Name: "cwt-inner", MTU: mtu, Backend: c.backend, Queues: c.queues, NoTSO: c.noTSO, NoUSO: c.noUSO})
@@ -159,7 +136,7 @@ func (h *host) open(t *testing.T, c offloadCase, n int) {
 		if c.bare {
 			h.gateway.outer = netip.AddrPortFrom(outer, 0)
 		}
-		return linkUp("cwt-inner", fmt.Sprintf("10.%d.0.1/8", n), fmt.Sprintf("fd0%d::1/8", n))
+		return netdev.Up("cwt-inner", fmt.Sprintf("10.%d.0.1/8", n), fmt.Sprintf("fd0%d::1/8", n))
 	})
 	h.AddConnection("peer", ConnectionConfig{})
 	other := 3 - n

@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"causeway/esp/selector"
+	"causeway/test/netdev"
 	"causeway/tunnel/tun"
 )
 
@@ -27,7 +28,7 @@ func acrossRouter(t *testing.T, c offloadCase, mtu int) (a, b *host) {
 			})
 		})
 		router.do(t, func() error {
-			if err := linkUp(name, fmt.Sprintf("192.0.2.%d/32", 253+n)); err != nil {
+			if err := netdev.Up(name, fmt.Sprintf("192.0.2.%d/32", 253+n)); err != nil {
 				return err
 			}
 			if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+name+"/proxy_arp", []byte("1"), 0); err != nil {

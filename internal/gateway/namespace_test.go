@@ -21,6 +21,7 @@ import (
 
 	"causeway/internal/control"
 	"causeway/routing/kernel"
+	"causeway/test/netdev"
 )
 
 // inside says that this process has a network namespace of its own.
@@ -53,11 +54,7 @@ func peerless(t *testing.T) {
 	if os.Getenv(inside) == "" {
 		t.Skip("run by TestWholeGateway, in a network namespace of its own")
 	}
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.LinkSetUp(lo); err != nil {
+	if err := netdev.Up("lo"); err != nil {
 		t.Fatal(err)
 	}
 	outer := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "outer"}, PeerName: "other"}
@@ -65,20 +62,7 @@ func peerless(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { netlink.LinkDel(outer) })
-	for _, name := range []string{"outer", "other"} {
-		link, err := netlink.LinkByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := netlink.LinkSetUp(link); err != nil {
-			t.Fatal(err)
-		}
-	}
-	address, err := netlink.ParseAddr("198.51.100.10/24")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.AddrAdd(outer, address); err != nil {
+	if err := errors.Join(netdev.Up("outer", "198.51.100.10/24"), netdev.Up("other")); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -166,10 +150,21 @@ func wantRoutes(t *testing.T, want []string) {
 	t.Errorf("routes (-want +got):\n%s", diff)
 }
 
+// routesOf are those with a protocol number.
+func routesOf(protocol netlink.RouteProtocol) ([]netlink.Route, error) {
+	return netdev.List(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: protocol}, netlink.RT_FILTER_PROTOCOL)
+	})
+}
+
+func addressesOf(link netlink.Link) ([]netlink.Addr, error) {
+	return netdev.List(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
+}
+
 // routes are those of the gateway, as the kernel has them.
 func routes(t *testing.T) []string {
 	t.Helper()
-	all, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: kernel.Protocol}, netlink.RT_FILTER_PROTOCOL)
+	all, err := routesOf(kernel.Protocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +226,7 @@ func TestInsideStartAndEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addresses, err := addressesOf(link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +268,7 @@ func TestInsideReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := netlink.AddrList(link, netlink.FAMILY_V4); err != nil || len(a) != 1 || a[0].IP.String() != "169.254.21.6" {
+	if a, err := addressesOf(link); err != nil || len(a) != 1 || a[0].IP.String() != "169.254.21.6" {
 		t.Errorf("addresses after a reload: %v, %v", a, err)
 	}
 	g.end(t)
@@ -445,7 +440,7 @@ func TestInsideRefusedRoute(t *testing.T) {
 	wantRoutes(t, []string{"10.2.0.0/16", "unreachable 10.3.0.0/16"})
 	g.end(t)
 	untouched(t)
-	left, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: unix.RTPROT_STATIC}, netlink.RT_FILTER_PROTOCOL)
+	left, err := routesOf(unix.RTPROT_STATIC)
 	if err != nil || len(left) != 1 {
 		t.Errorf("the host's own route: %v, %v", left, err)
 	}
@@ -474,7 +469,7 @@ func TestInsidePreparedInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer netlink.LinkDel(link)
-	addresses, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	addresses, err := addressesOf(link)
 	if err != nil || len(addresses) > 0 || link.Attrs().Flags&net.FlagUp != 0 {
 		t.Errorf("addresses %v, flags %v, error %v", addresses, link.Attrs().Flags, err)
 	}

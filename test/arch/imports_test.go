@@ -63,10 +63,12 @@ var arrowsOf = map[string]arrows{
 // testArrows are what the tests of a package may import besides.
 var testArrows = map[string]arrows{
 	"ike/ikev2":        {[]string{"test/transcript"}, "its property tests and fuzz targets drive two machines"},
-	"internal/gateway": {[]string{"test/pki", "tunnel/tun/tuntest"}, "certificates made for the test, and a device without a kernel"},
+	"internal/gateway": {[]string{"test/pki", "tunnel/tun/tuntest", "test/netdev"}, "certificates made for the test, and devices with and without a kernel"},
 	"ike/auth":         {[]string{"test/pki"}, "certificates made for the test"},
 	"ike/ikev1":        {[]string{"test/pki"}, "certificates made for the test"},
-	"tunnel":           {[]string{"tunnel/tun/tuntest"}, "packets without a kernel"},
+	"tunnel":           {[]string{"tunnel/tun/tuntest", "test/netdev"}, "packets with and without a kernel"},
+	"tunnel/tun":       {[]string{"test/netdev"}, "the kernel's side of a device"},
+	"tunnel/udp":       {[]string{"test/netdev"}, "a link between two hosts"},
 	"esp":              {[]string{"test/vectors"}, "published vectors"},
 	"esp/ccm":          {[]string{"test/vectors"}, "published vectors"},
 	"esp/gcm":          {[]string{"test/vectors"}, "published vectors"},

@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"testing"
+
+	"causeway/test/netdev"
 )
 
 // benchDevice is a device in a namespace of its own, and a socket whose datagrams go
@@ -21,7 +23,7 @@ func benchDevice(b *testing.B) (d SuperDevice, socket *net.UDPConn) {
 		}
 		d = device.(SuperDevice)
 		b.Cleanup(func() { d.Close() })
-		if err := linkUp("ctun-bench", "10.77.0.1/24"); err != nil {
+		if err := netdev.Up("ctun-bench", "10.77.0.1/24"); err != nil {
 			return err
 		}
 		socket, err = net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(10, 77, 0, 2), Port: 9})

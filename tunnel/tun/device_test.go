@@ -6,21 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"causeway/test/netdev"
 )
 
 // needRoot skips a test that makes network namespaces.
@@ -104,58 +103,11 @@ func (s *side) open(cfg Config, address netip.Prefix) (err error) {
 	if s.device, err = Open(cfg); err != nil {
 		return err
 	}
-	if err := linkUp(cfg.Name, address.String()); err != nil {
+	if err := netdev.Up(cfg.Name, address.String()); err != nil {
 		return err
 	}
 	s.listener, err = net.Listen("tcp", net.JoinHostPort(address.Addr().String(), "0"))
 	return err
-}
-
-// linkUp gives an interface addresses and sets it up. The kernel makes the local route
-// of an IPv6 address some time later, from a work queue, and until then drops what comes
-// for it: linkUp waits for that.
-func linkUp(name string, addresses ...string) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	updates, done := make(chan netlink.RouteUpdate), make(chan struct{})
-	if err := netlink.RouteSubscribe(updates, done); err != nil {
-		return err
-	}
-	defer func() {
-		close(done)
-		for range updates { // until it is closed
-		}
-	}()
-	routes := map[string]bool{}
-	for _, a := range addresses {
-		addr, err := netlink.ParseAddr(a)
-		if err != nil {
-			return err
-		}
-		addr.Flags = unix.IFA_F_NODAD
-		if err := netlink.AddrAdd(link, addr); err != nil {
-			return err
-		}
-		if addr.IP.To4() == nil {
-			routes[addr.IP.String()+"/128"] = true
-		}
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return err
-	}
-	for len(routes) > 0 {
-		select {
-		case u := <-updates:
-			if u.Type == unix.RTM_NEWROUTE && u.Table == unix.RT_TABLE_LOCAL && u.Dst != nil {
-				delete(routes, u.Dst.String())
-			}
-		case <-time.After(20 * time.Second):
-			return fmt.Errorf("no local routes to %v", slices.Collect(maps.Keys(routes)))
-		}
-	}
-	return nil
 }
 
 // traffic is what a forwarder saw.
@@ -444,7 +396,7 @@ func checkRefusedCount(t *testing.T, d BatchDevice) {
 	if n := write(4, 4, 4); n != 3 {
 		t.Errorf("%d of 3 packets refused while down", n)
 	}
-	if err := linkUp(d.Name()); err != nil {
+	if err := netdev.Up(d.Name()); err != nil {
 		t.Fatal(err)
 	}
 	if n := write(4, 7, 4, 9, 7); n != 3 {

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"causeway/test/netdev"
 )
 
 // TestFallback: on a kernel that lacks something of the native backend, the
@@ -47,7 +49,7 @@ func TestFallback(t *testing.T) {
 
 // passes has the kernel send a datagram through the device and takes it back.
 func passes(d BatchDevice) error {
-	if err := linkUp(d.Name(), "10.9.0.1/24"); err != nil {
+	if err := netdev.Up(d.Name(), "10.9.0.1/24"); err != nil {
 		return err
 	}
 	c, err := net.Dial("udp", "10.9.0.2:7")

@@ -13,6 +13,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
+
+	"causeway/test/netdev"
 )
 
 // steeredFlows is how many flows TestSpread sends.
@@ -35,7 +37,7 @@ func spreading(t *testing.T, f func(d *native) error) {
 		if !opened.Offloads().Steering {
 			t.Error("the device does not say that it can spread flows")
 		}
-		if err := linkUp(opened.Name(), "10.9.0.1/24", "fd09::1/64"); err != nil {
+		if err := netdev.Up(opened.Name(), "10.9.0.1/24", "fd09::1/64"); err != nil {
 			return err
 		}
 		return f(opened.(*native))

@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"causeway/test/netdev"
 )
 
 // pair is two Conns in network namespaces of their own, joined by a veth pair
@@ -40,13 +42,7 @@ func joined(t *testing.T, near, far netip.Prefix) *pair {
 	defer farNS.Close()
 	up := func(name string, address netip.Prefix) {
 		t.Helper()
-		link, err := netlink.LinkByName(name)
-		must(err)
-		a, err := netlink.ParseAddr(address.String())
-		must(err)
-		a.Flags = unix.IFA_F_NODAD
-		must(netlink.AddrAdd(link, a))
-		must(netlink.LinkSetUp(link))
+		must(netdev.Up(name, address.String()))
 	}
 	nearNS, err := netns.New()
 	must(err)
@@ -57,9 +53,7 @@ func joined(t *testing.T, near, far netip.Prefix) *pair {
 		PeerNamespace: netlink.NsFd(farNS),
 	}))
 	up("cudp-near", near)
-	lo, err := netlink.LinkByName("lo")
-	must(err)
-	must(netlink.LinkSetUp(lo))
+	must(netdev.Up("lo"))
 	p := &pair{maxPayload: 1500 - 20 - 8}
 	if near.Addr().Is6() {
 		p.maxPayload -= 20

@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"causeway/test/netdev"
 )
 
 // mostSites is how many FurtherSite knows.
@@ -69,7 +71,7 @@ func (n *Namespace) Links() (out, in map[string]Passed, err error) {
 		return nil, nil, fmt.Errorf("world: netlink in %s: %w", n.Name, err)
 	}
 	defer handle.Close()
-	links, err := handle.LinkList()
+	links, err := netdev.List(handle.LinkList)
 	if err != nil {
 		return nil, nil, fmt.Errorf("world: links of %s: %w", n.Name, err)
 	}
