@@ -29,7 +29,7 @@ type inboundWorker struct {
 	batch   *udp.Batch
 	scratch *esp.Scratch
 
-	carried    int           // packets, until the worker moderates
+	carried    int           // bytes, until the worker moderates
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      inboundCache
@@ -106,9 +106,8 @@ func (w *inboundWorker) begin() {
 // IKE, keepalives and different SAs may follow each other in it.
 func (w *inboundWorker) message(m *udp.Message) {
 	w.local, w.remote, w.tos = m.Local, m.Remote, m.TOS
-	n := m.Segments()
-	w.carried += n
-	for i := range n {
+	w.carried += len(m.Payload)
+	for i := range m.Segments() {
 		segment := m.Segment(i)
 		if m.Bare {
 			w.esp(segment)

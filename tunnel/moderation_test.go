@@ -45,7 +45,7 @@ func newResting(t *testing.T) (*worker, event) {
 	return w, event{fd: fd}
 }
 
-// TestQuietWorkerIsWoken: a worker with few packets rests no longer than until
+// TestQuietWorkerIsWoken: a worker that carries little rests no longer than until
 // something comes.
 func TestQuietWorkerIsWoken(t *testing.T) {
 	w, socket := newResting(t)
@@ -57,11 +57,11 @@ func TestQuietWorkerIsWoken(t *testing.T) {
 	}
 }
 
-// TestBusyWorkerIsModerated: a worker with many packets is not woken by one, and
+// TestBusyWorkerIsModerated: a worker that carries much is not woken by one packet, and
 // finds it after a moment.
 func TestBusyWorkerIsModerated(t *testing.T) {
 	w, socket := newResting(t)
-	w.many, w.moderation = true, 20*time.Millisecond
+	w.carriesMuch, w.moderation = true, 20*time.Millisecond
 	socket.arrive(t)
 	began := time.Now()
 	w.rest()
@@ -90,7 +90,7 @@ func TestBusyWorkerIsModerated(t *testing.T) {
 // when the sockets are closed.
 func TestModeratedWorkerIsCalled(t *testing.T) {
 	w, _ := newResting(t)
-	w.many, w.moderation = true, time.Hour
+	w.carriesMuch, w.moderation = true, time.Hour
 	for _, end := range []func(){w.set.call, w.set.wake} {
 		rested := make(chan struct{})
 		go func() {
@@ -112,42 +112,44 @@ func within(t *testing.T, done <-chan struct{}, what string) {
 	}
 }
 
-// TestManyPackets: what counts is how many packets came lately, in both directions,
-// not how long the worker was busy with them.
-func TestManyPackets(t *testing.T) {
+// TestCarriesMuch: what counts is how many bytes came lately, in both directions, not
+// how long the worker was busy with them.
+func TestCarriesMuch(t *testing.T) {
 	w, _ := newResting(t)
 	w.out = newSourceless(w.t, 0)
 	const span = 8 * time.Millisecond
-	few := int(manyPackets * span / time.Second)
+	enough := int(much * span / time.Second)
 	for _, s := range []struct {
 		in, out int
-		many    bool
-	}{{few, 0, true}, {few / 2, few / 2, true}, {0, few, true}, {few / 2, few/2 - 1, false}, {0, 0, false}} {
+		much    bool
+	}{{enough, 0, true}, {enough / 2, enough / 2, true}, {0, enough, true}, {enough / 2, enough/2 - 1, false}, {0, 0, false}} {
 		w.in.carried, w.out.carried = s.in, s.out
 		w.moderate(span)
-		if w.many != s.many {
-			t.Errorf("%d packets in and %d out in %v: many is %v", s.in, s.out, span, w.many)
+		if w.carriesMuch != s.much {
+			t.Errorf("%d bytes in and %d out in %v: that is much: %v", s.in, s.out, span, w.carriesMuch)
 		}
 		if w.in.carried != 0 || w.out.carried != 0 {
-			t.Error("packets are counted twice")
+			t.Error("bytes are counted twice")
 		}
 	}
 }
 
-// TestCarriedPackets: each packet of a train and of a superpacket counts.
-func TestCarriedPackets(t *testing.T) {
+// TestCarriedBytes: those of each packet of a train and of a superpacket count.
+func TestCarriedBytes(t *testing.T) {
 	s := newStage(t, nil)
-	if n, err := s.in.takeShared(&shared{receiver: newBacklog(t, s, 2, 100)}); n != 2 || err != nil {
+	socket := newBacklog(t, s, 2, 100)
+	want := len(socket.messages[0].Payload) + len(socket.messages[1].Payload)
+	if n, err := s.in.takeShared(&shared{receiver: socket}); n != 2 || err != nil {
 		t.Fatal(n, err)
 	}
-	if s.in.carried != 16 {
-		t.Errorf("two messages of eight packets count as %d", s.in.carried)
+	if s.in.carried != want {
+		t.Errorf("two messages of together %d bytes count as %d", want, s.in.carried)
 	}
 	b := udpPacket(t, "10.1.0.1", "10.2.0.1", 300, ipOptions{})
 	s.out.begin()
 	s.out.take(append([]byte{}, b...), &tun.Offload{})
 	s.out.take(b, &tun.Offload{Kind: tun.UDP, SegmentSize: 100, HeaderLen: 28, ChecksumStart: 20, ChecksumOffset: 6})
-	if s.out.carried != 4 {
-		t.Errorf("one packet and one superpacket of three count as %d", s.out.carried)
+	if s.out.carried != 2*len(b) {
+		t.Errorf("a packet and a superpacket of %d bytes each count as %d", len(b), s.out.carried)
 	}
 }

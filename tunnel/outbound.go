@@ -26,7 +26,7 @@ type outboundWorker struct {
 	source  source
 	replies replies
 
-	carried    int           // packets, until the worker moderates
+	carried    int           // bytes, until the worker moderates
 	now        time.Duration // of this batch
 	forwarding *forwarding   // of this batch
 	cache      outboundCache

@@ -73,7 +73,7 @@ func (s *superReplies) write(b []byte) {
 
 // take carries one packet or superpacket of a SuperDevice.
 func (w *outboundWorker) take(b []byte, o *tun.Offload) {
-	w.carried += o.Segments(len(b))
+	w.carried += len(b)
 	if o.Kind != tun.Single {
 		w.super(b, o)
 		return

@@ -31,8 +31,8 @@ type worker struct {
 	load  *load
 	idle  time.Duration // since it last told
 
-	many       bool          // packets, lately
-	moderation time.Duration // how long a rest is at least, then
+	carriesMuch bool          // lately
+	moderation  time.Duration // how long a rest is at least, then
 
 	resting   atomic.Bool // and to be called, if it is in hands
 	pressed   bool        // it had no rest lately, and its processor for itself
@@ -128,7 +128,7 @@ func (w *worker) rest() {
 	began := w.t.now()
 	w.load.rests(began)
 	w.resting.Store(true)
-	if !w.many || !w.doze() {
+	if !w.carriesMuch || !w.doze() {
 		w.wait(-1)
 	}
 	w.resting.Store(false)
