@@ -21,14 +21,15 @@ func (o *owner) contain() {
 		return
 	}
 	now := time.Now()
+	report := defect(o.name(), cause)
 	for spi := range o.reserved {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
+	o.lost(report.Failure)
 	clear(o.reserved)
 	clear(o.usable)
 	o.version.spis.releaseAll(o.inbox)
 	o.machine, o.state, o.actions = o.newMachine(), sa.StateDown, nil
-	report := defect(o.name(), cause)
 	o.engine.cfg.Report(report)
 	o.observe(report, now)
 	o.keep.failed(now, rand.Float64())

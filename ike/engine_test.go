@@ -300,13 +300,16 @@ func TestAPanicCostsOneConnection(t *testing.T) {
 		c.set(connection(t, "to-left", left, "a third key", StartOnDemand))
 		a.set(connection(t, "to-right", right, "a long shared key", StartAlways), connection(t, "to-third", "192.0.2.3", "a third key", StartAlways))
 		time.Sleep(5 * time.Second)
-		untouched := a.status("to-third").IKE[0].SPIi
+		untouched, lost := a.status("to-third").IKE[0].SPIi, a.status("to-right").IKE[0]
 		a.random.tripped.Store(true)
 		if err := a.engine.Rekey(t.Context(), "to-right", true, false); err == nil {
 			t.Fatal("the rekey did not meet the panic")
 		}
 		if r, ok := last[sa.Failed](a); !ok || r.Failure.Reason != sa.ReasonInternal {
 			t.Errorf("reported %+v, want the defect", r)
+		}
+		if r, ok := last[sa.IKEClosed](a); !ok || r.SPIi != lost.SPIi || r.SPIr != lost.SPIr || r.Failure == nil {
+			t.Errorf("of the IKE SA %016x that is lost is reported %+v", lost.SPIi, r)
 		}
 		time.Sleep(5 * time.Minute)
 		if s := a.status("to-right"); s.State != StateUp {

@@ -135,8 +135,19 @@ func (o *owner) finish() {
 		o.engine.cfg.DataPath.RemoveChild(o.name(), spi)
 	}
 	o.version.spis.releaseAll(o.inbox)
+	o.lost(nil)
 	for _, w := range o.waiters {
 		w.reply <- o.refusal("the connection ended before the command was done", "")
+	}
+}
+
+// lost reports the end of the IKE SAs that are there, of which the machine itself says
+// nothing more.
+func (o *owner) lost(f *sa.Failure) {
+	for _, i := range o.status.Load().IKE {
+		if !i.EstablishedAt.IsZero() {
+			o.engine.cfg.Report(sa.IKEClosed{Connection: o.name(), SPIi: i.SPIi, SPIr: i.SPIr, Failure: f})
+		}
 	}
 }
 

@@ -30,8 +30,7 @@ type ConnectionConfig struct {
 	OwnSAs int
 }
 
-// connection is the forwarding state of one connection. Workers read it; the
-// fields below the line belong to Tunnel.mu.
+// connection is the forwarding state of one connection, which workers read.
 //
 // What every packet reads comes first, together.
 type connection struct {
@@ -48,9 +47,6 @@ type connection struct {
 	own      []atomic.Int64 // by worker: Tunnel.now of its last request for an SA of its own
 	avoided  atomic.Bool    // another connection of the same prefixes goes first
 	held     held
-
-	// ---- guarded by Tunnel.mu
-	keepalive keepalive
 }
 
 func (t *Tunnel) newConnection(name string, cfg ConnectionConfig) *connection {

@@ -61,6 +61,7 @@ func (t *Tunnel) RemoveConnection(name string) {
 	delete(next, name)
 	t.forwarding.Store(newForwarding(old.routes, next))
 	t.releaseHeld(c)
+	t.keepalives.removed(name)
 	c.up.Close()
 	c.down.Close()
 	t.settled[c.home]--
@@ -221,8 +222,8 @@ func (t *Tunnel) removeChild(spiIn uint32) {
 }
 
 // MoveChildren gives the Child SAs with those inbound SPIs, which are of one connection, a
-// new pair of outer addresses, also where they are stopped, and its keepalives if they go to where these went. ESP
-// without UDP stays without. What the path MTU was is forgotten.
+// new pair of outer addresses, also where they are stopped. ESP without UDP stays without.
+// What the path MTU was is forgotten.
 func (t *Tunnel) MoveChildren(spisIn []uint32, local, remote netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -233,9 +234,6 @@ func (t *Tunnel) MoveChildren(spisIn []uint32, local, remote netip.AddrPort) {
 			continue
 		}
 		c = pair.conn
-		if k := &c.keepalive; k.on() && k.remote.Addr() == pair.in.remote.Addr() {
-			k.local, k.remote = local, remote
-		}
 		t.move(pair, local, remote)
 	}
 	if c == nil {

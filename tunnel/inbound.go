@@ -141,8 +141,9 @@ func (w *inboundWorker) ike(b []byte, marker int) {
 
 // SentIKE counts an IKE message that went out beside the data path, as so many
 // bytes of UDP payload: it never waits, and others make room for it.
-func (t *Tunnel) SentIKE(bytes int, remote netip.AddrPort) {
+func (t *Tunnel) SentIKE(bytes int, local, remote netip.AddrPort) {
 	t.up.Charge(t.now(), bytes+encapsulation(remote))
+	t.keepalives.sentIKE(local, remote)
 }
 
 // esp finds the SA of an ESP packet and queues it behind others of that SA.

@@ -334,40 +334,6 @@ func TestEndpointIsReportedOnlyWhenAuthentic(t *testing.T) {
 	})
 }
 
-func TestKeepalives(t *testing.T) {
-	inBubble(t, pairConfig{}, func(t *testing.T, p *pair) {
-		sent := func() int {
-			synctest.Wait()
-			p.a.wire.mu.Lock()
-			defer p.a.wire.mu.Unlock()
-			return p.a.wire.keepalives
-		}
-		time.Sleep(5 * time.Minute)
-		if n := sent(); n != 0 {
-			t.Fatalf("%d keepalives, not behind a NAT", n)
-		}
-		p.a.SetKeepalive("peer", p.a.outer, p.b.outer)
-		for range 60 { // traffic every 15 s
-			time.Sleep(15 * time.Second)
-			p.a.device.Inject(udpPacket(t, "10.1.0.1", "10.2.0.1", 10, ipOptions{}))
-			p.b.next(t)
-		}
-		if n := sent(); n != 0 {
-			t.Fatalf("%d keepalives although there was traffic", n)
-		}
-		time.Sleep(101 * time.Second)
-		if n := sent(); n != 5 {
-			t.Errorf("%d keepalives in 101 s of silence, want 5", n)
-		}
-		p.b.dropped(t, DropKeepalive, 5)
-		p.a.SetKeepalive("peer", netip.AddrPort{}, netip.AddrPort{})
-		time.Sleep(5 * time.Minute)
-		if n := sent(); n != 5 {
-			t.Errorf("%d keepalives after they were turned off", n)
-		}
-	})
-}
-
 func TestLifetimes(t *testing.T) {
 	type hit struct {
 		SPI  uint32

@@ -37,8 +37,8 @@ type wire struct {
 	change     func(udp.Message) []udp.Message // of what is sent; nil: as it is
 	limit      int                             // outer MTU; 0: none
 	known      int                             // what PathMTU says
-	keepalives int
-	runs       []sentRun // everything sent
+	keepalives []netip.AddrPort                // where they went
+	runs       []sentRun                       // everything sent
 }
 
 type sentRun struct {
@@ -91,7 +91,7 @@ func (w *wire) interfaceMTU(_, _ netip.Addr) (int, error) {
 
 func (w *wire) SendKeepalive(local, remote netip.AddrPort) error {
 	w.mu.Lock()
-	w.keepalives++
+	w.keepalives = append(w.keepalives, remote)
 	w.mu.Unlock()
 	w.peer.arrive(udp.Message{Payload: []byte{0xff}, SegmentSize: 1, Local: remote, Remote: local, Encapsulated: true})
 	return nil

@@ -148,7 +148,8 @@ func TestControlRefuses(t *testing.T) {
 	}
 	p.a.MoveChildren([]uint32{0x01020304}, at, to)
 	p.a.RemoveConnection("other")
-	p.a.SetKeepalive("other", at, to)
+	p.a.SetKeepalive("other", IKESA{1, 2}, at, to)
+	p.a.EndKeepalive(IKESA{1, 2})
 	if _, ok := p.a.ChildCounters(0x01020304); ok {
 		t.Error("counters of nothing")
 	}

@@ -96,6 +96,7 @@ type Tunnel struct {
 	upWakes, downWakes <-chan struct{} // packets wait for the lines
 	strays             strays
 	early              early
+	keepalives         keepalives
 	spreader           *spreader // nil: none
 	hands              hands
 

@@ -193,9 +193,7 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 	}
 	s.m.path = path{local, remote}
 	s.m.moveChildren(local, remote)
-	if old != remote {
-		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Old: old, New: remote})
-	}
+	s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, SPIi: s.cookieI, SPIr: s.cookieR, Local: local, Old: old, New: remote})
 }
 
 // ending is how an SA ends.

@@ -144,7 +144,7 @@ func (s *ikeSA) observeNAT(msg *message) {
 	if nat := detectNAT(msg, s.spiI, s.spiR); nat != s.nat {
 		s.nat = nat
 		s.encapsulate()
-		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: s.remote, New: s.remote, NAT: nat.String()})
+		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, SPIi: s.spiI, SPIr: s.spiR, Local: s.local, Old: s.remote, New: s.remote, NAT: nat.String()})
 	}
 }
 

@@ -212,7 +212,7 @@ func (s *ikeSA) relocate(local, remote netip.AddrPort) {
 		return
 	}
 	if old != s.remote || before != s.local {
-		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, Local: s.local, Old: old, New: s.remote})
+		s.m.emit(sa.EndpointChanged{Connection: s.m.settings.Name, SPIi: s.spiI, SPIr: s.spiR, Local: s.local, Old: old, New: s.remote})
 	}
 	s.moveChildren(func(*child) bool { return true })
 }

@@ -84,6 +84,7 @@ type Failed struct {
 // is a NAT that was not there, or none any more.
 type EndpointChanged struct {
 	Connection string
+	SPIi, SPIr uint64         // of the IKE SA
 	Local      netip.AddrPort // ours now
 	Old, New   netip.AddrPort // the peer's
 	NAT        string         // as in IKEInfo; empty: as it was

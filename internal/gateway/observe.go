@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"causeway/ike/sa"
+	"causeway/tunnel"
 )
 
 // report is told everything that the engine's machines say.
@@ -34,26 +35,26 @@ func ofInterestToFew(r sa.Report) bool {
 	return false
 }
 
-// followNAT sends keepalives for the connections where this side is behind a
-// NAT (RFC 3948 §4).
+// followNAT sends keepalives for the IKE SAs with which this side is behind a NAT
+// (RFC 3948 §4). One that takes the place of another is told of in its own name.
 func (g *Gateway) followNAT(r sa.Report) {
 	switch r := r.(type) {
 	case sa.IKEEstablished:
 		if behindNAT(r.IKE.NAT) {
-			g.tunnel.SetKeepalive(r.Connection, r.IKE.Local, r.IKE.Remote)
-		} else {
-			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
+			g.tunnel.SetKeepalive(r.Connection, tunnel.IKESA{SPIi: r.IKE.SPIi, SPIr: r.IKE.SPIr}, r.IKE.Local, r.IKE.Remote)
 		}
 	case sa.EndpointChanged:
-		if behindNAT(r.NAT) {
-			g.tunnel.SetKeepalive(r.Connection, r.Local, r.New)
-		} else if r.NAT != "" {
-			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
+		of := tunnel.IKESA{SPIi: r.SPIi, SPIr: r.SPIr}
+		switch {
+		case r.NAT == "":
+			g.tunnel.MoveKeepalive(of, r.Local, r.New)
+		case behindNAT(r.NAT):
+			g.tunnel.SetKeepalive(r.Connection, of, r.Local, r.New)
+		default:
+			g.tunnel.SetKeepalive(r.Connection, of, netip.AddrPort{}, netip.AddrPort{})
 		}
 	case sa.IKEClosed:
-		if !r.Replaced {
-			g.tunnel.SetKeepalive(r.Connection, netip.AddrPort{}, netip.AddrPort{})
-		}
+		g.tunnel.EndKeepalive(tunnel.IKESA{SPIi: r.SPIi, SPIr: r.SPIr})
 	}
 }
 

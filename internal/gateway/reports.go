@@ -243,7 +243,7 @@ func endpointChanged(r sa.EndpointChanged) control.Event {
 	case r.Old == r.New:
 		message = fmt.Sprintf("this end is at %v now", r.Local)
 	}
-	ev := event(kindEndpointChanged, levelInfo, r.Connection, message, "remote", r.New.String())
+	ev := event(kindEndpointChanged, levelInfo, r.Connection, message, "spi_i", spi64(r.SPIi), "spi_r", spi64(r.SPIr), "remote", r.New.String())
 	if r.Local.IsValid() {
 		ev.Fields["local"] = r.Local.String()
 	}

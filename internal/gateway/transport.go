@@ -13,7 +13,7 @@ type chargedTransport struct {
 	ike.Transport
 	natPort uint16
 	// sent hears of the UDP payload of each message.
-	sent func(bytes int, remote netip.AddrPort)
+	sent func(bytes int, local, remote netip.AddrPort)
 }
 
 // SendIKE implements ike.Transport.
@@ -35,6 +35,6 @@ func (c chargedTransport) charge(err error, b []byte, local, remote netip.AddrPo
 	if local.Port() == c.natPort {
 		bytes += udp.MarkerSize
 	}
-	c.sent(bytes, remote)
+	c.sent(bytes, local, remote)
 	return nil
 }

@@ -26,7 +26,7 @@ func (o outbox) SendProbe(b []byte, local, remote netip.AddrPort) error {
 func TestIKEIsCharged(t *testing.T) {
 	peer := netip.MustParseAddrPort("192.0.2.9:4500")
 	total := 0
-	transport := chargedTransport{outbox{}, 4500, func(bytes int, remote netip.AddrPort) {
+	transport := chargedTransport{outbox{}, 4500, func(bytes int, _, remote netip.AddrPort) {
 		if remote != peer {
 			t.Errorf("to %v", remote)
 		}
