@@ -144,6 +144,7 @@ type recordedRoutes struct {
 }
 
 func (r *recordedRoutes) Set(d kernel.Desired) error { r.sets, r.last = r.sets+1, d; return nil }
+func (r *recordedRoutes) Crowded() []netip.Prefix    { return nil }
 func (r *recordedRoutes) Clear() error               { return nil }
 
 // fuzzed is a gateway that runs a file, with a Child SA in the data path for

@@ -20,6 +20,7 @@ import (
 // routeTable is what the gateway needs of routing/kernel.
 type routeTable interface {
 	Set(kernel.Desired) error
+	Crowded() []netip.Prefix
 	Clear() error
 }
 
@@ -36,7 +37,8 @@ type routeKeeper struct {
 	applied *kernel.Desired
 	// told is the text of the error that was logged last, so that one that
 	// stays is logged once.
-	told string
+	told    string
+	crowded []netip.Prefix
 	// disturbance is pending while somebody else changed something.
 	disturbance *time.Timer
 }
@@ -115,6 +117,25 @@ func (k *routeKeeper) news(err error) bool {
 	changed := text != k.told
 	k.told = text
 	return changed
+}
+
+// crowding is the networks in which the host has too many routes, and whether they are
+// others than the last time.
+func (k *routeKeeper) crowding() (networks []netip.Prefix, news bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := k.crowded
+	k.crowded = k.table.Crowded()
+	return k.crowded, !slices.Equal(before, k.crowded)
+}
+
+func tellCrowded(log *zap.Logger, networks []netip.Prefix) {
+	if len(networks) == 0 {
+		log.Info("peers that are not listed are answered past the tunnel again")
+		return
+	}
+	log.Warn("this host has so many routes inside a remote network that a peer which moves there, or is not known yet, is not answered past the tunnel: list its addresses in remote.address",
+		zap.Stringers("networks", networks))
 }
 
 // recheck is how often the routes are looked at although no connection changed:
@@ -196,6 +217,9 @@ func (g *Gateway) reconcile() error {
 	err := g.routes.set(func() kernel.Desired {
 		return desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.conns.LocalAddr, g.device.Name(), g.mtu)
 	})
+	if networks, news := g.routes.crowding(); news {
+		tellCrowded(g.log, networks)
+	}
 	if err != nil {
 		return &routesError{err}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,7 @@ type table struct {
 	mu   sync.Mutex
 	err  error
 	sets int
+	full []netip.Prefix
 }
 
 func (f *table) Set(kernel.Desired) error {
@@ -109,6 +111,21 @@ func (f *table) Set(kernel.Desired) error {
 }
 
 func (f *table) Clear() error { return f.err }
+
+func (f *table) Crowded() []netip.Prefix { return f.full }
+
+func TestCrowdingIsToldOnce(t *testing.T) {
+	routes := &table{}
+	k := newRouteKeeper(routes)
+	half := []netip.Prefix{netip.MustParsePrefix("128.0.0.0/1")}
+	for i, full := range [][]netip.Prefix{nil, half, slices.Clone(half), nil, nil} {
+		routes.full = full
+		got, news := k.crowding()
+		if !slices.Equal(got, full) || news != (i == 1 || i == 3) {
+			t.Errorf("look %d: %v are crowded, news: %v", i, got, news)
+		}
+	}
+}
 
 func TestKeeperTellsNewsOnce(t *testing.T) {
 	k := newRouteKeeper(&table{})

@@ -228,6 +228,22 @@ func (l *lab) arrives(from string, port int) bool {
 // deliver lets a UDP datagram arrive at eth0, from the other end of its cable.
 func (l *lab) deliver(from, to string, port uint16) {
 	l.Helper()
+	l.cable("eth0")(l.frame("eth0", from, to, port))
+}
+
+// cable sends frames that arrive at a device.
+func (l *lab) cable(device string) (send func(frame []byte)) {
+	l.Helper()
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+	l.must(err)
+	l.Cleanup(func() { unix.Close(fd) })
+	to := &unix.SockaddrLinklayer{Ifindex: l.link(device + "p").Attrs().Index}
+	return func(frame []byte) { l.must(unix.Sendto(fd, frame, 0, to)) }
+}
+
+// frame is a UDP datagram on its way to a device.
+func (l *lab) frame(device, from, to string, port uint16) []byte {
+	l.Helper()
 	u := binary.BigEndian.AppendUint16(nil, 4500)
 	u = binary.BigEndian.AppendUint16(u, port)
 	u = append(u, 0, 16, 0, 0)
@@ -238,9 +254,6 @@ func (l *lab) deliver(from, to string, port uint16) {
 		sum += uint32(binary.BigEndian.Uint16(packet[i:]))
 	}
 	binary.BigEndian.PutUint16(packet[10:], ^uint16(sum+sum>>16))
-	frame := append(append([]byte{}, l.link("eth0").Attrs().HardwareAddr...), 2, 0, 0, 0, 0, 9, 8, 0)
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
-	l.must(err)
-	defer unix.Close(fd)
-	l.must(unix.Sendto(fd, append(frame, packet...), 0, &unix.SockaddrLinklayer{Ifindex: l.link("eth0p").Attrs().Index}))
+	frame := append(append([]byte{}, l.link(device).Attrs().HardwareAddr...), 2, 0, 0, 0, 0, 9, 8, 0)
+	return append(frame, packet...)
 }

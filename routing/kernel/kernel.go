@@ -11,6 +11,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -33,6 +34,7 @@ type Kernel struct {
 	ns       netns.NsHandle
 	current  string // the interface of the last Set
 	changes  int    // netlink writes so far
+	crowded  []netip.Prefix
 
 	overruns atomic.Uint64 // as last read
 }

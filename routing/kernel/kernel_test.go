@@ -21,13 +21,13 @@ const tunName = "ckern0"
 // 2001:db8:0:1::2/64, a default route by 198.51.100.1, a local network
 // 10.1.0.0/24 on lan0 as 10.1.0.1, and our TUN interface.
 type lab struct {
-	*testing.T
+	testing.TB
 	k *Kernel
 	h *netlink.Handle
 }
 
 // inLab runs test in a lab on a thread of its own that ends with the test.
-func inLab(t *testing.T, test func(l *lab)) {
+func inLab(t testing.TB, test func(l *lab)) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making network namespaces needs root")

@@ -128,14 +128,15 @@ func (d *Desired) withhold(outside, failed []installed, unruled map[int]bool) er
 	return errors.Join(errs...)
 }
 
-// mostThrown bounds the routes of the host that are left out of one remote network.
-const mostThrown = 256
+// mostThrown bounds the routes of the host that are left out of one remote network: not
+// those of a full table of the Internet.
+const mostThrown = 4096
 
 // waysAround are the ways outside for our own packets to whatever else is in the remote
 // networks that contain peers, and in the halves of everything: those that the packets
 // would take if there were no tunnel. Where the host has routes inside of such a
-// network, the table of all decides.
-func (k *Kernel) waysAround(host []installed, link netlink.Link, d *Desired, peers []installed) (want []installed) {
+// network, the table of all decides; in those that are crowded it has too many.
+func (k *Kernel) waysAround(host []installed, link netlink.Link, d *Desired, peers []installed) (want []installed, crowded []netip.Prefix) {
 	for _, r := range d.Routes {
 		holds := func(p installed) bool {
 			return r.Prefix.Contains(p.prefix.Addr()) || r.Prefix.Bits() == 1 && familyOf(p.prefix.Addr()) == familyOf(r.Prefix.Addr())
@@ -148,15 +149,25 @@ func (k *Kernel) waysAround(host []installed, link netlink.Link, d *Desired, pee
 			continue
 		}
 		thrown := k.within(host, link, r.Prefix, peers)
-		if len(thrown) <= mostThrown {
-			want = append(append(want, k.exception(r.Prefix, way, d)), thrown...)
+		if len(thrown) > mostThrown {
+			crowded = append(crowded, r.Prefix)
+			continue
 		}
+		want = append(append(want, k.exception(r.Prefix, way, d)), thrown...)
 	}
 	// What is left out of one network may be another one: its way counts.
 	slices.SortFunc(want, func(a, b installed) int {
 		return cmp.Or(a.prefix.Compare(b.prefix), a.route.Type-b.route.Type) // RTN_UNICAST is before RTN_THROW
 	})
-	return slices.CompactFunc(want, func(a, b installed) bool { return a.key == b.key })
+	return slices.CompactFunc(want, func(a, b installed) bool { return a.key == b.key }), crowded
+}
+
+// Crowded are the remote networks, as of the last Set, inside of which the host has so
+// many routes that only listed peers are answered outside.
+func (k *Kernel) Crowded() []netip.Prefix {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.crowded
 }
 
 // linkLocal is on every link: the table of all knows where.

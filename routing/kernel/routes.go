@@ -53,7 +53,9 @@ func (k *Kernel) setRouting(link netlink.Link, d *Desired) error {
 	}
 	outside, errs := k.exceptions(host, link, d)
 	inward := k.outerNetworks(host, link, d)
-	aside := slices.Concat(outside, k.waysAround(host, link, d, outside), inward, k.hostRoutes(link, d))
+	around, crowded := k.waysAround(host, link, d, outside)
+	k.crowded = crowded
+	aside := slices.Concat(outside, around, inward, k.hostRoutes(link, d))
 	failed, err := k.putRoutes(ours, aside)
 	errs = append(errs, err)
 	missing, stale, early := compare(rules, slices.Concat(k.networkRules(d), k.hostRules(d), strongRules(d), k.outsideRules(d, outside, others), k.forwardedRules(d, inward, others)))

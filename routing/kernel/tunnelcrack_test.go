@@ -189,7 +189,11 @@ func TestWaysAroundOneAnother(t *testing.T) {
 		for range 2 {
 			slices.Reverse(d.Routes)
 			var got []string
-			for _, w := range k.waysAround(all, link, &d, peers) {
+			ways, crowded := k.waysAround(all, link, &d, peers)
+			if len(crowded) > 0 {
+				t.Errorf("%v are crowded", crowded)
+			}
+			for _, w := range ways {
 				got = append(got, fmt.Sprintf("%v %d", w.prefix, w.route.Type))
 			}
 			if want := []string{"128.0.0.0/1 1", "203.0.113.0/24 1"}; !slices.Equal(got, want) {
@@ -201,8 +205,12 @@ func TestWaysAroundOneAnother(t *testing.T) {
 	for i := range mostThrown + 1 {
 		many = append(many, host(fmt.Sprintf("198.%d.%d.0/24", 18+i/256, i%256)))
 	}
-	if got := k.waysAround(many, link, &d, peers); len(got) != 1 || got[0].prefix.Bits() != 24 {
-		t.Errorf("of a host with many routes the ways are %v", got)
+	half := netip.MustParsePrefix("128.0.0.0/1")
+	if got, crowded := k.waysAround(many, link, &d, peers); len(got) != 1 || got[0].prefix.Bits() != 24 || !slices.Equal(crowded, []netip.Prefix{half}) {
+		t.Errorf("of a host with too many routes the ways are %v, and %v is crowded", got, crowded)
+	}
+	if got, crowded := k.waysAround(many[:mostThrown+1], link, &d, peers); len(got) != mostThrown+2 || len(crowded) > 0 {
+		t.Errorf("of a host with many routes there are %d ways, and %v is crowded", len(got), crowded)
 	}
 }
 
