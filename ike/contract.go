@@ -13,6 +13,9 @@ type DataPath interface {
 	// AllocateSPI reserves an inbound SPI for the connection, of a Child SA for the
 	// worker with the number resource, counted from 1, or for all if it is 0.
 	AllocateSPI(connection string, resource int) (uint32, error)
+	// Accepts tells whether it can carry a Child SA of the connection, before the peer
+	// is told of it, and changes nothing.
+	Accepts(connection string, c *sa.Child) error
 	// InstallInbound makes the data path receive on c.SPIIn.
 	InstallInbound(connection string, c *sa.Child) error
 	// ActivateOutbound makes it send on c.SPIOut, in preference to older

@@ -274,6 +274,41 @@ func TestDataPathRefusalIsTold(t *testing.T) {
 	})
 }
 
+// What the data path of either end does not accept in place of a Child SA costs nothing:
+// the old one carries on, and the rekey is tried again.
+func TestDataPathDeclinesARekey(t *testing.T) {
+	for _, declines := range []string{"ours", "the peer's"} {
+		pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
+			time.Sleep(5 * time.Second)
+			before := a.status("to-right").Children[0].SPIIn
+			data := a.data
+			if declines == "the peer's" {
+				data = b.data
+			}
+			data.decline(errors.New("no such suite"))
+			var f *sa.Failure
+			err := a.engine.Rekey(t.Context(), "to-right", false, true)
+			if !errors.As(err, &f) || data == a.data && f.Reason != sa.ReasonDataPath {
+				t.Errorf("%s declines: rekey gives %v", declines, err)
+			}
+			for range 25 {
+				time.Sleep(time.Second)
+				if s := a.status("to-right"); len(s.Children) != 1 || s.Children[0].SPIIn != before || s.State != StateUp {
+					t.Fatalf("%s declines: the connection is %s with %d Child SAs", declines, s.State, len(s.Children))
+				}
+				if in, out := a.data.installed(); in != 1 || out != 1 {
+					t.Fatalf("%s declines: %d inbound and %d outbound SAs", declines, in, out)
+				}
+			}
+			data.decline(nil)
+			time.Sleep(time.Minute)
+			if s := a.status("to-right"); len(s.Children) != 1 || s.Children[0].SPIIn == before {
+				t.Errorf("%s declined once: it was not tried again: %+v", declines, s.LastFailure)
+			}
+		})
+	}
+}
+
 func TestHostileDatagramsAreIgnored(t *testing.T) {
 	pair(t, StartAlways, StartOnDemand, func(t *testing.T, _ *network, a, b *host) {
 		time.Sleep(5 * time.Second)

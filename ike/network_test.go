@@ -157,6 +157,7 @@ type fakeDataPath struct {
 	outbound map[uint32]*sa.Child
 	problems []string
 	refuse   error
+	declines error
 	heard    map[uint32]time.Time      // by inbound SPI
 	moved    map[uint32]netip.AddrPort // by inbound SPI
 	received map[uint32]uint64         // packets, by inbound SPI
@@ -173,6 +174,18 @@ func (d *fakeDataPath) AllocateSPI(string, int) (uint32, error) {
 	d.next++
 	d.reserved[d.next] = true
 	return d.next, nil
+}
+
+func (d *fakeDataPath) Accepts(string, *sa.Child) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.declines
+}
+
+func (d *fakeDataPath) decline(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.declines = err
 }
 
 func (d *fakeDataPath) InstallInbound(_ string, c *sa.Child) error {

@@ -78,7 +78,9 @@ func newOwner(e *Engine, c Connection) *owner {
 }
 
 // newMachine makes one of the version that the connection speaks.
-func (o *owner) newMachine() machine { return o.version.machine(o.conn().Settings, o.allocateSPI) }
+func (o *owner) newMachine() machine {
+	return o.version.machine(o.conn().Settings, o.allocateSPI, o.accepts)
+}
 
 // allocateSPI is called by the machine in its step.
 func (o *owner) allocateSPI(resource int) (uint32, error) {
@@ -88,6 +90,9 @@ func (o *owner) allocateSPI(resource int) (uint32, error) {
 	}
 	return spi, err
 }
+
+// accepts is called by the machine in its step.
+func (o *owner) accepts(c *sa.Child) error { return o.engine.cfg.DataPath.Accepts(o.name(), c) }
 
 // initiates tells whether this side may start an IKE SA.
 func (o *owner) initiates() bool {
@@ -236,14 +241,12 @@ func (o *owner) do(act sa.Action, now time.Time) {
 	}
 }
 
-// dataPathRefused treats a child that cannot carry traffic as one whose hard
-// lifetime ended: the machine deletes it at the peer and tries again.
+// dataPathRefused treats a child that cannot carry traffic after all, though it was
+// accepted, as one whose hard lifetime ended: the machine deletes it at the peer and
+// tries again.
 func (o *owner) dataPathRefused(c *sa.Child, err error) {
 	delete(o.usable, c.SPIIn)
-	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: &sa.Failure{
-		Reason: sa.ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
-		Local: c.Suite.String(), Hint: "leave what it cannot do out of esp.proposals and the connection's options; it is tried again",
-	}}
+	report := sa.Failed{Connection: o.name(), Remote: c.Remote, Failure: sa.DataPathRefuses(c, err)}
 	o.engine.cfg.Report(report)
 	o.observe(report, time.Now())
 	spi := c.SPIIn

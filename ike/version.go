@@ -33,7 +33,7 @@ type stranger interface {
 // strangers, and who owns a local SPI. Versions share none of it, so no message
 // of one is ever parsed as the other's.
 type version struct {
-	machine  func(*sa.Settings, ikev2.SPIAllocator) machine
+	machine  func(*sa.Settings, ikev2.SPIAllocator, func(*sa.Child) error) machine
 	stranger func() stranger
 	// ours are the SPIs of a header that may be local ones, the likeliest first.
 	ours     func(h header) [2]uint64
@@ -43,11 +43,12 @@ type version struct {
 
 func (e *Engine) newIKEv1() *version {
 	v := &version{ours: localSPIv1, spis: spiTable{m: map[uint64]*inbox{}}}
-	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator) machine {
+	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator, accepts func(*sa.Child) error) machine {
 		return ikev1.New(ikev1.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
 			AllocateSPI: func() (uint32, error) { return allocate(0) },
+			Accepts:     accepts,
 			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,
 			NATPort:     e.cfg.NATPort,
@@ -64,11 +65,12 @@ func (e *Engine) newIKEv1() *version {
 func (e *Engine) newIKEv2() *version {
 	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}}
 	tickets := ticket.NewMint(e.cfg.Random)
-	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator) machine {
+	v.machine = func(s *sa.Settings, allocate ikev2.SPIAllocator, accepts func(*sa.Child) error) machine {
 		return ikev2.New(ikev2.Config{
 			Settings:    s,
 			Random:      e.cfg.Random,
 			AllocateSPI: allocate,
+			Accepts:     accepts,
 			Carried:     e.cfg.DataPath.Carried,
 			LastInbound: e.cfg.DataPath.LastInbound,
 			Retransmit:  e.cfg.Retransmit,

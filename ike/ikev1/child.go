@@ -76,8 +76,9 @@ type agreement struct {
 	encryptionIn, integrityIn, encryptionOut, integrityOut []byte
 }
 
-// install makes a Child SA of what was agreed and receives on it.
-func (s *ikeSA) install(a *agreement) *child {
+// install makes a Child SA of what was agreed and receives on it. One that the data path
+// does not accept is none.
+func (s *ikeSA) install(a *agreement) (*child, *sa.Failure) {
 	m := s.m
 	c := &child{ours: a.ours, catchAll: a.catchAll, settings: a.settings, startedAt: a.startedAt, Child: &sa.Child{
 		Name: a.settings.Name, SPIIn: a.spiIn, SPIOut: a.spiOut, Suite: a.suite,
@@ -93,6 +94,12 @@ func (s *ikeSA) install(a *agreement) *child {
 	if old := m.predecessor(c); old != nil {
 		c.Rekeys = old.SPIIn
 	}
+	if m.cfg.Accepts != nil {
+		if err := m.cfg.Accepts(c.Child); err != nil {
+			eraseKeys(c.Child)
+			return nil, sa.NotAccepted(c.Child, err)
+		}
+	}
 	if a.life.Time > 0 {
 		c.RekeyAt = m.later(c.Soft.Time, lifetimeJitter)
 		c.expireAt = m.now.Add(a.life.Time)
@@ -102,7 +109,7 @@ func (s *ikeSA) install(a *agreement) *child {
 	delete(m.retries, a.settings.Name)
 	m.made[a.settings.Name] = [2]time.Time{m.now, m.made[a.settings.Name][0]}
 	m.do(sa.InstallInbound{Child: c.Child})
-	return c
+	return c, nil
 }
 
 // soften is when to replace what ends at l, which is the same at both ends: a
@@ -285,6 +292,10 @@ func (m *Machine) loseChildren(f *sa.Failure) {
 // uninstall takes a Child SA out of the data path and erases its keys.
 func (m *Machine) uninstall(c *sa.Child) {
 	m.out = append(sa.WithoutChild(m.out, c.SPIIn), sa.RemoveChild{SPIIn: c.SPIIn})
+	eraseKeys(c)
+}
+
+func eraseKeys(c *sa.Child) {
 	for _, k := range []auth.Secret{c.EncryptionIn, c.EncryptionOut, c.IntegrityIn, c.IntegrityOut} {
 		k.Erase()
 	}

@@ -21,6 +21,9 @@ type Config struct {
 	// AllocateSPI reserves an inbound ESP SPI in the data path. The machine gives
 	// it back with sa.RemoveChild, whether or not it was ever installed.
 	AllocateSPI func() (uint32, error)
+	// Accepts asks the data path whether it can carry a Child SA, before what it replaces
+	// is given up; nil: it can.
+	Accepts func(*sa.Child) error
 	// LastInbound is when authentic ESP last came on a Child SA, by its inbound SPI; zero:
 	// never. nil: it is not known, and ESP is no sign of life.
 	LastInbound func(spiIn uint32) time.Time

@@ -319,10 +319,16 @@ func (q *quick) takeIDs(ps []isakmp.Payload, transport bool) *sa.Failure {
 	return nil
 }
 
-// finish installs the Child SA and sends the last message of our Quick Mode.
+// finish installs the Child SA and sends the last message of our Quick Mode. Without
+// it the peer sends on what it had.
 func (q *quick) finish(shared []byte) {
 	s := q.s
-	q.child = s.install(q.agreement(shared))
+	made, refused := s.install(q.agreement(shared))
+	if refused != nil {
+		q.fail(refused)
+		return
+	}
+	q.child = made
 	sum := keymat.IKEv1Commit(s.prf, s.keys.A, q.id, q.nonceI, q.nonceR)
 	q.transmit([]isakmp.Payload{&isakmp.Hash{Data: sum}}, false)
 	q.done()

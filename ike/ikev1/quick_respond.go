@@ -47,7 +47,7 @@ func (s *ikeSA) serveQuick(msg *isakmp.Message, d sa.Datagram) error {
 	m.quicks = append(m.quicks, q)
 	q.stage = quickAgreeing
 	if ke == nil {
-		q.sendAnswer(nil)
+		q.sendAnswer(o, nil)
 		return nil
 	}
 	m.work(q, &sansio.KeyExchange{Group: q.group, Seed: m.random.Seed(), Peer: ke.Data}, func(r sansio.KeyExchanged) {
@@ -57,7 +57,7 @@ func (s *ikeSA) serveQuick(msg *isakmp.Message, d sa.Datagram) error {
 			return
 		}
 		q.private, q.public = r.Private, r.Public
-		q.sendAnswer(r.Shared)
+		q.sendAnswer(o, r.Shared)
 		eraseShared(r)
 	})
 	return nil
@@ -247,9 +247,9 @@ func readAll(offer *isakmp.SecurityAssociation) []transform.Proposal {
 	return out
 }
 
-// sendAnswer installs the Child SA, to receive on, and answers. The answer is
+// sendAnswer installs the Child SA, to receive on, and answers the offer. The answer is
 // repeated until the initiator's last message comes.
-func (q *quick) sendAnswer(shared []byte) {
+func (q *quick) sendAnswer(offer *opened, shared []byte) {
 	s := q.s
 	if s.m.childByOut(q.spiOut) != nil { // another came while the secret was computed
 		q.abandon()
@@ -268,7 +268,13 @@ func (q *quick) sendAnswer(shared []byte) {
 		q.tell.SPI = binary.BigEndian.AppendUint32(nil, q.spiIn)
 		ps = append(ps, q.tell)
 	}
-	q.child = s.install(q.agreement(shared))
+	made, refused := s.install(q.agreement(shared))
+	if refused != nil {
+		q.abandon()
+		s.refuseQuick(offer, &refusal{isakmp.NoProposalChosen, refused})
+		return
+	}
+	q.child = made
 	q.child.doubtful = true
 	q.stage = quickAnswered
 	q.say(q.nonceI, ps, true)

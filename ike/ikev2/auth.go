@@ -332,16 +332,19 @@ func (s *ikeSA) grant(msg *message, ps []wire.Payload) {
 		s.answer(wire.ExchangeIKEAuth, ps)
 		return
 	}
+	var c *child
 	choice, refused := s.chooseInAuth(msg)
+	if refused == nil {
+		c, refused = s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
+	}
 	if refused != nil {
 		// The IKE SA is good without its first Child SA (RFC 7296 §1.2).
 		s.answer(wire.ExchangeIKEAuth, append(ps, &refused.notify))
 		s.m.fail(s.remote, refused.failure)
 		return
 	}
-	c, payloads := s.acceptChild(choice, nil, s.nonceI, s.nonceR, 0)
 	c.confirmedAt = time.Time{} // the peer reads nothing else before this answer
-	s.answer(wire.ExchangeIKEAuth, append(ps, payloads...))
+	s.answer(wire.ExchangeIKEAuth, append(ps, choice.payloads()...))
 	s.carry(c, true)
 	s.announce(c)
 }

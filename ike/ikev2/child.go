@@ -11,6 +11,7 @@ import (
 	"causeway/ike/keymat"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
+	"causeway/ike/wire"
 )
 
 const (
@@ -113,8 +114,8 @@ type agreement struct {
 }
 
 // install makes a Child SA of what was agreed and receives on it. Its outbound
-// is registered only.
-func (s *ikeSA) install(a *agreement) *child {
+// is registered only. One that the data path does not accept is none.
+func (s *ikeSA) install(a *agreement) (*child, *refusal) {
 	life := s.m.settings.ChildLifetime
 	hard := hardLifetime(life)
 	in, out := a.keys.EncryptionR, a.keys.EncryptionI
@@ -132,6 +133,10 @@ func (s *ikeSA) install(a *agreement) *child {
 		EstablishedAt: s.m.now, Rekeys: a.rekeys, Resource: a.resource,
 	}}
 	a.keys.Erase()
+	if refused := s.m.accept(c.Child); refused != nil {
+		eraseKeys(c.Child)
+		return nil, refused
+	}
 	if !a.we {
 		c.confirmedAt = s.m.now.Add(confirmTime)
 	}
@@ -146,7 +151,19 @@ func (s *ikeSA) install(a *agreement) *child {
 	s.watchIdle(c)
 	c.holdAgainst(s.m.settings) // a reload may have come since it was asked for
 	s.m.do(sa.InstallInbound{Child: c.Child})
-	return c
+	return c, nil
+}
+
+// accept asks the data path whether it can carry a Child SA.
+func (m *Machine) accept(c *sa.Child) *refusal {
+	if m.cfg.Accepts == nil {
+		return nil
+	}
+	err := m.cfg.Accepts(c)
+	if err == nil {
+		return nil
+	}
+	return refuse(wire.NotifyNoAdditionalSAs, sa.NotAccepted(c, err))
 }
 
 // softLifetime is when to rekey: like the time, the amounts are less by a random
@@ -257,6 +274,10 @@ func (s *ikeSA) removeChildren(e ending) (slots []slot) {
 // uninstall takes a Child SA out of the data path and erases its keys.
 func (m *Machine) uninstall(c *sa.Child) {
 	m.out = append(sa.WithoutChild(m.out, c.SPIIn), sa.RemoveChild{SPIIn: c.SPIIn})
+	eraseKeys(c)
+}
+
+func eraseKeys(c *sa.Child) {
 	for _, k := range []auth.Secret{c.EncryptionIn, c.EncryptionOut, c.IntegrityIn, c.IntegrityOut} {
 		k.Erase()
 	}

@@ -119,16 +119,19 @@ func (s *ikeSA) chooseSelectors(c *childChoice, among []sa.ChildSettings, p prop
 		sa.SelectorMismatch("none of the peer's traffic selectors is ours", local, remote, p.theirs, p.ours))
 }
 
-// acceptChild installs what was chosen and gives SA, TSi and TSr of the answer.
-// more are the secrets of additional key exchanges.
-func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32, more ...[]byte) (*child, []wire.Payload) {
+// acceptChild installs what was chosen, unless the data path does not accept it. more
+// are the secrets of additional key exchanges.
+func (s *ikeSA) acceptChild(c *childChoice, shared, ni, nr []byte, rekeys uint32, more ...[]byte) (*child, *refusal) {
 	s.reserved = 0
-	made := s.install(&agreement{
+	made, refused := s.install(&agreement{
 		settings: c.settings, suite: c.suite, spiIn: c.spiIn, spiOut: c.spiOut, local: c.local, remote: c.remote,
 		keys: keymat.DeriveChild(c.suite, s.prf, s.keys.D, shared, ni, nr, more...), rekeys: rekeys, noTFC: c.noTFC,
 		transport: c.transport, resource: c.resource, grouped: c.grouped,
 	})
-	return made, c.payloads()
+	if refused != nil {
+		s.m.do(sa.RemoveChild{SPIIn: c.spiIn})
+	}
+	return made, refused
 }
 
 // payloads are SA, TSi and TSr of the answer, and what it says of the mode.

@@ -286,10 +286,7 @@ func (s *ikeSA) finishServed(v *servedChild, r sansio.KeyExchanged) {
 		},
 		lost: func() {
 			s.m.do(sa.RemoveChild{SPIIn: spi})
-			if v.old != nil && v.old.rival == v.rival {
-				v.old.rival = nil
-			}
-			s.replaceAfterAll(v.old)
+			s.forgetRival(v)
 		},
 	})
 	s.answer(wire.ExchangeCreateChildSA, append(ps, link))
@@ -305,7 +302,12 @@ func (s *ikeSA) completeServed(v *servedChild, secrets [][]byte, ex wire.Exchang
 	if v.old != nil {
 		rekeys = v.old.SPIIn
 	}
-	made, _ := s.acceptChild(v.choice, secrets[0], v.ni, v.nr, rekeys, secrets[1:]...)
+	made, refused := s.acceptChild(v.choice, secrets[0], v.ni, v.nr, rekeys, secrets[1:]...)
+	if refused != nil {
+		s.forgetRival(v)
+		s.object(ex, refused)
+		return
+	}
 	s.answer(ex, answer)
 	s.announce(made)
 	if v.rival != nil {
@@ -339,4 +341,16 @@ func (s *ikeSA) collide(v *servedChild) *childRival {
 		return nil
 	}
 	return r
+}
+
+// forgetRival is the end of a peer's request that came to nothing: ours for the same
+// Child SA, if there was one, goes on alone.
+func (s *ikeSA) forgetRival(v *servedChild) {
+	if v.old != nil && v.old.rival == v.rival {
+		v.old.rival = nil
+	}
+	if x, ok := s.conducting().(*createExchange); ok && v.rival != nil && x.rival == v.rival {
+		x.rival = nil
+	}
+	s.replaceAfterAll(v.old)
 }

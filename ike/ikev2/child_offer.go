@@ -120,12 +120,16 @@ func (s *ikeSA) finishChild(o *childOffer, msg *message, shared, ni, nr []byte) 
 	if o.rekeys != nil {
 		rekeys = o.rekeys.SPIIn
 	}
-	return s.install(&agreement{
+	made, refused := s.install(&agreement{
 		settings: o.settings, suite: suite, spiIn: o.spi, spiOut: out, local: local, remote: remote,
 		keys: keymat.DeriveChild(suite, s.prf, s.keys.D, shared, ni, nr, o.more...), we: true, rekeys: rekeys,
 		noTFC: msg.notify(wire.NotifyESPTFCPaddingNotSupported) != nil, transport: transport,
 		resource: o.resource, grouped: o.grouped,
-	}), nil
+	})
+	if refused != nil {
+		return nil, refused
+	}
+	return made, nil
 }
 
 // notifyError is an error notify in an answer about a Child SA.

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -80,10 +81,16 @@ func (s *ikeSA) rekeyChildFailed(x *createExchange, err error) {
 		return
 	}
 	old.wantRekey, old.rekeyAfter = true, s.m.later(rekeyWait, waitJitter)
-	if old.Resource == 0 { // otherwise the one for all workers carries on
+	if old.Resource == 0 && !refusedHere(err) { // otherwise the one for all workers carries on
 		s.refusedRekey(&old.refusals, why, old.rekeyAfter, old.expireAt)
 	}
 	s.m.fail(s.remote, s.childFailure(x.offer, err))
+}
+
+// refusedHere tells whether it was our data path that did not take the Child SA.
+func refusedHere(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.failure != nil && r.failure.Reason == sa.ReasonDataPath
 }
 
 // rekeyed is the Child SA that a peer's REKEY_SA names by the SPI that the peer
@@ -124,6 +131,20 @@ func (s *ikeSA) unconfirmed(c *child) time.Time {
 		return n.confirmedAt
 	}
 	return time.Time{}
+}
+
+// takeBack has a Child SA live on that the peer replaced by one which it deletes again:
+// its data path may not have taken that one.
+func (s *ikeSA) takeBack(gone *child) {
+	old := find(s.children, func(o *child) bool { return o.SPIIn == gone.Rekeys })
+	if old == nil || old.state != childRekeyed || find(s.children, func(o *child) bool { return o.Rekeys == old.SPIIn }) != nil {
+		return
+	}
+	old.state, old.replaced, old.expireAt = childInstalled, false, time.Time{}
+	old.rekeyAfter = s.m.later(rekeyWait, waitJitter)
+	if life := old.Hard.Time; life > 0 {
+		old.expireAt = old.EstablishedAt.Add(life)
+	}
 }
 
 // succeeded reports whether another Child SA carries what c does, so that the

@@ -179,7 +179,11 @@ func (s *ikeSA) deletedByPeer(d *wire.Delete) [][]byte {
 		if !s.isDeleting(c) {
 			ours = append(ours, spiBytes(c.SPIIn))
 		}
-		s.removeChild(c, ending{remote: true, replaced: s.succeeded(c)})
+		replaced := s.succeeded(c)
+		s.removeChild(c, ending{remote: true, replaced: replaced})
+		if !replaced {
+			s.takeBack(c)
+		}
 	}
 	return ours
 }

@@ -25,6 +25,9 @@ type Config struct {
 	Random io.Reader
 	// AllocateSPI reserves inbound ESP SPIs.
 	AllocateSPI SPIAllocator
+	// Accepts asks the data path whether it can carry a Child SA, before the peer is told
+	// of it and what it replaces is given up; nil: it can.
+	Accepts func(*sa.Child) error
 	// Carried is what a Child SA carried, in packets, by its inbound SPI; nil: it
 	// is not known, and nothing is audited (audit.go).
 	Carried func(spiIn uint32) (in, out uint64)

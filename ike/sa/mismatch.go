@@ -67,3 +67,21 @@ func IdentityMismatch(want, shown auth.Identity) *Failure {
 func FailureOf(p *auth.Problem) *Failure {
 	return &Failure{Reason: Reason(p.Reason), Message: p.Message, Local: p.Local, Remote: p.Remote, Hint: p.Hint}
 }
+
+// DataPathRefuses is that of a Child SA which the data path cannot carry.
+func DataPathRefuses(c *Child, err error) *Failure {
+	return &Failure{
+		Reason: ReasonDataPath, Message: "the data path refuses the Child SA: " + err.Error(),
+		Local: c.Suite.String(), Hint: "leave what it cannot do out of esp.proposals and the connection's options; it is tried again",
+	}
+}
+
+// NotAccepted is DataPathRefuses before anything came of the Child SA: what it was to
+// replace is there still.
+func NotAccepted(c *Child, err error) *Failure {
+	f := DataPathRefuses(c, err)
+	if c.Rekeys != 0 {
+		f.Message += "; the one that it was to replace carries on, until its hard lifetime"
+	}
+	return f
+}

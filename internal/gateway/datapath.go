@@ -43,13 +43,41 @@ func (d *dataPath) AllocateSPI(connection string, resource int) (uint32, error) 
 	return d.tunnel.AllocateSPI(connection, resource)
 }
 
-// InstallInbound implements ike.DataPath.
-func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
-	p, err := inboundParameters(c, d.replayWindow(connection))
+// Accepts implements ike.DataPath: with the keys that it has, since not all are good for
+// their cipher.
+func (d *dataPath) Accepts(connection string, c *sa.Child) error {
+	in, err := d.newInbound(connection, c)
 	if err != nil {
 		return err
 	}
-	in, err := esp.NewInbound(p)
+	in.Erase()
+	out, err := newOutbound(c)
+	if err != nil {
+		return err
+	}
+	out.Erase()
+	return nil
+}
+
+func (d *dataPath) newInbound(connection string, c *sa.Child) (*esp.Inbound, error) {
+	p, err := inboundParameters(c, d.replayWindow(connection))
+	if err != nil {
+		return nil, err
+	}
+	return esp.NewInbound(p)
+}
+
+func newOutbound(c *sa.Child) (*esp.Outbound, error) {
+	p, err := outboundParameters(c)
+	if err != nil {
+		return nil, err
+	}
+	return esp.NewOutbound(p)
+}
+
+// InstallInbound implements ike.DataPath.
+func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
+	in, err := d.newInbound(connection, c)
 	if err != nil {
 		return err
 	}
@@ -64,11 +92,7 @@ func (d *dataPath) InstallInbound(connection string, c *sa.Child) error {
 
 // ActivateOutbound implements ike.DataPath.
 func (d *dataPath) ActivateOutbound(connection string, c *sa.Child) error {
-	p, err := outboundParameters(c)
-	if err != nil {
-		return err
-	}
-	out, err := esp.NewOutbound(p)
+	out, err := newOutbound(c)
 	if err != nil {
 		return err
 	}

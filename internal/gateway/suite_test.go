@@ -73,6 +73,38 @@ func TestEverySuiteCarriesPackets(t *testing.T) {
 	}
 }
 
+// TestAccepts: what the data path would not install it does not accept, and it keeps
+// nothing of what it was asked about.
+func TestAccepts(t *testing.T) {
+	d := &dataPath{replayWindows: map[string]int{"wide": esp.MaxReplayWindow + 1}}
+	keyed := func(cipher uint16, bits int, encryption, salt string) *sa.Child {
+		key := auth.NewSecret([]byte(encryption + salt))
+		return &sa.Child{SPIIn: 0xa0000001, SPIOut: 0xb0000001, EncryptionIn: key, EncryptionOut: key,
+			Suite: transform.Suite{Encryption: transform.Transform{Type: transform.Encryption, ID: cipher, KeyBits: uint16(bits)}}}
+	}
+	good := keyed(transform.AESGCM16, 128, "sixteen bytes of", "salt")
+	if err := d.Accepts("peer", good); err != nil {
+		t.Errorf("AES-GCM: %v", err)
+	}
+	unsent := *good
+	unsent.SPIOut = 1
+	for name, c := range map[string]*sa.Child{
+		"an unknown cipher": keyed(4711, 128, "sixteen bytes of", "salt"),
+		"a key too short":   keyed(transform.AESGCM16, 128, "short", ""),
+		"a reserved SPI":    &unsent,
+	} {
+		if err := d.Accepts("peer", c); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+	if err := d.Accepts("wide", good); err == nil {
+		t.Error("a replay window that is none is accepted")
+	}
+	if good.EncryptionIn.IsZero() {
+		t.Error("the keys were erased")
+	}
+}
+
 // TestCiphersHaveTheirNames: both sides of a test mean the same by whatever is in
 // the tables, so the names have to show that it is right.
 func TestCiphersHaveTheirNames(t *testing.T) {

@@ -201,6 +201,9 @@ func (p *peer) AllocateSPI(string, int) (uint32, error) {
 	return p.spis, nil
 }
 
+// Accepts implements ike.DataPath.
+func (p *peer) Accepts(string, *sa.Child) error { return nil }
+
 // InstallInbound implements ike.DataPath.
 func (p *peer) InstallInbound(string, *sa.Child) error { return nil }
 

@@ -133,6 +133,9 @@ func (h *Host) AllocateSPI(string, int) (spi uint32, err error) {
 	})
 }
 
+// Accepts implements ike.DataPath.
+func (h *Host) Accepts(string, *sa.Child) error { return nil }
+
 // InstallInbound implements ike.DataPath.
 func (h *Host) InstallInbound(_ string, c *sa.Child) error {
 	return h.change(func() error {

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -49,8 +50,9 @@ type Host struct {
 	Faulty func(wire.Header, []wire.Payload) []wire.Payload
 	// Moved is where ESP goes of Child SAs that moved, by inbound SPI.
 	Moved map[uint32]netip.AddrPort
-	// Refuses is how many of the next Child SAs the data path refuses.
-	Refuses int
+	// Declines is how many of the next Child SAs the data path does not accept, and
+	// Refuses of how many that it accepted it does not install.
+	Declines, Refuses int
 	// OnEvent, when set, sees every event before the machine does.
 	OnSend  func() // before it sends; nil: nobody asks
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
@@ -290,6 +292,16 @@ func (h *Host) checkErased(spi uint64) {
 		}
 	}
 	delete(h.keys, spi)
+}
+
+// accepts is the data path's word on a Child SA that is to be.
+func (h *Host) accepts(c *sa.Child) error {
+	if h.Declines == 0 {
+		return nil
+	}
+	h.Declines--
+	h.world.logf("the data path of %s does not accept SPI %08x", h.Name, c.SPIIn)
+	return errors.New("no such cipher")
 }
 
 func (h *Host) install(c *sa.Child) {

@@ -39,6 +39,22 @@ func TestRandomRekey(t *testing.T) {
 	})
 }
 
+// TestRandomDecline is TestRandomRekey with data paths that do not accept some of the
+// replacements. Nobody is authenticated anew: where an IKE SA goes that moment, the peer
+// sends on what is not received until it is gone.
+func TestRandomDecline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, lines := randomPair(t, 1)
+		defer explain(t, lines)
+		hold := w.HoldWork
+		w.HoldWork = false
+		w.Stand()
+		w.HoldWork = hold
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "decline a", "decline b", "work", "advance"}, true)
+		converge(t, w)
+	})
+}
+
 // TestRandomReauthentication is TestRandomRekey with an end that wants its peer
 // authenticated anew by a time: whatever replaced the IKE SA meanwhile, it is.
 func TestRandomReauthentication(t *testing.T) {
@@ -73,7 +89,7 @@ func TestRandomEverything(t *testing.T) {
 		defer explain(t, lines)
 		misfortune(t, w, []string{
 			"up a", "up b", "restart a", "down a", "rekey a", "rekey b", "rekey ike a", "rekey ike b", "reauth a", "reauth b",
-			"soft a", "soft b", "hard a", "hard b", "worker a", "worker b", "fewer a", "fewer b", "more", "refuse a", "refuse b", "advance", "advance",
+			"soft a", "soft b", "hard a", "hard b", "worker a", "worker b", "fewer a", "fewer b", "more", "refuse a", "refuse b", "decline a", "decline b", "advance", "advance",
 		}, false)
 		converge(t, w)
 	})
@@ -263,6 +279,10 @@ func disturb(w *World, what string, i int) {
 		w.A.Refuses = 1 + i%2
 	case what == "refuse b":
 		w.B.Refuses = 1 + i%2
+	case what == "decline a":
+		w.A.Declines = 1 + i%2
+	case what == "decline b":
+		w.B.Declines = 1 + i%2
 	case what == "soft a" || what == "hard a":
 		w.A.limit(what == "hard a")
 	case what == "soft b" || what == "hard b":
@@ -285,7 +305,7 @@ const settleTime = 11 * time.Second
 // converge lets the network be well and checks that both ends agree.
 func converge(t *rapid.T, w *World) {
 	w.HoldWork = false
-	w.A.Refuses, w.B.Refuses = 0, 0
+	w.A.Refuses, w.B.Refuses, w.A.Declines, w.B.Declines = 0, 0, 0, 0
 	w.Work()
 	w.logf("--- all is well now")
 	// Wanted connections are brought up again by their owner whenever down.

@@ -31,7 +31,7 @@ func TestRandomRekeyV1(t *testing.T) {
 		w.A.Up()
 		w.DeliverAll()
 		w.HoldWork = hold
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "work"}, true)
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "decline a", "decline b", "work"}, true)
 		convergeV1(t, w)
 	})
 }
@@ -78,6 +78,7 @@ func randomV1(t *rapid.T) (*World, *[]string) {
 // a packet on it tells.
 func convergeV1(t *rapid.T, w *World) {
 	w.HoldWork = false
+	w.A.Declines, w.B.Declines = 0, 0
 	w.Work()
 	w.logf("--- all is well now")
 	for range 30 {

@@ -46,6 +46,7 @@ var scenarios = []scenario{
 	{what: "rekey against the rekey of the IKE SA", transcripts: []string{"child_rekey_and_ike_rekey", "child_rekey_and_ike_rekey_other"}},
 	{what: "rekey against the deletion of the IKE SA", transcripts: []string{"child_rekey_and_ike_delete"}},
 	{what: "the peer replaces a Child SA twice before it deletes it", transcripts: []string{"child_rekey_twice_before_delete"}},
+	{what: "the data path of one end does not accept the new Child SA", transcripts: []string{"child_rekey_declined_a", "child_rekey_declined_b", "child_rekey_declined_for_ever"}},
 
 	// Replacing an IKE SA.
 	{what: "regular rekey of the IKE SA by either side", transcripts: []string{"ike_rekey_a", "ike_rekey_b"}},

@@ -52,6 +52,7 @@ var scenariosV1 = []scenario{
 	{what: "a certificate that nobody vouches for", transcripts: []string{"signatures_untrusted", "signatures_untrusted_responder"}},
 	{what: "a wrong login, and too many", transcripts: []string{"xauth_wrong_password", "xauth_unknown_user", "xauth_too_many"}},
 	{what: "networks that are not ours", transcripts: []string{"invalid_id"}},
+	{what: "a replacement that the data path of one end does not accept", transcripts: []string{"child_rekey_declined", "child_rekey_declined_responder"}},
 	{what: "a key share that is none, and one of another group", elsewhere: "TestCVE_2015_3240_ZeroKeyShare and TestCVE_2023_41913_KeyShareOfAnyLength of ike/ikev1"},
 	{what: "malformed, missing and foreign payloads", elsewhere: "TestCVE_2013_6467_MissingPayloads, TestCVE_2015_3991_PayloadsOfIKEv2 and TestMutations of ike/ikev1"},
 	{what: "too many half-open SAs, Quick Modes, ISAKMP SAs", elsewhere: "TestHalfOpenIsBounded, TestChildrenAreBounded and TestISAKMPSAsAreBounded of ike/ikev1"},

@@ -258,6 +258,10 @@ func (p *play) host(command, name, what string) error {
 			}
 		}
 		h.Step(ev)
+	case "decline": // decline a N: the data path does not accept so many of the next Child SAs
+		var err error
+		h.Declines, err = strconv.Atoi(what)
+		return err
 	case "deaf": // it does not look at ESP on SPIs that it does not have
 		h.Deaf = true
 	case "ping": // ping a D[,WORKER]: a packet leaves the host every second for that long; what is sent arrives

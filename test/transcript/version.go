@@ -49,6 +49,7 @@ func (h *Host) speak(g *cookie.Gate) {
 			Settings: h.Settings, Random: h.random, Retransmit: h.Retransmit, Strict: true,
 			LastInbound: h.lastInbound,
 			AllocateSPI: func() (uint32, error) { return h.allocate(0) },
+			Accepts:     h.accepts,
 		})
 		h.acceptor, h.foreign = ikev1.NewAcceptor(v1), ikev2.NewAcceptor(v2)
 		return
@@ -60,6 +61,7 @@ func (h *Host) speak(g *cookie.Gate) {
 		Carried:     func(spi uint32) (in, out uint64) { return h.carried[spi][0], h.carried[spi][1] },
 		LastInbound: h.lastInbound,
 		AllocateSPI: h.allocate,
+		Accepts:     h.accepts,
 	})
 	h.Acceptor = ikev2.NewAcceptor(v2)
 	h.machine, h.acceptor, h.foreign = h.Machine, h.Acceptor, ikev1.NewAcceptor(v1)
