@@ -28,6 +28,7 @@ type rekeyExchange struct {
 	private transform.PrivateKey
 	public  []byte
 	tried   []uint16
+	offered []transform.Proposal // whatever the settings are by the time of the answer
 }
 
 // ikeRival is the peer's replacement of an IKE SA that we replace, too.
@@ -91,9 +92,9 @@ func (s *ikeSA) startRekey(x *rekeyExchange) {
 			s.drop(causeFailed, ending{failure: internal(r.Err)})
 			return
 		}
-		x.private, x.public = r.Private, r.Public
+		x.private, x.public, x.offered = r.Private, r.Public, s.successors()
 		s.request(x, []wire.Payload{
-			toWire(transform.PreferGroup(s.successors(), x.group), ikeSPIBytes(x.spi)),
+			toWire(transform.PreferGroup(x.offered, x.group), ikeSPIBytes(x.spi)),
 			&wire.Nonce{Data: x.nonce},
 			&wire.KeyExchange{Group: x.group, Data: x.public},
 		})
@@ -125,12 +126,12 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 	proposal, _ := payload[*wire.SecurityAssociation](msg)
 	nonce, _ := payload[*wire.Nonce](msg)
 	ke, ok := payload[*wire.KeyExchange](msg)
-	suite, spi, err := confirm(transform.IKE, proposal, 8, s.successors())
+	suite, spi, err := confirm(transform.IKE, proposal, 8, x.offered)
 	if err != nil || !ok || ke.Group != x.group || suite.Group.ID != x.group || binary.BigEndian.Uint64(spi) == 0 {
 		x.abandon(s)
 		s.endOver(&sa.Failure{Reason: sa.ReasonInvalidSyntax,
 			Message: "the peer's answer to the rekey of the IKE SA does not fit the request",
-			Local:   sa.ProposalLines(s.successors()), Remote: answerIn(proposal, ke), Hint: "the peer's implementation is broken"})
+			Local:   sa.ProposalLines(x.offered), Remote: answerIn(proposal, ke), Hint: "the peer's implementation is broken"})
 		return
 	}
 	s.current = x

@@ -27,8 +27,9 @@ type initExchange struct {
 	public  []byte
 	cookie  []byte
 	retries int
-	tried   []uint16    // groups that the peer refused
-	hint    *sa.Failure // what an unauthenticated error said
+	tried   []uint16             // groups that the peer refused
+	offered []transform.Proposal // whatever the settings are by the time of the answer
+	hint    *sa.Failure          // what an unauthenticated error said
 }
 
 func (x *initExchange) kind() wire.ExchangeType { return wire.ExchangeIKESAInit }
@@ -99,8 +100,8 @@ func (s *ikeSA) sendInit(x *initExchange) {
 	if x.cookie != nil {
 		ps = append(ps, notify(wire.NotifyCookie, x.cookie))
 	}
-	offer := transform.PreferGroup(s.m.settings.IKEProposals, x.group)
-	ps = append(ps, toWire(offer, nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
+	x.offered = s.m.settings.IKEProposals
+	ps = append(ps, toWire(transform.PreferGroup(x.offered, x.group), nil), &wire.KeyExchange{Group: x.group, Data: x.public}, &wire.Nonce{Data: s.nonceI})
 	ps = append(ps, natNotifies(s.spiI, 0, s.local, s.remote, s.m.settings.ForceEncapsulation)...)
 	ps = append(append(ps, extensions(s.m.settings)...), s.redirectable()...)
 	s.sendClear(ps)
@@ -167,7 +168,7 @@ func (s *ikeSA) takeInit(x *initExchange, msg *message) error {
 	if msg.ResponderSPI == 0 {
 		return &syntaxError{"the responder's SPI is zero"}
 	}
-	suite, _, err := confirm(transform.IKE, proposal, 0, s.m.settings.IKEProposals)
+	suite, _, err := confirm(transform.IKE, proposal, 0, x.offered)
 	switch {
 	case err != nil:
 		return err

@@ -90,3 +90,36 @@ func TestFewerWorkersDuringAnExchange(t *testing.T) {
 		t.Error(err, w.Faults)
 	}
 }
+
+// An answer is held against what was offered, whatever a reload made of the proposals
+// meanwhile: it ends nothing.
+func TestOtherProposalsDuringARekey(t *testing.T) {
+	other := func(s *sa.Settings) {
+		s.IKEProposals = transcript.Proposals(transform.IKE, "aes128gcm16-prfsha384-ecp384")
+	}
+	t.Run("of the IKE SA", func(t *testing.T) {
+		w := tunnel(t)
+		before := w.A.Snapshot().IKE[0].SPIi
+		w.A.Step(sa.Rekey{IKE: true})
+		w.Deliver(0)
+		reload(w.A, other)
+		w.Advance(10*time.Second, true)
+		if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 || w.Broken() {
+			t.Fatal(err, w.Faults)
+		}
+		if w.A.Snapshot().IKE[0].SPIi == before {
+			t.Error("it is the same IKE SA")
+		}
+	})
+	t.Run("IKE_SA_INIT", func(t *testing.T) {
+		a, b := transcript.Pair()
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.A.Up()
+		w.Deliver(0)
+		reload(w.A, other)
+		w.Advance(10*time.Second, true)
+		if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+			t.Error(err, w.Faults)
+		}
+	})
+}
