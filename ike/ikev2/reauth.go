@@ -63,6 +63,9 @@ func (s *ikeSA) authLifetime() []wire.Payload {
 // reauthenticate starts the IKE SA that is to take the place of s.
 func (s *ikeSA) reauthenticate() {
 	s.wantReauth, s.reauthAt = false, time.Time{}
+	if s.m.settings.RespondOnly { // since a reload
+		return
+	}
 	if s.m.successorOf(s) != nil {
 		return // under way
 	}

@@ -123,3 +123,19 @@ func TestOtherProposalsDuringARekey(t *testing.T) {
 		}
 	})
 }
+
+// An end that only answers since a reload begins no reauthentication.
+func TestOnlyAnsweringReauthenticatesNobody(t *testing.T) {
+	a, b := transcript.Pair()
+	a.Reauthentication = time.Hour
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	reload(w.A, func(s *sa.Settings) { s.RespondOnly = true })
+	before := len(w.A.Reports)
+	w.Advance(65*time.Minute, true)
+	for _, r := range w.A.Reports[before:] {
+		if _, begins := r.(sa.Connecting); begins {
+			t.Error("a begins an IKE SA")
+		}
+	}
+}
