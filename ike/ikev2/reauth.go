@@ -66,8 +66,11 @@ func (s *ikeSA) reauthenticate() {
 	if s.m.settings.RespondOnly { // since a reload
 		return
 	}
-	if s.m.successorOf(s) != nil {
-		return // under way
+	if n := s.m.successorOf(s); n != nil { // under way
+		if n.quiet { // and nobody minds if it comes to nothing
+			s.reauthAt = s.m.later(rekeyWait, waitJitter)
+		}
+		return
 	}
 	n := s.m.connect(s.local, s.remote)
 	if n == nil {

@@ -159,6 +159,9 @@ func (m *Machine) follow(to wire.Gateway, s *ikeSA) {
 	if s.reauthenticates == nil && s.proven {
 		m.redirection.replaces = s
 	}
+	if old := s.reauthenticates; old != nil && !s.quiet { // the other gateway may not answer
+		old.reauthAt = m.later(rekeyWait, waitJitter)
+	}
 	s.reauthenticates = nil
 	m.emit(sa.RedirectedTo{Connection: m.settings.Name, From: s.remote, To: to.String()})
 	m.do(sa.Redirect{To: to.String()})
