@@ -252,6 +252,7 @@ func (s *ikeSA) inherit(old *ikeSA) {
 	s.wantUpdate = s.wantUpdate || old.wantUpdate
 	s.wantAddresses = s.wantAddresses || old.wantAddresses
 	s.wantRedirect = s.wantRedirect || old.wantRedirect
+	s.sayAgain(old.current)
 	old.inheritSight(s)
 	old.endTicket()
 	if old.wantTicket || !old.ticketAt.IsZero() { // SK_d is another one
@@ -276,6 +277,21 @@ func (s *ikeSA) inherit(old *ikeSA) {
 		heir.reauthenticates = s
 	}
 	old.children, old.orphans = nil, nil
+}
+
+// sayAgain has the IKE SA say what the request x of the one that it replaces says, unless
+// that is of the old one alone: x goes with it, and may not have arrived.
+func (s *ikeSA) sayAgain(x exchange) {
+	switch x := x.(type) {
+	case *updateExchange:
+		s.wantUpdate, s.wantAddresses = true, s.wantAddresses || x.told
+	case *addressesExchange:
+		s.wantAddresses = true
+	case ticketExchange:
+		s.wantTicket = true
+	case *redirectExchange:
+		s.wantRedirect = true
+	}
 }
 
 // contest is the rival that an IKE SA of the peer is in a collision that is not

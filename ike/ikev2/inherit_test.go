@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causeway/ike/sa"
+	"causeway/ike/wire"
 	"causeway/test/transcript"
 )
 
@@ -170,4 +171,63 @@ func TestRebindingDuringACollision(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a request says that was lost when the peer replaced the IKE SA, and ended the old
+// one, is said on the new one.
+func TestLostRequestsOutliveARekey(t *testing.T) {
+	t.Run("UPDATE_SA_ADDRESSES", func(t *testing.T) {
+		w := roaming(t)
+		w.Echo()
+		w.B.Step(sa.Rekey{IKE: true}) // comes to where a was
+		w.A.Also, w.A.Addr = append(w.A.Also, w.A.Addr), netip.MustParseAddr("192.0.2.77")
+		w.A.Step(sa.LocalAddress{Addr: w.A.Addr})
+		w.Drop(1)
+		w.DeliverAll()
+		w.Advance(10*time.Second, true)
+		if at := w.B.Snapshot().IKE[0].Remote.Addr(); at != w.A.Addr {
+			t.Errorf("b has a at %v", at)
+		}
+	})
+	t.Run("REDIRECT", func(t *testing.T) {
+		a, b := transcript.Pair()
+		a.FollowRedirects = true
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.Stand()
+		reload(w.B, func(s *sa.Settings) { s.RedirectTo = "192.0.2.77" })
+		w.Drop(0)
+		w.A.Step(sa.Rekey{IKE: true})
+		w.DeliverAll()
+		w.Advance(10*time.Second, true)
+		if !reported[sa.RedirectedTo](w.A) {
+			t.Error("a was not sent elsewhere")
+		}
+	})
+	t.Run("TICKET_REQUEST", func(t *testing.T) {
+		a, b := transcript.Pair()
+		a.SessionResumption, b.SessionResumption = true, true
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.Stand()
+		asks := false
+		w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			asks = asks || wire.FindNotify(ps, wire.NotifyTicketRequest) != nil
+			return ps
+		}
+		for range 60 * 60 {
+			if w.Advance(time.Second, false); asks {
+				break
+			}
+			w.DeliverAll()
+		}
+		if !asks {
+			t.Fatal("a asks for no other ticket")
+		}
+		w.Drop(len(w.Network) - 1)
+		w.B.Step(sa.Rekey{IKE: true})
+		w.DeliverAll()
+		w.Advance(10*time.Second, true)
+		if w.A.Machine.TicketKey() == nil {
+			t.Error("a has no ticket")
+		}
+	})
 }

@@ -103,9 +103,12 @@ func (m *Machine) planRedirect(before *sa.Settings) {
 func (s *ikeSA) redirect() {
 	s.wantRedirect = false
 	if n := s.sendsElsewhere(); n != nil {
-		s.request(&checkExchange{}, []wire.Payload{n})
+		s.request(&redirectExchange{}, []wire.Payload{n})
 	}
 }
+
+// redirectExchange is that request: its answer shows as much as that to a check.
+type redirectExchange struct{ checkExchange }
 
 // redirectedInit takes a REDIRECT in answer to our IKE_SA_INIT. Its nonce shows
 // that the sender saw our request.
