@@ -323,6 +323,9 @@ func (s *ikeSA) completeServed(v *servedChild, secrets [][]byte, ex wire.Exchang
 	if v.old.state == childInstalled {
 		s.replacedByPeer(v.old)
 	}
+	if v.old.outbound != outboundActive { // it ended meanwhile
+		s.carry(made, false)
+	}
 }
 
 // collide notes that the peer asks for what we are asking for.

@@ -45,3 +45,21 @@ func TestExpiredIsNotSentOn(t *testing.T) {
 }
 
 func isRequest(h wire.Header) bool { return !h.Flags.Response() }
+
+// A Child SA whose hard lifetime ends while the peer's request to replace it is answered
+// leaves what it carried to the new one at once: the peer may have nothing more to ask.
+func TestExpiresWhileItIsReplaced(t *testing.T) {
+	w := wide(t)
+	w.Stand()
+	w.B.Step(sa.Rekey{Children: true})
+	w.HoldWork = true
+	w.Deliver(0) // a makes its key share
+	w.A.Step(sa.LifetimeHit{SPI: w.A.Snapshot().Children[0].Child.SPIIn, Hard: true})
+	w.HoldWork = false
+	w.Work()
+	w.Deliver(1) // a's DELETE overtakes its answer
+	w.DeliverAll()
+	if !w.Echo() || len(w.Faults) > 0 {
+		t.Error("an end sends nothing that the other receives", w.Faults)
+	}
+}
