@@ -213,3 +213,27 @@ func TestOtherShareInAFollowUp(t *testing.T) {
 		t.Errorf("a is up: %v, b is up: %v, faults %v", up(w.A), up(w.B), w.Faults)
 	}
 }
+
+// ESP on a Child SA whose last key exchange the peer has answered, and we have not heard,
+// is of no Child SA that only the peer has.
+func TestESPBeforeTheLastKeyExchange(t *testing.T) {
+	a, b := transcript.Pair()
+	a.ESPProposals = transcript.Proposals(transform.ESP, "aes256gcm16-x25519-ke1_mlkem512")
+	b.ESPProposals = a.ESPProposals
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.Stand()
+	w.A.Step(sa.Rekey{Children: true})
+	for len(w.B.Snapshot().Children) < 2 {
+		w.Deliver(0)
+	}
+	made := w.B.Snapshot().Children[1].Child
+	w.A.Step(sa.UnknownSPI{SPI: made.SPIOut, Local: made.Remote, Remote: made.Local})
+	w.DeliverAll()
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil || len(w.Faults) > 0 {
+		t.Error(err, w.Faults)
+	}
+	if w.A.Sends("net").SPIIn != made.SPIOut {
+		t.Error("a had the new Child SA deleted")
+	}
+}

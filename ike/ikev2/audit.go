@@ -80,7 +80,7 @@ func (m *Machine) knows(spi uint32) bool {
 		if s.childByIn(spi) != nil || s.reserved == spi {
 			return true
 		}
-		switch x := s.current.(type) {
+		switch x := s.conducting().(type) {
 		case *createExchange:
 			if x.offer.spi == spi {
 				return true
