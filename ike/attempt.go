@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ func (o *owner) attempt() {
 
 // resolution is what the peer's names stand for at one moment.
 type resolution struct {
+	of        []string     // the names, as the configuration had them
 	addresses []netip.Addr // in the order of the configuration
 	headless  bool         // those of the first name are missing
 	err       error        // of a name that was not found
@@ -44,7 +46,8 @@ type resolution struct {
 // resolve finds the peer's addresses. Names are looked up at every attempt, for
 // their addresses change.
 func (o *owner) resolve(ctx context.Context) (out resolution) {
-	for i, name := range o.conn().Remotes {
+	out.of = o.conn().Remotes
+	for i, name := range out.of {
 		found, err := o.lookUp(ctx, name)
 		if err != nil {
 			out.err = err
@@ -61,6 +64,12 @@ func (o *owner) resolve(ctx context.Context) (out resolution) {
 func (o *owner) resolved(found resolution) {
 	o.resolving = false
 	if o.ending || o.state != sa.StateDown {
+		return
+	}
+	if !slices.Equal(found.of, o.conn().Remotes) { // a reload came meanwhile
+		if o.initiates() {
+			o.attempt()
+		}
 		return
 	}
 	if len(found.addresses) == 0 && found.err != nil {

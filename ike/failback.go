@@ -65,7 +65,7 @@ func (o *owner) tryFirst() {
 // it, it is left for later.
 func (o *owner) moveToFirst(found resolution) {
 	defer func() { o.planFailBack(time.Now(), o.machine.Snapshot()) }()
-	if o.ending || found.headless || !o.onSpare(o.machine.Snapshot()) {
+	if o.ending || found.headless || !slices.Equal(found.of, o.conn().Remotes) || !o.onSpare(o.machine.Snapshot()) {
 		return
 	}
 	o.keep.learn(found)

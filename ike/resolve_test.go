@@ -116,6 +116,22 @@ func TestAddressChangesBetweenAttempts(t *testing.T) {
 	})
 }
 
+// TestReloadDuringALookUp gives the connection another address while the name of the
+// one before is looked up: what comes of that counts for nothing.
+func TestReloadDuringALookUp(t *testing.T) {
+	slow := func(string) []netip.Addr {
+		time.Sleep(5 * time.Second)
+		return addrs(right)
+	}
+	named(t, []string{"gateway.example"}, []string{right, spareAt}, slow, func(t *testing.T, _ *network, a *host) {
+		time.Sleep(time.Second)
+		c := *a.engine.owner("peer").conn()
+		c.Remotes = []string{spareAt}
+		a.set(c)
+		upAt(t, a, spareAt, 10*time.Second)
+	})
+}
+
 // TestNameFailsForAWhile has no answer from the name servers at first, an odd number
 // of times: the first of two addresses is tried first all the same.
 func TestNameFailsForAWhile(t *testing.T) {
