@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -48,15 +49,70 @@ func TestCookieBesideAnSPI(t *testing.T) {
 // Every request that is authentic is answered, and one that may not be made with the
 // error (§2.21.3): an exchange that there is not, or that is over.
 func TestMisplacedExchanges(t *testing.T) {
-	for _, ex := range []wire.ExchangeType{wire.ExchangeIKEAuth, wire.ExchangeIKEIntermediate, 240} {
+	for ex, ps := range map[wire.ExchangeType][]wire.Payload{
+		wire.ExchangeIKEAuth: inAuth(), wire.ExchangeIKEIntermediate: {&wire.KeyExchange{Group: 31, Data: make([]byte, 32)}}, 240: nil,
+	} {
 		w := tunnel(t)
-		if got := forge(w, ex); got != "N(INVALID_SYNTAX)" || up(w.B) {
+		if got := forge(w, ex, ps...); got != "N(INVALID_SYNTAX)" || up(w.B) {
 			t.Errorf("b answers %q to %v and is %v", got, ex, w.B.Machine.Snapshot().State)
 		}
 		w.DeliverAll()
 		if up(w.A) {
 			t.Errorf("a still has the IKE SA in which %v was invalid", ex)
 		}
+	}
+}
+
+// inAuth are the payloads of an IKE_AUTH request that a sound peer could send.
+func inAuth() []wire.Payload {
+	return append(slices.DeleteFunc(childOffer(0x1234), func(p wire.Payload) bool { return p.Type() == wire.PayloadNonce }),
+		&wire.Identification{Initiator: true, IDType: wire.IDFQDN, Data: []byte("a.example")},
+		&wire.Authentication{Method: wire.AuthSharedKey, Data: make([]byte, 32)})
+}
+
+// Before the peer is authenticated a request of another exchange than the next one is
+// dropped, with whatever keys it comes: the true one may still come (§1, §1.2; RFC 9370
+// §2.2.2).
+func TestMisplacedBeforeAuth(t *testing.T) {
+	for ex, ps := range map[wire.ExchangeType][]wire.Payload{
+		wire.ExchangeIKEAuth: inAuth(), wire.ExchangeInformational: {&wire.Delete{Protocol: wire.ProtocolIKE}}, wire.ExchangeCreateChildSA: childOffer(0x1234),
+	} {
+		a, b := transcript.Pair()
+		a.IKEProposals = transcript.Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ke1_mlkem512")
+		b.IKEProposals = a.IKEProposals
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.A.Up()
+		w.Deliver(0)
+		w.Deliver(0)
+		next := *w.Network[0] // IKE_INTERMEDIATE
+		w.Drop(0)
+		w.B.Actions = nil
+		if got := forge(w, ex, ps...); got != "nothing" {
+			t.Errorf("b answers %q to %v", got, ex)
+		}
+		w.B.Receive(sa.Datagram{Raw: next.Bytes, Local: next.Destination, Remote: next.Source})
+		if got := answer(w.B); got != "KE" {
+			t.Errorf("b answers %q after %v", got, ex)
+		}
+	}
+}
+
+// A copy of a request of the peer, which anybody can send, is no sign that it lives (§2.4).
+func TestCopiesProveNoLife(t *testing.T) {
+	w := tunnel(t)
+	var request sa.Send
+	for _, act := range w.A.Machine.Forge(w.Now, wire.ExchangeInformational) {
+		if s, ok := act.(sa.Send); ok {
+			request = s
+		}
+	}
+	for range 300 { // a is dead
+		w.B.Receive(sa.Datagram{Raw: slices.Clone(request.Bytes), Local: request.Remote, Remote: request.Local})
+		w.Advance(time.Second, false)
+		w.Network = nil
+	}
+	if up(w.B) {
+		t.Error("b takes the copies of a stranger for a")
 	}
 }
 
@@ -182,4 +238,66 @@ func tell(t *testing.T, w *transcript.World, n *wire.Notify) {
 	}
 	w.Drop(0)
 	w.A.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.1:500"), Remote: netip.MustParseAddrPort("192.0.2.2:500")})
+}
+
+// An answer chooses one proposal: of one with two nothing is made (§2.7).
+func TestAnswerOfTwoProposals(t *testing.T) {
+	for name, ask := range map[string]sa.Event{"IKE_SA_INIT": nil, "IKE_AUTH": nil, "a Child SA": sa.Rekey{Children: true}, "an IKE SA": sa.Rekey{IKE: true}} {
+		a, b := transcript.Pair()
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		if ask != nil {
+			w.Stand()
+		}
+		before := w.A.Snapshot()
+		w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			out := slices.Clone(ps)
+			for i, p := range ps {
+				if offer, ok := p.(*wire.SecurityAssociation); ok && h.Flags.Response() && (ask != nil || h.Exchange.String() == name) {
+					out[i] = &wire.SecurityAssociation{Proposals: append(slices.Clone(offer.Proposals), offer.Proposals...)}
+				}
+			}
+			return out
+		}
+		if ask == nil {
+			w.A.Up()
+		} else {
+			w.A.Step(ask)
+		}
+		w.DeliverAll()
+		after := w.A.Snapshot()
+		switch {
+		case len(after.Children) > len(before.Children):
+			t.Errorf("%s: a has a Child SA", name)
+		case len(after.Children) > 0 && after.Children[0].Child.SPIIn != before.Children[0].Child.SPIIn:
+			t.Errorf("%s: a has another Child SA", name)
+		case len(after.IKE) > 0 && len(before.IKE) > 0 && after.IKE[0].SPIi != before.IKE[0].SPIi:
+			t.Errorf("%s: a has another IKE SA", name)
+		}
+	}
+}
+
+// The responder may narrow, and only that: nothing is made of an answer with more than was
+// asked for, and the peer hears that its Child SA is not taken (§2.9).
+func TestAnswerWiderThanTheOffer(t *testing.T) {
+	for _, initiator := range []bool{true, false} { // TSi or TSr
+		a, b := transcript.Pair()
+		w := transcript.New(a, b, func(line string) { t.Log(line) })
+		w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+			out := slices.Clone(ps)
+			for i, p := range ps {
+				if ts, ok := p.(*wire.TrafficSelectors); ok && h.Flags.Response() && ts.Initiator == initiator {
+					wide := ts.Selectors[0]
+					wide.Start, wide.End = netip.MustParseAddr("10.0.0.0"), netip.MustParseAddr("10.255.255.255")
+					out[i] = &wire.TrafficSelectors{Initiator: initiator, Selectors: []wire.TrafficSelector{wide}}
+				}
+			}
+			return out
+		}
+		w.A.Up()
+		w.DeliverAll()
+		f := w.A.Snapshot().LastFailure
+		if na, nb := len(w.A.Snapshot().Children), len(w.B.Snapshot().Children); na+nb > 0 || f == nil || f.Reason != sa.ReasonSelectorMismatch {
+			t.Errorf("TSi %v: a has %d Child SAs, b has %d, and the failure is %v", initiator, na, nb, f)
+		}
+	}
 }

@@ -1,18 +1,23 @@
 package ikev2
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"causeway/ike/sa"
 	"causeway/ike/wire"
 )
 
-// Forge makes the machine send a request of its newest IKE SA with these
-// payloads, which a sound machine would not send.
+// Forge makes the machine send a request of its newest IKE SA, or of one whose peer is not
+// authenticated yet, with these payloads, which a sound machine would not send.
 func (m *Machine) Forge(now time.Time, ex wire.ExchangeType, payloads ...wire.Payload) []sa.Action {
 	m.now, m.out = now, nil
 	s := m.current()
+	if s == nil {
+		s = m.sas[len(m.sas)-1]
+	}
 	s.request(&forged{ex: ex}, payloads)
 	return m.out
 }
@@ -56,6 +61,29 @@ func (m *Machine) ForgeFragment(ex wire.ExchangeType, number, total uint16, plai
 		panic(err)
 	}
 	raw, err := s.outgoing.Seal(prefix, prefix, plain, m.random.Source)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+// ForgeBeside is an empty request of the machine, whole or as one fragment, with a Vendor ID
+// outside of what is encrypted.
+func (m *Machine) ForgeBeside(ex wire.ExchangeType, cut bool) []byte {
+	s := m.current()
+	h, sealed := s.header(ex, false, s.window.nextID), s.outgoing.Overhead(0)
+	prefix, err := wire.AppendEncrypted(nil, h, wire.PayloadNone, sealed)
+	if cut {
+		prefix, err = wire.AppendEncryptedFragment(nil, h, wire.PayloadNone, 1, 1, sealed)
+	}
+	if err != nil {
+		panic(err)
+	}
+	beside := []byte{prefix[16], 0, 0, wire.GenericHeaderLen}
+	prefix = slices.Insert(prefix, wire.HeaderLen, beside...)
+	prefix[16] = byte(wire.PayloadVendorID)
+	binary.BigEndian.PutUint32(prefix[24:], uint32(len(prefix)+sealed))
+	raw, err := s.outgoing.Seal(prefix, prefix, nil, m.random.Source)
 	if err != nil {
 		panic(err)
 	}

@@ -122,6 +122,25 @@ func TestCVE_2026_12413_PayloadsBesideAFragment(t *testing.T) {
 	}
 }
 
+// What the integrity of a message holds for is still none of it if there are payloads
+// outside of the encryption: the true one is waited for.
+func TestPayloadsBesideTheEncryption(t *testing.T) {
+	for _, cut := range []bool{false, true} {
+		w := cutting(t)
+		w.A.Up()
+		w.DeliverAll()
+		w.B.Actions = nil
+		w.B.Receive(sa.Datagram{Raw: w.A.Machine.ForgeBeside(wire.ExchangeInformational, cut),
+			Local: netip.MustParseAddrPort("192.0.2.2:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
+		if got := answer(w.B); got != "nothing" {
+			t.Errorf("cut %v: b answers %q", cut, got)
+		}
+		if got := forge(w, wire.ExchangeInformational); got != "" {
+			t.Errorf("cut %v: b answers %q to the true request", cut, got)
+		}
+	}
+}
+
 // Fragments of a message that never becomes complete are forgotten after a
 // while, and the message can still come.
 func TestPartialMessagesAreForgotten(t *testing.T) {

@@ -56,6 +56,21 @@ func TestTemporaryFailureForEver(t *testing.T) {
 	}
 }
 
+// An end that only answers closes the IKE SA then: the peer may begin anew.
+func TestTemporaryFailureToWhoOnlyAnswers(t *testing.T) {
+	a, b := transcript.Pair()
+	a.RespondOnly = true
+	w := transcript.New(a, b, nil)
+	w.B.Up()
+	w.DeliverAll()
+	w.Echo()
+	w.A.Step(sa.Rekey{Children: true})
+	_, lived := refusing(t, w, wire.NotifyTemporaryFailure, 5*time.Minute)
+	if lived < 2*time.Minute || lived > 4*time.Minute || up(w.A) || up(w.B) {
+		t.Errorf("the IKE SA went after %v; a is %v, and b %v", lived, w.A.Snapshot().State, w.B.Snapshot().State)
+	}
+}
+
 // TEMPORARY_FAILURE now and then is none of that.
 func TestTemporaryFailureNowAndThen(t *testing.T) {
 	w := tunnel(t)
