@@ -74,8 +74,7 @@ func goesFirst(pid int) error {
 		if err != nil {
 			return err
 		}
-		first := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
-		if err := unix.SchedSetAttr(tid, &first, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := goFirst(tid); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("thread %d cannot go first: %w", tid, err)
 		}
 	}
