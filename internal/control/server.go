@@ -187,6 +187,12 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, do func(context.
 // events streams what happens from now on, as server-sent events.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	reader := s.stream.subscribe()
+	if reader == nil {
+		writeJSON(w, http.StatusServiceUnavailable, &Problem{
+			Reason: ReasonRefused, Message: fmt.Sprintf("%d clients follow the events already", maxReaders), Hint: "end one of them",
+		})
+		return
+	}
 	defer s.stream.unsubscribe(reader)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")

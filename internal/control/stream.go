@@ -10,6 +10,10 @@ import (
 // is told how many it lost.
 const streamBuffer = 256
 
+// maxReaders bounds those who follow events, who may stay for ever: there is room for
+// commands beside them.
+const maxReaders = maxClients / 2
+
 // Stream hands events to all who listen. Publish never blocks.
 type Stream struct {
 	mu      sync.Mutex
@@ -38,10 +42,14 @@ func (s *Stream) Publish(ev Event) {
 	}
 }
 
+// subscribe makes a reader; nil if there are too many.
 func (s *Stream) subscribe() *reader {
 	r := &reader{events: make(chan Event, streamBuffer)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.readers) >= maxReaders {
+		return nil
+	}
 	s.readers[r] = struct{}{}
 	return r
 }

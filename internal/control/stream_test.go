@@ -234,3 +234,29 @@ func TestLastEventsArrive(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", d)
 	}
 }
+
+// TestFollowersLeaveRoom: however many follow the events, and read none, commands are
+// answered.
+func TestFollowersLeaveRoom(t *testing.T) {
+	client, _, _ := daemon(t, &backend{status: sample()})
+	for i := range maxClients {
+		resp, err := client.request(t.Context(), http.MethodGet, "/v1/events", nil)
+		if i < maxReaders {
+			if err != nil {
+				t.Fatalf("follower %d: %v", i, err)
+			}
+			defer resp.Body.Close()
+			continue
+		}
+		var p *Problem
+		if resp != nil {
+			resp.Body.Close()
+		}
+		if !errors.As(err, &p) || p.Reason != ReasonRefused {
+			t.Fatalf("follower %d of at most %d: %v", i, maxReaders, err)
+		}
+	}
+	if _, err := client.Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
