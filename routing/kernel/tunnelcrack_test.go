@@ -84,7 +84,11 @@ func TestCVE_2023_36671_ServerIP(t *testing.T) {
 		}
 
 		// Nothing stays, whether it ends or is found after a crash.
-		end := map[string]func() error{"Clear": l.k.Clear, "RemoveLeftovers": func() error { return l.k.RemoveLeftovers(tunName) }}
+		end := map[string]func() error{"Clear": l.k.Clear, "RemoveLeftovers": func() error {
+			l.must(l.h.LinkDel(l.link(tunName)))
+			defer l.tun(true)
+			return l.k.RemoveLeftovers(tunName)
+		}}
 		l.must(l.h.RouteDel(l.default4()))
 		l.route("0.0.0.0/0", "198.51.100.1", 0)
 		for name, end := range end {
