@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -39,20 +41,37 @@ func openKeyLog(directory string, log *zap.Logger) (*keyLog, error) {
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return nil, fmt.Errorf("gateway: key log: %w", err)
 	}
-	open := func(name string) (*os.File, error) {
-		return os.OpenFile(filepath.Join(directory, name), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	}
-	ike, err := open(keyLogIKE)
+	ike, err := openKeys(filepath.Join(directory, keyLogIKE))
 	if err != nil {
-		return nil, fmt.Errorf("gateway: key log: %w", err)
+		return nil, err
 	}
-	esp, err := open(keyLogESP)
+	esp, err := openKeys(filepath.Join(directory, keyLogESP))
 	if err != nil {
 		ike.Close()
-		return nil, fmt.Errorf("gateway: key log: %w", err)
+		return nil, err
 	}
 	log.Warn("the keys of every SA are written to " + directory + ": whoever reads them can read the traffic")
 	return &keyLog{log: log, ike: ike, esp: esp}, nil
+}
+
+// openKeys opens a file that is ours alone, or makes it. One that is there may be
+// somebody else's trap: in a directory such as /tmp others may put what they like.
+func openKeys(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: key log: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("gateway: key log: %w", err)
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 || int(owner.Uid) != os.Geteuid() || owner.Nlink != 1 {
+		f.Close()
+		return nil, fmt.Errorf("gateway: key log: %s is not a file that this user alone can read: delete it, or name another directory", path)
+	}
+	return f, nil
 }
 
 func (k *keyLog) close() {

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"causeway/ike/auth"
 	"causeway/ike/sa"
@@ -55,5 +58,46 @@ func TestKeyLogLines(t *testing.T) {
 	}
 	if _, err := openKeyLog("/dev/null/keys", zap.NewNop()); err == nil {
 		t.Error("a directory that cannot be made")
+	}
+}
+
+// TestKeyLogOfOthers: keys are not written to where others may read them.
+func TestKeyLogOfOthers(t *testing.T) {
+	for what, prepare := range map[string]func(path string) error{
+		"a file that all can read": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o644))
+		},
+		"a file of another user": func(path string) error {
+			if os.Geteuid() != 0 {
+				return os.WriteFile(path, nil, 0o444) // which cannot be written
+			}
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, 65534, 65534))
+		},
+		"a symbolic link": func(path string) error {
+			return errors.Join(os.WriteFile(path+".other", nil, 0o600), os.Symlink(path+".other", path))
+		},
+		"a second name": func(path string) error {
+			return errors.Join(os.WriteFile(path+".other", nil, 0o600), os.Link(path+".other", path))
+		},
+		"a pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		for _, name := range []string{keyLogIKE, keyLogESP} {
+			dir := t.TempDir()
+			if err := prepare(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := openKeyLog(dir, zap.NewNop()); err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s in the place of %s: %v", what, name, err)
+			}
+		}
+	}
+	dir := t.TempDir()
+	for range 2 { // also where the files are there
+		k, err := openKeyLog(dir, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.close()
 	}
 }
