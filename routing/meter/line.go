@@ -204,6 +204,7 @@ func (l *Line) owe(c *Class) {
 func (l *Line) Dequeue(now time.Duration, out []Released) ([]Released, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.reclaim() // what classes left that were closed
 	for len(l.throttled) > 0 && time.Duration(l.throttled[0].key) <= now {
 		c := l.throttled.pop().class
 		c.throttled = false
@@ -246,6 +247,11 @@ func (l *Line) Settle(out []Released) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.reclaim()
+}
+
+// reclaim takes back the memory of packets that are gone. None is in use.
+func (l *Line) reclaim() {
 	for i, c := range l.spent {
 		l.pool.put(c)
 		l.spent[i] = nil

@@ -308,3 +308,39 @@ func TestBounds(t *testing.T) {
 		t.Errorf("only %d packets were held", total)
 	}
 }
+
+// TestClosedClasses: what waits when its class is closed gives its memory back, though
+// nothing else of the line leaves.
+func TestClosedClasses(t *testing.T) {
+	const tbit = 1e12
+	l := NewLine(tbit)
+	full := func() (classes []*Class) {
+		for range maxChunks {
+			c := l.NewClass(Share{Ceiling: tbit}, nil)
+			classes = append(classes, c)
+			for c.Enqueue(1, &Packet{Data: make([]byte, chunkSize), Cost: fullPacket}) {
+			}
+			if c.packets.count == 0 {
+				return classes
+			}
+		}
+		t.Fatal("there is no end of memory")
+		return nil
+	}
+	for round := range 3 {
+		classes := full()
+		if l.pool.lent != maxChunks {
+			t.Fatalf("round %d: %d chunks are lent", round, l.pool.lent)
+		}
+		for _, c := range classes {
+			c.Close()
+		}
+		out, due := l.Dequeue(2, make([]Released, 0, 8))
+		if len(out) > 0 || due != never {
+			t.Errorf("after all is closed %d packets leave, and the next at %v", len(out), due)
+		}
+		if l.pool.lent != 0 {
+			t.Fatalf("%d chunks are lent to nobody", l.pool.lent)
+		}
+	}
+}
