@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"text/template"
 	"time"
@@ -170,5 +174,49 @@ func (g *scripted) tell(ctx context.Context) {
 	}
 	for _, ev := range g.Events {
 		g.stream.Publish(ev)
+	}
+}
+
+// TestLogWithoutReader: the gateway goes on when nobody reads its log any more, and
+// ends as it should.
+func TestLogWithoutReader(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, for a network namespace and a TUN interface")
+	}
+	dir := t.TempDir()
+	path, socket := filepath.Join(dir, "c.yaml"), filepath.Join(dir, "s")
+	text := "control: {socket: s}\nconnections: {a: {remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}, auth: {psk: f1Zq0vX5tS9rW2mK8bYc}, start: on-demand}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("causeway", "run", "-c", path)
+	cmd.Stderr, cmd.SysProcAttr = writer, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	writer.Close()
+	var log strings.Builder
+	for lines := bufio.NewScanner(reader); !strings.Contains(log.String(), "gateway started"); {
+		if !lines.Scan() {
+			t.Fatalf("it ended: %v\n%s", cmd.Wait(), log.String())
+		}
+		log.WriteString(lines.Text() + "\n")
+	}
+	reader.Close()
+	for range 3 { // each of which the log would tell
+		if _, err := control.NewClient(socket).Reload(t.Context()); err != nil {
+			t.Fatalf("a reload: %v", err)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v", err)
 	}
 }

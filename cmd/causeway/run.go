@@ -32,6 +32,7 @@ traffic. The exit code is 2 if the configuration has errors.`,
 		Example: `  causeway run -c /etc/causeway.yaml`,
 		Args:    atMost(0, false),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more is no reason to end
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			opt := gateway.Options{ConfigPath: path, Version: version(), KeyLog: keys, Reload: hangups(ctx)}
