@@ -18,7 +18,7 @@ var connectionKeys = section[Connection]{
 		func(c *Connection) *Local { return &c.Local }),
 	nested(Key{Name: "remote", Doc: "The peer's side."}, remoteKeys,
 		func(c *Connection) *Remote { return &c.Remote }),
-	nested(Key{Name: "auth", Doc: "How both sides prove who they are. One of `psk`, `psk_file`, `psk_env`, `certificate` and `public_key` for both sides, or with `local` and `remote` one for each."}, authKeys,
+	nested(Key{Name: "auth", Doc: "How both sides prove who they are. One of `psk`, `psk_file`, `psk_env`, `certificate` and `public_key` for both sides, or with `local` and `remote` one for each. A connection that names a method has none of the others of `defaults`; of the same one it has what it does not give itself."}, authKeys,
 		func(c *Connection) *Auth { return &c.Auth }),
 	value(Key{Name: "type", Doc: "`route-based` negotiates any-to-any selectors and accepts narrower ones: routes decide what is carried. " +
 		"`policy-based` negotiates `local.networks` and `remote.networks`.", Default: "route-based", Example: "policy-based"},
@@ -215,7 +215,19 @@ var clientKeys = section[Client]{
 
 var domainName = word("a DNS name", dnsNamePattern)
 
-var redirectTarget = word("an IP address or a DNS name", `^[A-Za-z0-9_][A-Za-z0-9:._-]{0,252}$`)
+// redirectTarget is text that is an address, or else a name.
+var redirectTarget = func() kind[string] {
+	k := word("an IP address or a DNS name", `^[A-Za-z0-9_][A-Za-z0-9:._-]{0,252}$`)
+	parse := k.parse
+	k.parse = func(text string) (string, error) {
+		text, err := parse(text)
+		if _, no := parseAddr(text); err == nil && no != nil && !isName(text) {
+			return "", no
+		}
+		return text, err
+	}
+	return k
+}()
 
 var espKeys = section[ESP]{
 	list(Key{Name: "proposals", Doc: "The algorithms to negotiate, in strongSwan's keywords. A Diffie-Hellman group asks for perfect forward secrecy.",
@@ -352,9 +364,7 @@ func (d *decoder) document(root *yaml.Node) document {
 			profileOf(follow(p.value), &c)
 		}
 		c.Name = p.name
-		if namesMethod(p.value) {
-			c.Auth = Auth{Signatures: c.Auth.Signatures, PPK: c.Auth.PPK, XAUTH: c.Auth.XAUTH} // its own method, in place of that of defaults
-		}
+		c.Auth = inherit(c.Auth, p.value)
 		connectionKeys.decode(d, p.value, path, &c)
 		doc.Connections = append(doc.Connections, c)
 	}

@@ -275,3 +275,42 @@ func TestProblem(t *testing.T) {
 		t.Error("only errors prevent the use of a configuration")
 	}
 }
+
+// TestReservedTables: routes do not go where the kernel or this gateway has others.
+func TestReservedTables(t *testing.T) {
+	for table, says := range map[string]string{
+		"254": "write main", "255": "the kernel's table local", "30197": "keeps for other routes", "30453": "keeps for other routes", "30709": "keeps for other routes",
+		"253": "", "30198": "", "4500": "", "main": "",
+	} {
+		_, problems := Parse("c.yaml", []byte("gateway: {interface: {route_table: "+table+"}}\nconnections: {a: {remote: {address: 203.0.113.5, networks: [10.2.0.0/16]}, auth: {psk: f1Zq0vX5tS9rW2mK8bYc}}}\n"), Checks{})
+		if got := problems.String(); (got == "") != (says == "") || !strings.Contains(got, says) {
+			t.Errorf("route_table %s: %q, want %q", table, got, says)
+		}
+	}
+}
+
+// TestManyStrangersV1: a message of IKEv1 is tried with 64 keys, so the 65th connection
+// whose peer may come from anywhere would not be found.
+func TestManyStrangersV1(t *testing.T) {
+	many := func(n int, keys string) string {
+		var b strings.Builder
+		b.WriteString("defaults: {auth: {psk: f1Zq0vX5tS9rW2mK8bYc}, mode: respond-only}\nconnections:\n")
+		for i := range n {
+			fmt.Fprintf(&b, "  c%03d: {remote: {address: any, identity: c%d.example.com, networks: [10.%d.0.0/16]}, %s}\n", i, i, i, keys)
+		}
+		return b.String()
+	}
+	for _, c := range []struct {
+		n    int
+		keys string
+		says string
+	}{
+		{64, "ike: {version: 1}", ""}, {66, "ike: {version: 2}", ""}, {66, "ike: {version: 1, aggressive: true}", ""},
+		{66, "ike: {version: 1}", "c.yaml:67:28: connections.c064.remote.address: connection c064 is one of 66"},
+	} {
+		_, problems := Parse("c.yaml", []byte(many(c.n, c.keys)), Checks{})
+		if got := problems.Errors().String(); (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%d with %s: %q, want %q", c.n, c.keys, got, c.says)
+		}
+	}
+}

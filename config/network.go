@@ -6,6 +6,8 @@ import (
 	"strings"
 )
 
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // parseAddr reads an address of this machine or a peer: one that a packet can
 // be sent to, without a zone.
 func parseAddr(text string) (netip.Addr, error) {
@@ -19,7 +21,7 @@ func parseAddr(text string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%s has a zone: link-local addresses cannot be used", quote(text))
 	case a.Is4In6():
 		return netip.Addr{}, fmt.Errorf("%s is an IPv4 address in IPv6 form: write %s", quote(text), a.Unmap())
-	case a.IsUnspecified() || a.IsMulticast():
+	case a.IsUnspecified() || a.IsMulticast() || a == broadcast:
 		return netip.Addr{}, fmt.Errorf("%s is not the address of one machine", quote(text))
 	}
 	return a, nil

@@ -22,6 +22,8 @@ func (d *decoder) validate(doc *document) {
 	d.claims(doc.Connections)
 	d.hosts(doc.Connections)
 	d.strangers(doc.Connections)
+	d.strangersV1(doc.Connections)
+	d.twins(doc.Connections)
 	d.guarantees(&doc.Config)
 	d.exposure(doc.Connections)
 	if len(doc.Connections) == 0 && !d.broken[""] && !d.broken["connections"] {
@@ -91,9 +93,7 @@ func (d *decoder) gateway(c *Config) {
 		}
 		d.at(Error, path, "ike_port and nat_port are both %d: they must differ", g.Listen.IKEPort)
 	}
-	if g.Interface.MTU != 0 && g.Interface.MTU < minimumMTU6 && carriesIPv6(c) {
-		d.at(Error, "gateway.interface.mtu", "is %d, but IPv6 networks need at least %d", g.Interface.MTU, minimumMTU6)
-	}
+	d.device(c)
 	c.Control.Socket = d.resolve(c.Control.Socket)
 	if n := len(c.Control.Socket); n > socketPathMax {
 		d.at(Error, "control.socket", "is %d bytes long with the directory of this file: a socket's path can have %d", n, socketPathMax)
@@ -106,35 +106,9 @@ func (d *decoder) gateway(c *Config) {
 	if c.Usage.File != "" && (c.Usage.File == c.Control.Socket || c.Usage.File == d.file) {
 		d.at(Error, "usage.file", "is another file of this gateway: give it one of its own")
 	}
-	if g.Interface.SourceRules && g.Interface.RouteTable == 0 {
-		d.at(Error, "gateway.interface.source_rules", "needs gateway.interface.route_table: rules that lead to the main table change nothing")
-	}
 	if !loopback(c.Control.HTTP) {
 		d.at(Warning, "control.http", "%s can be reached from other machines, and asks for no password: use 127.0.0.1 or [::1] unless a firewall is in front of it", c.Control.HTTP)
 	}
-}
-
-// minimumMTU6 is what a link must carry (RFC 8200 §5).
-const minimumMTU6 = 1280
-
-func carriesIPv6(c *Config) bool {
-	any6 := func(ps []netip.Prefix) bool {
-		for _, p := range ps {
-			if p.Addr().Is6() {
-				return true
-			}
-		}
-		return false
-	}
-	if any6(c.Gateway.Interface.Addresses) {
-		return true
-	}
-	for i := range c.Connections {
-		if any6(c.Connections[i].Remote.Networks) || any6(c.Connections[i].Local.Networks) {
-			return true
-		}
-	}
-	return false
 }
 
 // loopback says whether a host:port is off or reached from this machine only.

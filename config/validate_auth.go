@@ -29,16 +29,27 @@ var methodKeys = []struct {
 	{"certificate", MethodCertificate}, {"public_key", MethodPublicKey},
 }
 
-// namesMethod says whether the node of a connection itself has a method of
-// authentication, whatever defaults has.
-func namesMethod(connection *yaml.Node) bool {
-	auth := valueOf(connection, "auth")
+// inherit is what a connection, by its node, has of the auth of defaults. A method of
+// its own replaces those of defaults; of the same method it has the keys that it does
+// not give.
+func inherit(defaults Auth, connection *yaml.Node) Auth {
+	own, named := valueOf(connection, "auth"), map[Method]bool{}
 	for _, k := range methodKeys {
-		if valueOf(auth, k.name) != nil {
-			return true
+		if valueOf(own, k.name) != nil {
+			named[k.method] = true
 		}
 	}
-	return false
+	if len(named) == 0 {
+		return defaults
+	}
+	out := Auth{PSKEncoding: defaults.PSKEncoding, Signatures: defaults.Signatures, PPK: defaults.PPK, XAUTH: defaults.XAUTH}
+	if named[MethodCertificate] {
+		out.Certificate = defaults.Certificate
+	}
+	if named[MethodPublicKey] {
+		out.PublicKey = defaults.PublicKey
+	}
+	return out
 }
 
 // valueOf gives what stands behind a key of a mapping, or nil.
@@ -57,6 +68,7 @@ func valueOf(n *yaml.Node, name string) *yaml.Node {
 // auth checks that each side has one method, and reads the secrets and files
 // that it names.
 func (d *decoder) auth(c *Connection) {
+	d.ppk(c)
 	prefix := join("connections", c.Name) + ".auth."
 	keys := d.methods(prefix)
 	if len(keys) == 0 {
@@ -79,16 +91,15 @@ func (d *decoder) auth(c *Connection) {
 			methods = append(methods, k.method)
 		}
 	}
-	if !d.authSides(c, prefix, keys, methods) {
-		return
-	}
 	for _, k := range keys {
 		if strings.HasPrefix(k, "psk") {
 			d.secret(c, prefix+k)
 		}
 	}
 	d.authFiles(c, prefix)
-	d.ppk(c)
+	if d.authSides(c, prefix, keys, methods) {
+		d.authParts(c, prefix)
+	}
 }
 
 // ppk reads the post-quantum key and judges it.
@@ -98,9 +109,10 @@ func (d *decoder) ppk(c *Connection) {
 		return
 	}
 	path := "auth.ppk.secret"
-	switch {
-	case p.ID == "" && !d.broken[d.path(c, "auth.ppk.id")]:
+	if p.ID == "" && !d.broken[d.path(c, "auth.ppk.id")] {
 		d.fail(c, "auth.ppk.id", "is required: both ends name the key by it")
+	}
+	switch {
 	case p.File != "" && !p.Secret.IsZero():
 		d.fail(c, "auth.ppk", "has secret and file: only one can be used")
 		return
@@ -148,11 +160,31 @@ func (d *decoder) authSides(c *Connection, prefix string, keys []string, methods
 	return ok
 }
 
-// authFiles reads the files that the sides need, and has them judged.
+// authKey is where a key of auth stands: with the connection's own method, or, of
+// what that leaves out, under defaults.
+func (d *decoder) authKey(prefix, key string) string {
+	if inherited := "defaults.auth." + key; !d.has(prefix+key) && d.has(inherited) {
+		return inherited
+	}
+	return prefix + key
+}
+
+// authFiles reads the files of the methods.
 func (d *decoder) authFiles(c *Connection, prefix string) {
-	a, before := &c.Auth, len(d.problems.Errors())
+	a := &c.Auth
+	d.read(&a.Certificate.Chain, d.authKey(prefix, "certificate.chain"), "certificates", false)
+	d.read(&a.Certificate.Key, d.authKey(prefix, "certificate.key"), "a private key", true)
+	d.read(&a.PublicKey.Key, d.authKey(prefix, "public_key.key"), "a private key", true)
+	a.Certificate.CA = d.readAll(a.Certificate.CA, d.authKey(prefix, "certificate.ca"), "certificates")
+	a.Certificate.CRL = d.readAll(a.Certificate.CRL, d.authKey(prefix, "certificate.crl"), "a revocation list")
+	a.PublicKey.Peer = d.readAll(a.PublicKey.Peer, d.authKey(prefix, "public_key.peer"), "a public key")
+}
+
+// authParts checks that the sides have the files that they need, and has these judged.
+func (d *decoder) authParts(c *Connection, prefix string) {
+	a := &c.Auth
 	need := func(used bool, key string, there bool, side string) {
-		if used && !there && !d.broken[prefix+key] {
+		if used && !there && !d.broken[d.authKey(prefix, key)] {
 			d.at(Error, prefix+key, "is required: %s", side)
 		}
 	}
@@ -162,13 +194,7 @@ func (d *decoder) authFiles(c *Connection, prefix string) {
 	need(certified(a.Remote), "certificate.ca", len(a.Certificate.CA) > 0, "the peer proves itself with a certificate")
 	need(a.Local == MethodPublicKey, "public_key.key", !a.PublicKey.Key.IsZero(), "this gateway proves itself with its key")
 	need(a.Remote == MethodPublicKey, "public_key.peer", len(a.PublicKey.Peer) > 0, "the peer proves itself with its key")
-	d.read(&a.Certificate.Chain, prefix+"certificate.chain", "certificates", false)
-	d.read(&a.Certificate.Key, prefix+"certificate.key", "a private key", true)
-	d.read(&a.PublicKey.Key, prefix+"public_key.key", "a private key", true)
-	a.Certificate.CA = d.readAll(a.Certificate.CA, prefix+"certificate.ca", "certificates")
-	a.Certificate.CRL = d.readAll(a.Certificate.CRL, prefix+"certificate.crl", "a revocation list")
-	a.PublicKey.Peer = d.readAll(a.PublicKey.Peer, prefix+"public_key.peer", "a public key")
-	if len(d.problems.Errors()) > before || d.checks.Auth == nil {
+	if d.checks.Auth == nil {
 		return
 	}
 	for _, p := range d.checks.Auth(c) {
@@ -176,15 +202,26 @@ func (d *decoder) authFiles(c *Connection, prefix string) {
 		if p.Doubt {
 			severity = Warning
 		}
-		at := prefix + p.Key
+		at := d.authKey(prefix, p.Key)
 		if p.Key == "" {
 			at = strings.TrimSuffix(prefix, ".")
 		}
 		if strings.HasPrefix(p.Key, "signatures") {
 			at = d.path(c, "auth.signatures") + strings.TrimPrefix(p.Key, "signatures")
 		}
-		d.at(severity, at, "%s", p.What)
+		if !d.wrongAt(at) {
+			d.at(severity, at, "%s", p.What)
+		}
 	}
+}
+
+// wrongAt says whether a setting, or one in it, has an error already: what it holds
+// was not read.
+func (d *decoder) wrongAt(path string) bool {
+	return slices.ContainsFunc(d.problems, func(p Problem) bool {
+		rest, in := strings.CutPrefix(p.Path, path)
+		return in && p.Severity == Error && (rest == "" || rest[0] == '[')
+	})
 }
 
 // readAll reads the files of a list, which connections may share.

@@ -120,3 +120,32 @@ func (d *decoder) strangers(connections []Connection) {
 		}
 	}
 }
+
+// twins finds connections with one peer that neither end can tell apart. Of a peer that
+// begins only the first is found, and INITIAL_CONTACT of one ends the IKE SA of the other
+// (RFC 7296 §2.4).
+func (d *decoder) twins(connections []Connection) {
+	type who struct {
+		address       Address
+		port, version int
+		local, remote string
+	}
+	first := map[who]*Connection{}
+	for i := range connections {
+		c := &connections[i]
+		for k, a := range c.Remote.Addresses {
+			if a == (Address{}) {
+				continue // reported when it was read
+			}
+			w := who{a, c.Remote.Port, c.IKE.Version, c.Local.Identity, c.Remote.Identity}
+			before := first[w]
+			if before == nil {
+				first[w] = c
+			} else if before != c {
+				d.warn(c, d.addressKey(c, k), "%s is the peer of connection %s too (line %d), with the same identities of both ends, which cannot tell the two apart: put the networks into one connection, or give each local.identity or remote.identity of its own",
+					a, clip(before.Name), d.place(join("connections", before.Name)).line)
+				break
+			}
+		}
+	}
+}

@@ -18,8 +18,14 @@ func (d *decoder) paths(g *Gateway, c *Connection) {
 	if c.Probe.Target.IsValid() && !insideOne(c.Remote.Networks, c.Probe.Target) {
 		d.fail(c, "probe.target", "%s is in none of remote.networks: the probe would not enter the tunnel", c.Probe.Target)
 	}
-	if c.Probe.Target.IsValid() && !sourceFor(g, c.Probe.Target) {
+	if !c.Probe.Target.IsValid() {
+		return
+	}
+	switch source := sourceFor(g, c.Probe.Target); {
+	case !source.IsValid():
 		d.fail(c, "probe.target", "needs an %s address in gateway.interface.addresses, which the peer answers to", familyOf(c.Probe.Target))
+	case c.Type == PolicyBased && len(c.Local.Networks) > 0 && !insideOne(c.Local.Networks, source):
+		d.fail(c, "probe.target", "is asked from %s (gateway.interface.addresses), which is in none of local.networks: policy-based would not carry it", source)
 	}
 }
 
@@ -55,12 +61,12 @@ func insideOne(networks []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// sourceFor tells whether the device has an address of a's family.
-func sourceFor(g *Gateway, a netip.Addr) bool {
+// sourceFor is the device's first address of a's family, or none.
+func sourceFor(g *Gateway, a netip.Addr) netip.Addr {
 	for _, p := range g.Interface.Addresses {
 		if p.Addr().Is4() == a.Is4() {
-			return true
+			return p.Addr()
 		}
 	}
-	return false
+	return netip.Addr{}
 }

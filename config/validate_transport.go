@@ -78,7 +78,7 @@ func (d *decoder) transport(g *Gateway, c *Connection) {
 	}
 	for i, a := range c.Remote.Addresses {
 		if a.IP.IsLinkLocalUnicast() {
-			d.fail(c, index("remote.address", i), "%s is of one link only, which %s cannot be for", a.IP, of)
+			d.fail(c, d.addressKey(c, i), "%s is of one link only, which %s cannot be for", a.IP, of)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto"
+	"crypto/ed25519"
 	"crypto/x509"
 	"fmt"
 	"strings"
@@ -42,11 +43,10 @@ func credentialsOf(a *config.Auth, fetcher auth.Fetcher) (credentials, []config.
 		r.fetcher = fetcher
 	}
 	schemes := r.schemes(a.Signatures)
+	known := len(r.problems) == 0
 	var c credentials
-	if len(r.problems) == 0 {
-		c.local = r.local(a, schemes)
-		c.remote = r.remote(a, schemes)
-	}
+	c.local = r.local(a, schemes, known)
+	c.remote = r.remote(a, schemes, known)
 	if c.local != nil && r.fetcher != nil {
 		var issuers []*x509.Certificate
 		if c.remote != nil {
@@ -67,10 +67,10 @@ func (r *authReader) schemes(keywords []string) []auth.Scheme {
 	return out
 }
 
-// local is what this side signs with.
-func (r *authReader) local(a *config.Auth, schemes []auth.Scheme) *auth.Credentials {
+// local is what this side signs with; nil if the schemes are not known.
+func (r *authReader) local(a *config.Auth, schemes []auth.Scheme, known bool) *auth.Credentials {
 	var chain []*x509.Certificate
-	key, file := "public_key.key", a.PublicKey.Key
+	before, key, file := len(r.problems), "public_key.key", a.PublicKey.Key
 	switch a.Local {
 	case config.MethodPublicKey:
 	case config.MethodCertificate:
@@ -78,15 +78,12 @@ func (r *authReader) local(a *config.Auth, schemes []auth.Scheme) *auth.Credenti
 		var err error
 		chain, err = auth.ParseCertificates(a.Certificate.Chain.Data.Bytes())
 		r.fail("certificate.chain", err)
-		if err != nil {
-			return nil
-		}
 	default:
 		return nil
 	}
 	signer, err := auth.ParsePrivateKey(file.Data.Bytes())
-	if err != nil {
-		r.fail(key, err)
+	r.fail(key, err)
+	if len(r.problems) > before || !known {
 		return nil
 	}
 	c, err := auth.NewCredentials(signer, chain, schemes)
@@ -94,8 +91,8 @@ func (r *authReader) local(a *config.Auth, schemes []auth.Scheme) *auth.Credenti
 	return c
 }
 
-// remote is what the peer's signature is held against.
-func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
+// remote is what the peer's signature is held against; nil if the schemes are not known.
+func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme, known bool) *auth.Trust {
 	var authorities []*x509.Certificate
 	var keys []crypto.PublicKey
 	var revocation auth.Revocation
@@ -118,7 +115,7 @@ func (r *authReader) remote(a *config.Auth, schemes []auth.Scheme) *auth.Trust {
 	default:
 		return nil
 	}
-	if len(r.problems) > before {
+	if len(r.problems) > before || !known {
 		return nil
 	}
 	t, err := auth.NewTrust(authorities, keys, schemes)
@@ -156,6 +153,11 @@ func checkAuth(c *config.Connection) []config.AuthProblem {
 		}
 		if id, err := auth.ParseIdentity(c.Local.Identity); err == nil && !made.local.StandsFor(id) {
 			doubt("certificate.chain", "does not stand for our identity %s, so that peers will refuse it: %v", id, made.local)
+		}
+	}
+	if made.local != nil && c.IKE.Version == 1 {
+		if _, ok := made.local.Public().(ed25519.PublicKey); ok {
+			problems = append(problems, config.AuthProblem{Key: "certificate.key", What: "is an Ed25519 key, and IKEv1 signs with RSA and ECDSA only: use another key, or ike.version: 2"})
 		}
 	}
 	if made.remote != nil {

@@ -117,6 +117,44 @@ func TestAuthProblems(t *testing.T) {
 	}
 }
 
+// TestAuthProblemsAtOnce: one thing that is wrong hides no other.
+func TestAuthProblemsAtOnce(t *testing.T) {
+	certified(t)
+	for auth, want := range map[string][]string{
+		"certificate: {chain: junk.pem, key: junk.pem, ca: [junk.pem]}, signatures: [rsa-md5]": {"certificate.chain", "certificate.key", "certificate.ca[0]", "signatures[0]"},
+		"certificate: {chain: none.pem, key: junk.pem, ca: [none.pem, junk.pem]}":              {"certificate.chain", "certificate.key", "certificate.ca[0]", "certificate.ca[1]"},
+		"certificate: {key: junk.pem}":                                  {"certificate.chain", "certificate.key", "certificate.ca"},
+		"public_key: {key: junk.pem, peer: [junk.pem]}, ppk: {id: a b}": {"public_key.key", "public_key.peer[0]", "ppk.id", "ppk"},
+	} {
+		_, problems := config.Parse("test.yaml", []byte("connections:\n  a: {"+networks+", auth: {"+auth+"}}\n"), Checks())
+		got := map[string]int{}
+		for _, p := range problems {
+			got[strings.TrimPrefix(p.Path, "connections.a.auth.")]++
+		}
+		for _, key := range want {
+			if got[key] != 1 {
+				t.Errorf("%s: %d problems with %s in\n%s", auth, got[key], key, problems)
+			}
+		}
+		if len(problems) != len(want) {
+			t.Errorf("%s: %d problems, want %d:\n%s", auth, len(problems), len(want), problems)
+		}
+	}
+}
+
+// TestKeysOfIKEv1: a key with which IKEv1 cannot sign is refused before it fails.
+func TestKeysOfIKEv1(t *testing.T) {
+	root := pki.Root("Root", pki.ECDSA(elliptic.P256()))
+	hq := root.Issue("hq", pki.Ed25519(), pki.Names("hq.example.com"))
+	files(t, map[string][]byte{"ca.pem": pki.PEM(root.Certificate), "hq.pem": pki.PEM(hq.Chain()...), "hq.key": pki.KeyPEM(hq.Key)})
+	for version, want := range map[string]string{"1": "test.yaml:2:124: connections.a.auth.certificate.key: is an Ed25519 key", "2": ""} {
+		_, problems := config.Parse("test.yaml", []byte("connections:\n  a: {ike: {version: "+version+"}, "+networks+", auth: {certificate: {chain: hq.pem, key: hq.key, ca: [ca.pem]}}}\n"), Checks())
+		if got := problems.String(); (got == "") != (want == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("version %s: %q, want %q", version, got, want)
+		}
+	}
+}
+
 // TestRenewedCertificate: a reload sees that a file holds another certificate,
 // and the connection is changed in place.
 func TestRenewedCertificate(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"causeway/config"
 	"causeway/ike"
 	"causeway/ike/sa"
 	"causeway/internal/control"
@@ -272,3 +273,10 @@ func TestUnchangedRoutesAreLeftAlone(t *testing.T) {
 
 // noWay knows of no address of this host.
 func noWay(netip.Addr) (netip.Addr, error) { return netip.Addr{}, errors.New("no way") }
+
+// TestOwnTables: the configuration refuses those tables that package kernel has routes in.
+func TestOwnTables(t *testing.T) {
+	if d := cmp.Diff(kernel.OwnTables(kernel.Protocol), config.OwnTables(kernel.Protocol)); d != "" {
+		t.Errorf("package kernel (-) and package config (+) differ:\n%s", d)
+	}
+}

@@ -35,6 +35,12 @@ const (
 // interface. Nothing is sent on them.
 const OutsideMark = 0x43000000
 
+// OwnTables are those that a gateway with this protocol number has routes in besides
+// Desired.Table.
+func OwnTables(protocol int) []int {
+	return []int{hostTables + protocol, outsideTables + protocol, insideTables + protocol}
+}
+
 // hostTable is the table that rules lead packets for hosts to. Gateways that share a
 // network namespace have different ones.
 func (k *Kernel) hostTable() int { return hostTables + int(k.protocol) }
