@@ -76,6 +76,13 @@ func (t *Tunnel) SetBandwidth(up, down uint64) {
 	t.down.Set(down)
 }
 
+// addresses are the device's own, of either family.
+type addresses struct{ v4, v6 netip.Addr }
+
+// SetAddresses changes where ICMP errors come from. Without an address of a family
+// they come in the name of the destination that cannot be reached.
+func (t *Tunnel) SetAddresses(v4, v6 netip.Addr) { t.own.Store(&addresses{v4, v6}) }
+
 // SetRoutes replaces the table that maps addresses behind the peers to
 // connections. Sites of connections that were not added are as good as absent.
 func (t *Tunnel) SetRoutes(routes *routing.Table) {

@@ -340,9 +340,10 @@ func (w *outboundWorker) answer(b []byte, p *packet, why icmpError, mtu int) {
 	if w.replies == nil || !mayAnswer(b, p, src, dst) || !w.icmp.allow(w.now, &p.key) {
 		return
 	}
-	from := w.t.cfg.Address4
+	own := w.t.own.Load()
+	from := own.v4
 	if p.version == 6 {
-		from = w.t.cfg.Address6
+		from = own.v6
 	}
 	w.replies.write(appendICMP(w.reply[:tun.HeaderRoom], b, p, from, why, mtu))
 }

@@ -44,9 +44,6 @@ type Config struct {
 	// InnerMTU bounds inner packets below what OuterMTU allows, as the MTU of
 	// the TUN device does; 0 is no further bound.
 	InnerMTU int
-	// Address4 and Address6 are the source of ICMP errors. Without one they
-	// come in the name of the destination that cannot be reached.
-	Address4, Address6 netip.Addr
 	// IKEPorts are the UDP ports that our own messages leave from. What comes back
 	// by the device from one of them, or as ESP, on the way to the peer that it was
 	// sent to, is not sealed again.
@@ -87,6 +84,7 @@ type Tunnel struct {
 
 	sad          *sad
 	forwarding   atomic.Pointer[forwarding] // never nil
+	own          atomic.Pointer[addresses]  // never nil
 	unattributed counters                   // of no connection
 	injector     injector
 	holder       *holder
@@ -137,6 +135,7 @@ func New(cfg Config) (*Tunnel, error) {
 	}
 	t.upWakes, t.downWakes = wakeOf(t.up), wakeOf(t.down)
 	t.forwarding.Store(&forwarding{})
+	t.own.Store(&addresses{})
 	t.spreader = newSpreader(t)
 	return t, nil
 }

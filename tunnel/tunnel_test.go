@@ -181,13 +181,13 @@ func TestNoRoute(t *testing.T) {
 func TestNoSA(t *testing.T) {
 	var asked []string
 	cfg := pairConfig{noChild: true, a: func(c *Config) {
-		c.Address4 = netip.MustParseAddr("169.254.1.1")
 		c.OnTrafficNeeded = func(connection string, f selector.Flow) {
 			asked = append(asked, connection+" "+f.Dst.String())
 		}
 	}}
 	inBubble(t, cfg, func(t *testing.T, p *pair) {
 		asked = nil
+		p.a.SetAddresses(netip.MustParseAddr("169.254.1.1"), netip.Addr{})
 		lost := udpPacket(t, "10.1.0.1", "10.2.0.1", 50, ipOptions{})
 		p.a.device.Inject(lost)
 		wantICMP(t, p.a.next(t), lost, "169.254.1.1", icmpWant{v4: [2]uint8{3, 1}})

@@ -160,10 +160,9 @@ func (g *Gateway) open(cfg *config.Config) (err error) {
 }
 
 func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
-	address4, address6 := ownAddresses(cfg)
 	g.tunnel, err = tunnel.New(tunnel.Config{
 		Device: g.device, Transport: tunnel.UDP(g.conns), Workers: g.workers,
-		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu, Address4: address4, Address6: address6,
+		OuterMTU: outerMTU, InterfaceMTU: kernel.PathMTU, InnerMTU: g.mtu,
 		IKEPorts:        ownPorts(cfg),
 		Overruns:        func() uint64 { return g.kernel.Overruns(g.device.Name()) },
 		OnIKE:           func(b []byte, local, remote netip.AddrPort) { g.engine.Receive(b, local, remote) },

@@ -30,11 +30,13 @@ func (g *Gateway) Reload(ctx context.Context) (control.Applied, error) {
 	defer notifySupervisor("READY=1")
 	next, text, problems := load(g.options)
 	done, err := g.adopt(ctx, next, text, problems)
+	if done != "" {
+		g.log.Info(done)
+	}
 	if err != nil {
 		logReloadFailure(g.log, err)
 		return control.Applied{}, err
 	}
-	g.log.Info(done)
 	var applied control.Applied
 	for _, w := range problems.Warnings() {
 		applied.Warnings = append(applied.Warnings, w.String())
@@ -51,7 +53,7 @@ func logReloadFailure(log *zap.Logger, err error) {
 }
 
 // adopt applies a configuration that was read, and its text, if it can be. It
-// says what it changed. g.reloading is held.
+// says what it changed, also where only routes are not in place. g.reloading is held.
 func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, problems config.Problems) (done string, err error) {
 	if err := badConfiguration(problems); err != nil {
 		return "", err
@@ -78,13 +80,11 @@ func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, p
 	}
 	var routes *routesError
 	err = g.apply(ctx, g.config.Load(), next)
-	if err == nil || errors.As(err, &routes) { // which leaves everything else in force
-		g.text = text
-	}
-	if err != nil {
+	if err != nil && !errors.As(err, &routes) {
 		return "", err
 	}
-	return "configuration reloaded: " + describeDifference(difference), nil
+	g.text = text // whatever of the routes
+	return "configuration reloaded: " + describeDifference(difference), err
 }
 
 // badConfiguration is the problems' errors as the API shows them; nil for none.
@@ -187,12 +187,14 @@ func (g *Gateway) carryAs(before, cfg *config.Config, known []routing.Site, tabl
 	if before == nil || before.Gateway.Bandwidth != cfg.Gateway.Bandwidth {
 		g.tunnel.SetBandwidth(cfg.Gateway.Bandwidth.Up, cfg.Gateway.Bandwidth.Down)
 	}
+	g.tunnel.SetAddresses(ownAddresses(cfg))
 	difference := config.Diff(before, cfg)
 	fresh := difference.Added
 	for _, c := range difference.Changed {
 		fresh = append(fresh, c.New)
 	}
 	for _, c := range fresh {
+		g.tally.Know(c.Name)
 		g.tunnel.AddConnection(c.Name, connectionConfig(c))
 		g.dataPath.setReplayWindow(c.Name, c.ESP.ReplayWindow)
 	}

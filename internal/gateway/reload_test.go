@@ -2,9 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,48 +17,60 @@ import (
 
 	"causeway/config"
 	"causeway/internal/control"
+	"causeway/routing/kernel"
 )
 
 // TestWhatNeedsARestart: each key outside connections either changes with a
 // reload or is said to need a restart; a new key must be thought about.
 func TestWhatNeedsARestart(t *testing.T) {
 	restart := []string{
-		"gateway.listen.addresses", "gateway.listen.ike_port", "gateway.listen.nat_port", "gateway.interface.name",
-		"gateway.interface.mtu", "gateway.workers", "gateway.data_path", "gateway.disable_offloads", "control.socket", "control.http", "log.format", "usage.file", "usage.keep",
+		"gateway.listen.addresses", "gateway.listen.ike_port", "gateway.listen.nat_port", "gateway.interface.name", "gateway.interface.namespace",
+		"gateway.interface.mtu", "gateway.interface.route_protocol", "gateway.state_directory", "gateway.workers", "gateway.data_path", "gateway.disable_offloads",
+		"control.socket", "control.http", "log.format", "usage.file", "usage.keep",
 	}
 	live := []string{
 		"gateway.name", "gateway.identity", "gateway.interface.addresses", "gateway.interface.strong_host", "gateway.interface.routes", "gateway.interface.outside_networks",
+		"gateway.interface.fail_closed", "gateway.interface.route_table", "gateway.interface.route_metric", "gateway.interface.source_rules",
 		"gateway.bandwidth.up", "gateway.bandwidth.down", "log.level",
 	}
-	if d := cmp.Diff(restart, needRestart(append(live, restart...))); d != "" {
+	if d := cmp.Diff(restart, needRestart(append(slices.Clone(live), restart...))); d != "" {
 		t.Errorf("keys that need a restart (-want +got):\n%s", d)
 	}
-	// The keys that exist, from two files that agree on nothing.
-	one := parse(t, `gateway: {name: a, identity: a.example.com, workers: 1, data_path: native, listen: {addresses: [192.0.2.1], ike_port: 501, nat_port: 4501},
-  interface: {name: cw1, addresses: [169.254.0.1/30], strong_host: true, mtu: 1400, routes: true, outside_networks: [192.0.2.0/24]}, bandwidth: {up: 1gbit, down: 1gbit}}
-control: {socket: /run/a.sock, http: "127.0.0.1:1"}
-log: {level: info, format: console}
-usage: {file: /var/lib/a.db, keep: 1d}
-`)
-	two := parse(t, `gateway: {name: b, identity: b.example.com, workers: 2, data_path: portable, disable_offloads: [uso], listen: {addresses: [192.0.2.2], ike_port: 502, nat_port: 4502},
-  interface: {name: cw2, addresses: [169.254.0.2/30], mtu: 1401, routes: false}, bandwidth: {up: 2gbit, down: 2gbit}}
-control: {socket: /run/b.sock, http: "127.0.0.1:2"}
-log: {level: debug, format: json}
-usage: {file: /var/lib/b.db, keep: 2d}
-`)
-	known := map[string]bool{}
-	for _, k := range append(live, restart...) {
-		known[k] = true
+	decided := append(live, restart...)
+	slices.Sort(decided)
+	if d := cmp.Diff(settings(t), decided); d != "" {
+		t.Errorf("the keys that there are (-), and those of which is decided what a reload does (+):\n%s", d)
 	}
-	differ := config.Diff(one, two).Settings
-	for _, k := range differ {
-		if !known[k] {
-			t.Errorf("nobody decided what a reload does with %s", k)
+}
+
+// settings are the keys outside connections.
+func settings(t *testing.T) (out []string) {
+	t.Helper()
+	type node struct {
+		Properties map[string]node
+	}
+	text, err := config.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema node
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	delete(schema.Properties, "connections")
+	delete(schema.Properties, "defaults")
+	var walk func(path string, n node)
+	walk = func(path string, n node) {
+		if len(n.Properties) == 0 {
+			out = append(out, strings.TrimPrefix(path, "."))
+		}
+		for name, below := range n.Properties {
+			walk(path+"."+name, below)
 		}
 	}
-	if len(differ) != len(known) {
-		t.Errorf("%d keys differ, %d are decided: %v", len(differ), len(known), differ)
-	}
+	walk("", schema)
+	slices.Sort(out)
+	return out
 }
 
 func TestDifferenceInWords(t *testing.T) {
@@ -112,5 +128,64 @@ func TestReloadThatIsRefused(t *testing.T) {
 	out.Reset()
 	if _, err := g.Reload(t.Context()); err != nil || !strings.Contains(out.String(), "nothing has changed") {
 		t.Errorf("the same again: error %v, log\n%s", err, out.String())
+	}
+}
+
+// TestReloadOfAddresses: ICMP errors of the data path come from the addresses that the
+// device has now.
+func TestReloadOfAddresses(t *testing.T) {
+	f := newFuzzed(t, runningFile)
+	defer f.end()
+	sources := func() [2]netip.Addr {
+		own := pointee(reflect.ValueOf(f.tunnel).Elem().FieldByName("own"))
+		return *(*[2]netip.Addr)(own.Addr().UnsafePointer())
+	}
+	if got := sources(); got[0].String() != "169.254.21.2" || got[1].IsValid() {
+		t.Errorf("at the start they come from %v", got)
+	}
+	f.write(t, []byte(strings.Replace(runningFile, "[169.254.21.2/30]", `["fd00::6/64", 169.254.21.6/30]`, 1)))
+	if _, err := f.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := sources(); got[0].String() != "169.254.21.6" || got[1].String() != "fd00::6" {
+		t.Errorf("after a reload they come from %v", got)
+	}
+}
+
+// refusing is a kernel that takes no route.
+type refusing struct{ *recordedRoutes }
+
+func (refusing) Set(kernel.Desired) error { return errors.New("kernel: cannot add the route") }
+
+// TestReloadWithoutRoutes: what is in force although the kernel refuses a route is told
+// beside that.
+func TestReloadWithoutRoutes(t *testing.T) {
+	f := newFuzzed(t, runningFile)
+	defer f.end()
+	var out bytes.Buffer
+	var err error
+	if f.log, _, err = newLogger(config.Log{Level: config.LogInfo, Format: config.LogConsole}, zapcore.AddSync(&out)); err != nil {
+		t.Fatal(err)
+	}
+	f.Gateway.routes = newRouteKeeper(refusing{f.routes})
+	f.write(t, []byte(strings.Replace(runningFile, "10.3.0.0/16", "10.13.0.0/16", 1)))
+	_, err = f.Reload(t.Context())
+	want := func(says ...string) {
+		t.Helper()
+		var p *control.Problem
+		if !errors.As(err, &p) || p.Reason != control.ReasonRoutes {
+			t.Errorf("error %v", err)
+		}
+		for _, s := range says {
+			if !strings.Contains(out.String(), s) {
+				t.Errorf("the log lacks %q:\n%s", s, out.String())
+			}
+		}
+	}
+	want("configuration reloaded: changed a (remote.networks)", "cannot add the route")
+	_, err = f.SetConnection(t.Context(), "n", []byte("{remote: {address: 203.0.113.20, networks: [10.100.0.0/24]}}"), false)
+	want("set n by the API: configuration reloaded: added n")
+	if f.config.Load().Connections[4].Name != "n" {
+		t.Errorf("the connections are %v", f.connectionNames())
 	}
 }
