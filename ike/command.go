@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -126,7 +127,8 @@ func replaceable(children []sa.ChildStatus) int {
 
 // command runs begin on the owner's goroutine and waits for the result.
 func (e *Engine) command(ctx context.Context, connection string, begin func(*owner) *waiter) error {
-	o := e.owner(connection)
+	set := e.owners.Load()
+	o := cmp.Or(set.byName[connection], set.coming[connection])
 	if o == nil {
 		return &sa.Failure{
 			Reason: sa.ReasonLocalRefused, Message: fmt.Sprintf("no connection is named %q", connection),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 )
 
 // Set makes the engine run exactly these connections. New ones start; those
@@ -15,28 +16,62 @@ func (e *Engine) Set(ctx context.Context, connections []Connection) {
 	defer e.mu.Unlock()
 	old := e.owners.Load().byName
 	next := make(map[string]*owner, len(connections))
+	coming := map[string]*owner{}
 	for i := range connections {
 		c := &connections[i]
 		o := old[c.Settings.Name]
 		switch {
 		case o == nil:
+			coming[c.Settings.Name] = newOwner(e, *c)
 		case o.same(c):
 			next[c.Settings.Name] = o
 		case o.takes(c):
 			o.change(ctx, c)
 			next[c.Settings.Name] = o
+		default:
+			coming[c.Settings.Name] = e.successor(o, *c)
 		}
 	}
 	kept := newOwnerSet(maps.Clone(next))
+	kept.coming = coming
 	e.owners.Store(kept)
 	endAll(ctx, leftOut(old, next))
-	for _, c := range connections {
-		name := c.Settings.Name
-		if next[name] == nil {
-			next[name] = e.start(c)
+	for i := range connections {
+		name := connections[i].Settings.Name
+		o := coming[name]
+		if o == nil {
+			continue
 		}
+		if before := old[name]; before != nil && before.resting {
+			o.rest() // by a command that came meanwhile
+		}
+		next[name] = o
+		e.running.Go(o.run)
 	}
 	e.owners.Store(newOwnerSet(next))
+}
+
+// successor is what is to run in the place of before, which still does. Where the
+// configuration says of the start what it said, it is as wanted as that is, by commands.
+func (e *Engine) successor(before *owner, c Connection) *owner {
+	o := newOwner(e, c)
+	was, start := before.status.Load(), before.conn().Start
+	switch {
+	case !before.initiates():
+	case start == StartAlways && !was.Wanted, start == StartOnTraffic && !was.WaitsForTraffic:
+		o.rest()
+	case start == c.Start && was.Wanted && o.initiates():
+		o.keep.want(time.Now(), true)
+		o.publish()
+	}
+	return o
+}
+
+// rest has a connection that does not run yet begin as `down` leaves it.
+func (o *owner) rest() {
+	o.keep.rest()
+	o.resting = true
+	o.publish()
 }
 
 // leftOut are the owners of old that next has not.
@@ -57,12 +92,6 @@ func endAll(ctx context.Context, owners []*owner) {
 		wg.Go(func() { o.end(ctx) })
 	}
 	wg.Wait()
-}
-
-func (e *Engine) start(c Connection) *owner {
-	o := newOwner(e, c)
-	e.running.Go(func() { o.run() })
-	return o
 }
 
 // Close deletes all SAs at the peers, for as long as ctx allows, and ends

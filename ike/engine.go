@@ -77,6 +77,9 @@ type ownerSet struct {
 	byName map[string]*owner
 	// ordered is by how much a connection demands of the peer's address.
 	ordered []*owner
+	// coming do not run yet: others end first. Whoever looks sees them already, so that
+	// the routes of what is wanted stay, and commands wait for them.
+	coming map[string]*owner
 }
 
 // NewEngine starts an engine without connections.
@@ -244,9 +247,11 @@ func (e *Engine) DroppedOfStrangers() (n uint64) {
 // Status is every connection's status, by name.
 func (e *Engine) Status() []ConnectionStatus {
 	set := e.owners.Load()
-	out := make([]ConnectionStatus, 0, len(set.byName))
-	for _, o := range set.byName {
-		out = append(out, o.statusNow())
+	out := make([]ConnectionStatus, 0, len(set.byName)+len(set.coming))
+	for _, owners := range []map[string]*owner{set.byName, set.coming} {
+		for _, o := range owners {
+			out = append(out, o.statusNow())
+		}
 	}
 	slices.SortFunc(out, func(a, b ConnectionStatus) int { return strings.Compare(a.Name, b.Name) })
 	return out

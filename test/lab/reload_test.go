@@ -100,3 +100,38 @@ func (m *manyScene) damagedReload(random *rand.Rand) (refused bool) {
 	}
 	return true
 }
+
+// TestReplacedConnectionKeepsRoutes: a reload has a connection made anew whose peer does
+// not answer any more. While its SAs are deleted, and after that, its routes stay: nothing
+// leaves in the clear.
+func TestReplacedConnectionKeepsRoutes(t *testing.T) {
+	s := newScene(t)
+	a, b := link.Pair()
+	s.causeway(s.GatewayB, b)
+	g := s.causeway(s.GatewayA, a)
+	s.up(g)
+	s.pingBoth(a)
+	monitor, err := s.GatewayA.Start("routes", "ip", "monitor", "route")
+	s.must(err)
+	seen := func(route string) error { return inLog(monitor.Log, "Deleted "+route) }
+	s.eventually("the monitor to see routes", func() error {
+		s.ip(s.GatewayA, "route", "add", "203.0.113.77/32", "dev", "lan")
+		s.ip(s.GatewayA, "route", "del", "203.0.113.77/32", "dev", "lan")
+		return seen("203.0.113.77 ")
+	})
+	s.must(s.Lose(s.ctx, 100))
+	a.LocalIdentity = "other.lab.example"
+	s.must(g.Configure(a))
+	began := time.Now()
+	s.command(g, 0, "reload")
+	if took := time.Since(began); took < 2*time.Second {
+		t.Errorf("the reload took %v: it did not wait for the peer, and the test proves nothing", took)
+	}
+	for _, network := range a.RemoteNetworks {
+		if seen(network.String()+" dev cw0 ") == nil {
+			t.Errorf("the route to %v was taken away", network)
+		}
+	}
+	s.must(s.bounded(g.Stop))
+	s.eventually("the end of the route", func() error { return seen(a.RemoteNetworks[0].String() + " dev cw0 ") })
+}
