@@ -82,13 +82,29 @@ func appendFields(line *buffer.Buffer, message string, texts map[string]string) 
 			continue
 		}
 		value := texts[name]
-		if strings.Contains(message, value) {
+		if says(message, value) {
 			continue
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || !unicode.IsPrint(r) }) {
 			value = strconv.Quote(value)
 		}
 		line.AppendString(" " + name + "=" + value)
+	}
+}
+
+// says tells whether a message has a value, and not only its letters within another word.
+func says(message, value string) bool {
+	inWord := func(i int) bool {
+		return i >= 0 && i < len(message) && (message[i] >= '0' && message[i] <= '9' || message[i] >= 'A' && message[i] <= 'Z' || message[i] >= 'a' && message[i] <= 'z')
+	}
+	for at := 0; ; at++ {
+		next := strings.Index(message[at:], value)
+		if next < 0 {
+			return false
+		}
+		if at += next; value == "" || !inWord(at-1) && !inWord(at+len(value)) {
+			return true
+		}
 	}
 }
 

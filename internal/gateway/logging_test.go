@@ -121,6 +121,26 @@ func TestLevelChangesWhileRunning(t *testing.T) {
 	}
 }
 
+// TestConsoleSaysValues: a value is left out where the text has it, and not where the text
+// has its letters or digits in others.
+func TestConsoleSaysValues(t *testing.T) {
+	for message, want := range map[string]string{
+		"gateway started":                 " at=10.2.0.1 name=a",
+		"a gateway at 10.2.0.1:500":       "",
+		"no way from 10.2.0.10 to site a": " at=10.2.0.1",
+		"at (10.2.0.1)":                   " name=a",
+	} {
+		fields := []zapcore.Field{zap.String("name", "a"), zap.String("at", "10.2.0.1"), zap.String("none", "")}
+		line, err := newConsole().EncodeEntry(zapcore.Entry{Time: noon, Message: message}, fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("2030-01-02T12:00:00.000Z INFO  %s%s\n", message, want); line.String() != want {
+			t.Errorf("%q, want %q", line.String(), want)
+		}
+	}
+}
+
 func TestConsoleClonesItsFields(t *testing.T) {
 	base := newConsole()
 	base.AddString("a", "1")
