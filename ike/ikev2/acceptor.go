@@ -229,7 +229,6 @@ func (a *Acceptor) over(h *half) {
 		h.private = nil
 	}
 	h.waiting = nil
-	h.assembly.clear()
 	h.erase()
 }
 

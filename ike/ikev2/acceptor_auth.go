@@ -91,8 +91,8 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 	msg, authentic, err := h.open(outer, d, a.now)
 	switch {
 	case err == errPartial:
-		if h.assembly.held > maxAuthLen {
-			h.assembly.clear()
+		if h.requests.held > maxAuthLen {
+			h.requests.clear()
 			a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an %v request of more than %d octets in fragments", outer.Exchange, maxAuthLen))
 		}
 		return

@@ -30,7 +30,9 @@ type association struct {
 	// fragmentSize is how long an IP datagram of ours may be (RFC 7383); 0 where
 	// the two ends did not agree to cut messages.
 	fragmentSize int
-	assembly     assembly
+	// requests and answers are the peer's message of each kind of which fragments are
+	// missing: one crosses the other (RFC 7296 §2.3).
+	requests, answers assembly
 	// peerHashes are the hash algorithms in which we may sign (RFC 7427 §4); nil:
 	// the peer announced none.
 	peerHashes []auth.HashAlgorithm
@@ -130,9 +132,11 @@ func (a *association) deriveKeys(skeyseed []byte) error {
 	return nil
 }
 
-// erase overwrites every key.
+// erase overwrites every key, and forgets what was opened with them.
 func (a *association) erase() {
 	a.keys.Erase()
+	a.requests.clear()
+	a.answers.clear()
 	for _, p := range []*transform.Protector{a.outgoing, a.incoming} {
 		if p != nil {
 			p.Erase()

@@ -94,7 +94,7 @@ func (m *Machine) ForgeBeside(ex wire.ExchangeType, cut bool) []byte {
 // machine holds.
 func (m *Machine) HeldFragments() (n int) {
 	for _, s := range m.sas {
-		for _, p := range s.assembly.parts {
+		for _, p := range append(slices.Clone(s.requests.parts), s.answers.parts...) {
 			if p != nil {
 				n++
 			}

@@ -150,7 +150,7 @@ func (p *assembly) clear() { *p = assembly{} }
 // that is being put together and is missing there, or begins another.
 func (p *assembly) collects(h wire.Header, f *wire.EncryptedFragment) bool {
 	switch {
-	case p.parts == nil || h.MessageID != p.header.MessageID || h.Flags.Response() != p.header.Flags.Response():
+	case p.parts == nil || h.MessageID != p.header.MessageID:
 		return true
 	case int(f.Total) != len(p.parts):
 		return int(f.Total) > len(p.parts) // cut anew, into smaller pieces
@@ -161,7 +161,7 @@ func (p *assembly) collects(h wire.Header, f *wire.EncryptedFragment) bool {
 // add takes an authentic fragment on. The plaintext of the whole comes with the
 // last one that was missing.
 func (p *assembly) add(h wire.Header, f *wire.EncryptedFragment, plain []byte, d sa.Datagram, now time.Time) error {
-	if len(p.parts) != int(f.Total) || h.MessageID != p.header.MessageID || h.Flags.Response() != p.header.Flags.Response() {
+	if len(p.parts) != int(f.Total) || h.MessageID != p.header.MessageID {
 		*p = assembly{header: h, parts: make([][]byte, f.Total), missing: int(f.Total), endAt: now.Add(assemblyPeriod)}
 	}
 	if p.held += len(plain); p.held > maxAssembled {
@@ -180,12 +180,16 @@ func (p *assembly) add(h wire.Header, f *wire.EncryptedFragment, plain []byte, d
 // collect opens one fragment. The message comes with the last that was missing,
 // and errPartial until then.
 func (a *association) collect(outer *wire.Message, f *wire.EncryptedFragment, d sa.Datagram, now time.Time) (*message, bool, error) {
+	p := &a.requests
+	if outer.Flags.Response() {
+		p = &a.answers
+	}
 	switch {
 	case a.fragmentSize == 0:
 		return nil, false, errors.New("ikev2: a fragment, and fragmentation was not agreed")
 	case f.Total > maxFragments:
 		return nil, false, fmt.Errorf("ikev2: a message of %d fragments, at most %d are taken", f.Total, maxFragments)
-	case !a.assembly.collects(outer.Header, f):
+	case !p.collects(outer.Header, f):
 		return nil, true, errPartial
 	}
 	plain, err := a.incoming.Open(d.Raw, f.Offset)
@@ -196,7 +200,6 @@ func (a *association) collect(outer *wire.Message, f *wire.EncryptedFragment, d 
 	if err != nil {
 		return msg, true, &syntaxError{err.Error()}
 	}
-	p := &a.assembly
 	if err := p.add(outer.Header, f, plain, d, now); err != nil {
 		return msg, true, err
 	}

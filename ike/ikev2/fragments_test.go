@@ -72,7 +72,7 @@ func TestFragmentsFillThePath(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				to.assembly.clear()
+				to.requests.clear()
 				for i, raw := range raws {
 					if len(raw) > limit || len(raws) > 1 && i < len(raws)-1 && len(raw) < limit-15 {
 						t.Errorf("%s, %d octets to %s: fragment %d of %d has %d octets, %d fit", keywords, n, remote, i+1, len(raws), len(raw), limit)
@@ -108,7 +108,7 @@ func TestCutAnewIntoMore(t *testing.T) {
 		if len(again) <= len(first) {
 			t.Errorf("%d octets in %d pieces, and cut anew in %d", n, len(first), len(again))
 		}
-		to.assembly.clear()
+		to.requests.clear()
 		for i, raw := range append(first[:1:1], again...) {
 			if len(raw) > room(minFragmentSize4, from.remote.Addr()) && i > 0 {
 				t.Errorf("a piece of %d octets", len(raw))
@@ -149,8 +149,8 @@ func FuzzAssembly(f *testing.F) {
 			if err == nil && !bytes.Equal(msg.plain, m.plain) {
 				t.Fatalf("%d octets went in, %d others came out", len(m.plain), len(msg.plain))
 			}
-			if len(to.assembly.parts) > maxFragments || to.assembly.held > maxAssembled {
-				t.Fatalf("it holds %d fragments of %d octets", len(to.assembly.parts), to.assembly.held)
+			if len(to.requests.parts) > maxFragments || to.requests.held > maxAssembled {
+				t.Fatalf("it holds %d fragments of %d octets", len(to.requests.parts), to.requests.held)
 			}
 		}
 	})
@@ -166,8 +166,8 @@ func TestFragmentsOfStrangersAreNotKept(t *testing.T) {
 	for _, raw := range raws {
 		raw = bytes.Clone(raw)
 		raw[len(raw)-1] ^= 1
-		if _, authentic, err := give(t, to, raw, time.Time{}); authentic || err == nil || to.assembly.parts != nil {
-			t.Fatalf("authentic %v, %v, holds %d fragments", authentic, err, len(to.assembly.parts))
+		if _, authentic, err := give(t, to, raw, time.Time{}); authentic || err == nil || to.requests.parts != nil {
+			t.Fatalf("authentic %v, %v, holds %d fragments", authentic, err, len(to.requests.parts))
 		}
 	}
 	// A total that only a huge message has is refused before memory is taken for it.
@@ -179,7 +179,7 @@ func TestFragmentsOfStrangersAreNotKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, authentic, err := give(t, to, raw, time.Time{}); authentic || err == nil || to.assembly.parts != nil {
+	if _, authentic, err := give(t, to, raw, time.Time{}); authentic || err == nil || to.requests.parts != nil {
 		t.Errorf("65535 fragments: authentic %v, %v", authentic, err)
 	}
 }
@@ -204,11 +204,44 @@ func TestFragmentsCutAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := feed(large[2]); err != errPartial || len(to.assembly.parts) != len(small) {
-		t.Errorf("a late fragment of the larger cut: %v, %d parts", err, len(to.assembly.parts))
+	if err := feed(large[2]); err != errPartial || len(to.requests.parts) != len(small) {
+		t.Errorf("a late fragment of the larger cut: %v, %d parts", err, len(to.requests.parts))
 	}
 	if err := feed(small[len(small)-1]); err != nil {
 		t.Error(err)
+	}
+}
+
+// The fragments of a request and those of an answer come mixed, with one message ID or
+// two: neither destroys what is there of the other (RFC 7383 §2.6).
+func TestFragmentsOfBothKinds(t *testing.T) {
+	for _, ids := range [][2]uint32{{1, 1}, {1, 2}} {
+		from, to := pipe(t, "aes256gcm16-prfsha256-x25519")
+		random := rand.NewChaCha8([32]byte{})
+		request, answer := big(t, from, ids[0], 3000), big(t, from, ids[1], 3000)
+		answer.header.Flags |= wire.FlagResponse
+		asked, err := from.seal(request, random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered, err := from.seal(answer, random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for i := range asked {
+			for _, raw := range [][]byte{asked[i], answered[i]} {
+				switch msg, _, err := give(t, to, raw, time.Time{}); {
+				case err == nil && bytes.Equal(msg.plain, request.plain):
+					whole++
+				case err != errPartial:
+					t.Errorf("IDs %v, fragment %d: %v", ids, i+1, err)
+				}
+			}
+		}
+		if whole != 2 {
+			t.Errorf("IDs %v: %d messages came out, 2 went in", ids, whole)
+		}
 	}
 }
 

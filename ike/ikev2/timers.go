@@ -32,7 +32,8 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	}
 	d.By(s.lingerUntil)
 	d.By(s.duplicateAt)
-	d.By(s.assembly.endAt)
+	d.By(s.requests.endAt)
+	d.By(s.answers.endAt)
 	if s.followed != nil && !s.window.working {
 		d.By(s.followed.endAt)
 	}
@@ -157,8 +158,10 @@ func (s *ikeSA) runTimers() {
 		s.exhausted()
 		return
 	}
-	if s.m.due(s.assembly.endAt) {
-		s.assembly.clear()
+	for _, p := range []*assembly{&s.requests, &s.answers} {
+		if s.m.due(p.endAt) {
+			p.clear()
+		}
 	}
 	if s.followed != nil && !s.window.working && s.m.due(s.followed.endAt) {
 		s.forgetFollowUps()
