@@ -126,15 +126,16 @@ func (s *ikeSA) settled() bool {
 	return s.state == established && !s.wantDelete && s.duplicateAt.IsZero() && s.reauthenticates == nil && s.m.successorOf(s) == nil
 }
 
-// covers reports whether the Child SAs of s carry all that those of o carry. A
-// peer may keep several IKE SAs for several networks.
+// covers reports whether the Child SAs of s carry all that those of o carry; those
+// that are to go, or were replaced, count at neither. A peer may keep several IKE SAs for
+// several networks.
 func (s *ikeSA) covers(o *ikeSA) bool {
 	for _, theirs := range o.children {
-		if theirs.state > childRekeying || theirs.wantDelete {
+		if !theirs.stays() {
 			continue
 		}
 		same := func(c *child) bool {
-			return c.LocalSelectors.Contains(theirs.LocalSelectors) && c.RemoteSelectors.Contains(theirs.RemoteSelectors)
+			return c.stays() && c.LocalSelectors.Contains(theirs.LocalSelectors) && c.RemoteSelectors.Contains(theirs.RemoteSelectors)
 		}
 		if !slices.ContainsFunc(s.children, same) {
 			return false
@@ -142,3 +143,6 @@ func (s *ikeSA) covers(o *ikeSA) bool {
 	}
 	return true
 }
+
+// stays reports whether nothing ends a Child SA yet.
+func (c *child) stays() bool { return c.state <= childRekeying && !c.wantDelete }
