@@ -65,6 +65,9 @@ func (a *Acceptor) firstAggressive(msg *isakmp.Message, d sa.Datagram) {
 		return
 	}
 	h.stage = stageSharing
+	if !a.crowd(h) {
+		return
+	}
 	job := &sansio.KeyExchange{Group: h.suite.Group.ID, Seed: a.random.Seed(), Peer: ke.Data}
 	a.do(a.desk.Start(h, job, func(r any) { a.answerAll(h, d, answer, sansio.Exchanged(r)) }))
 }

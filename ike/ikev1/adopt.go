@@ -58,8 +58,8 @@ func (s *ikeSA) judge(msg *isakmp.Message, d sa.Datagram) error {
 	if err != nil {
 		return err
 	}
-	if s.checks++; s.checks > maxChecks {
-		return errTooManyProofs
+	if s.checks++; s.checks > 1 {
+		return errAnotherProof
 	}
 	s.traceIn(msg.Header, o.payloads, d)
 	s.repeat.hear(d.Raw)

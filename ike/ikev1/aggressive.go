@@ -185,8 +185,8 @@ func (s *ikeSA) judgeAggressive(msg *isakmp.Message, d sa.Datagram) error {
 	}
 	s.traceIn(msg.Header, o.payloads, d)
 	s.repeat.hear(d.Raw)
-	if s.checks++; s.checks > maxChecks {
-		return errors.New("more proofs of identity than are looked at")
+	if s.checks++; s.checks > 1 {
+		return errAnotherProof
 	}
 	s.examine(o, s.peerID, shown, func(p proven) {
 		if s.state != adopted {

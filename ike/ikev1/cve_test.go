@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"causeway/ike/auth"
 	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/transform"
@@ -290,11 +291,17 @@ func TestHalfOpenIsBounded(t *testing.T) {
 	}
 }
 
-// A stranger whose proof of identity is being checked cannot have one check after
-// another begun: each may cost several signatures.
+// A stranger whose proof of identity is being checked cannot have another check begun:
+// each may cost several signatures.
 func TestProofsAreBounded(t *testing.T) {
+	for kind, mode := range map[isakmp.ExchangeType]func(a, b *sa.Settings){isakmp.ExchangeMain: func(_, _ *sa.Settings) {}, isakmp.ExchangeAggressive: aggressive} {
+		proofsAreBounded(t, kind, mode)
+	}
+}
+
+func proofsAreBounded(t *testing.T, kind isakmp.ExchangeType, mode func(a, b *sa.Settings)) {
 	root := pki.Root("Root", pki.ECDSA(elliptic.P256()))
-	d := newDuo(t, func(a, b *sa.Settings) {
+	d := newDuo(t, mode, func(a, b *sa.Settings) {
 		certify(t, a, root.Issue("a", pki.ECDSA(elliptic.P256()), pki.Names("a.example")), "a.example", "b.example", root.Certificate)
 		certify(t, b, root.Issue("b", pki.ECDSA(elliptic.P256()), pki.Names("b.example")), "b.example", "a.example", root.Certificate)
 	})
@@ -302,16 +309,69 @@ func TestProofsAreBounded(t *testing.T) {
 	d.a.up()
 	d.settle()
 	if d.b.jobs != 1 {
-		t.Fatalf("%d checks of the first proof were begun", d.b.jobs)
+		t.Fatalf("%v: %d checks of the first proof were begun", kind, d.b.jobs)
 	}
-	proof, local, remote := d.a.out[len(d.a.out)-1], netip.AddrPortFrom(d.b.addr, 4500), netip.AddrPortFrom(d.a.addr, 4500)
+	proof := d.a.out[len(d.a.out)-1]
+	for n, k := range d.a.kinds() {
+		if k == kind {
+			proof = d.a.out[n]
+		}
+	}
+	local, remote := netip.AddrPortFrom(d.b.addr, 4500), netip.AddrPortFrom(d.a.addr, 4500)
 	for i := range 128 { // the last block has the end of the signature
 		raw := slices.Clone(proof)
 		raw[len(raw)-1-i/8] ^= 1 << (i % 8)
 		d.b.receive(packet{d.b, local, remote, raw})
 	}
-	if d.b.jobs < 2 || d.b.jobs > maxChecks {
-		t.Errorf("%d checks of 129 proofs were begun", d.b.jobs)
+	if d.b.jobs != 1 {
+		t.Errorf("%v: %d checks of 129 proofs were begun", kind, d.b.jobs)
+	}
+}
+
+// The key exchanges of Aggressive Mode that strangers have wait are few, and who sends
+// many of them does not keep others out.
+func TestAggressiveStrangersAreFew(t *testing.T) {
+	d := newDuo(t, aggressive, func(a, b *sa.Settings) {
+		a.LocalIdentity = auth.Identity{Type: 2, Data: "a.example"}
+		b.RemoteIdentity = a.LocalIdentity
+	})
+	d.b.stuck = true
+	d.a.up()
+	first := d.wire[0]
+	d.wire = nil
+	send := func(n int, from netip.Addr) {
+		raw := slices.Clone(first.raw)
+		binary.BigEndian.PutUint64(raw, uint64(n+1))
+		d.b.receive(packet{d.b, first.local, netip.AddrPortFrom(from, 500), raw})
+	}
+	waiting := func() map[netip.Addr]int {
+		of := map[netip.Addr]int{}
+		for _, h := range d.b.acceptor.halves {
+			if h.stage == stageSharing {
+				of[h.remote.Addr()]++
+			}
+		}
+		return of
+	}
+	many := netip.MustParseAddr("198.51.100.66")
+	for n := range 64 {
+		send(n, many)
+	}
+	for n := range 40 {
+		send(100+n, netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}))
+	}
+	of := waiting()
+	total := 0
+	for _, n := range of {
+		total += n
+	}
+	if total > 64 || len(of) != 41 || of[many] == 0 {
+		t.Errorf("%d of %d peers wait, %d of them of the one that sends many", total, len(of), of[many])
+	}
+	d.now = d.now.Add(time.Minute)
+	d.b.step(true, sa.TimerDue{})
+	if n := len(waiting()) + d.b.acceptor.HalfOpen(); n != 0 {
+		t.Errorf("%d wait a minute later", n)
 	}
 }
 

@@ -52,6 +52,8 @@ type end struct {
 	// busy says that work of the machine is not done, only counted.
 	busy bool
 	jobs int
+	// stuck says the same of work of the acceptor.
+	stuck bool
 }
 
 func settings(local, remote string) *sa.Settings {
@@ -129,7 +131,7 @@ func (e *end) perform(acceptor bool, act sa.Action) {
 			e.duo.wire = append(e.duo.wire, packet{e.other(), act.Remote, act.Local, slices.Clone(act.Bytes)})
 		}
 	case sa.StartWork:
-		if e.busy && !acceptor {
+		if e.busy && !acceptor || e.stuck && acceptor {
 			e.jobs++
 			return
 		}

@@ -36,6 +36,10 @@ func eraseShared(r sansio.KeyExchanged) { keymat.Erase(r.Shared) }
 // proof may cost the check of a signature.
 var errTooManyProofs = errors.New("ikev1: more proofs of identity than are looked at")
 
+// errAnotherProof is a proof that comes while one of the same peer is being checked: how
+// many there are is up to a stranger, and the first that does not hold ends it all.
+var errAnotherProof = errors.New("ikev1: another proof of identity while one is checked")
+
 // provesIdentity reports whether the message has an identity and the hash that
 // proves it.
 func (a *association) provesIdentity(o *opened) bool {

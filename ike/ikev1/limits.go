@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"causeway/ike/ikev1/isakmp"
 	"causeway/ike/sa"
 	"causeway/ike/sansio"
 )
@@ -37,4 +38,24 @@ func (s *ikeSA) admit() bool {
 		waiting[out].drop(causeFailed, ending{failure: sansio.Crowded()})
 	}
 	return s.state == adopted
+}
+
+// crowd ends the attempt of a peer in Aggressive Mode where the key exchanges of too many
+// wait to be made: that of h, or of a source that has more. Nothing tells yet whether such
+// a peer is where it seems to be. It reports whether h may go on.
+func (a *Acceptor) crowd(h *half) bool {
+	var waiting []*half
+	var from []netip.Addr
+	for _, o := range a.halves {
+		if o.kind == isakmp.ExchangeAggressive && o.stage == stageSharing {
+			waiting, from = append(waiting, o), append(from, o.remote.Addr())
+		}
+	}
+	if out := sansio.Displaced(from, slices.Index(waiting, h)); out >= 0 {
+		o := waiting[out]
+		a.over(o)
+		a.do(sa.ReleaseSPI{SPI: o.cookieR})
+		a.dropped(sa.Datagram{Remote: o.remote}, sa.ReasonLocalRefused, sansio.Crowded().Message)
+	}
+	return h.stage == stageSharing
 }
