@@ -12,7 +12,7 @@ import (
 const (
 	// adoptTimeout is how long the responder waits for IKE_AUTH.
 	adoptTimeout = 30 * time.Second
-	// lingerTime is how long a closed IKE SA repeats its last answer.
+	// lingerTime is how long a closed IKE SA still answers.
 	lingerTime = 30 * time.Second
 	// supersededTime is how long the peer may take to delete an IKE SA or a
 	// Child SA that it replaced, before we do.
@@ -55,6 +55,7 @@ type ikeSA struct {
 	requestSummary, answerSummary string
 	// asking and answering are the same messages, for when they must be cut anew
 	asking, answering draft
+	farewell          farewell // once our DELETE is through
 
 	current  exchange // ours: being prepared, on its way, or being finished
 	children []*child
@@ -285,6 +286,9 @@ func (s *ikeSA) drop(c cause, e ending) {
 	s.reauthFailed()
 	e.replaced = e.replaced || s.replaced || s.lesser && s.m.current() != nil && s.m.current() != s
 	slots := s.removeChildren(e)
+	if to, _ := s.state.next(c); to == lingering {
+		s.m.stopLingering()
+	}
 	s.turn(c)
 	for _, of := range slots {
 		s.m.promote(of) // where another IKE SA has one that waits
@@ -307,6 +311,9 @@ func (s *ikeSA) drop(c cause, e ending) {
 	case e.failure != nil:
 		s.m.failure = e.failure
 		s.m.emit(sa.Failed{Connection: s.m.settings.Name, Remote: s.remote, Failure: e.failure, Stranger: !s.initiator})
+	}
+	if s.state == lingering && c == causeFinished {
+		s.prepareFarewell()
 	}
 	s.erase()
 	if s.state == lingering {

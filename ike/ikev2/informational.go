@@ -127,7 +127,7 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		switch {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
-			if s.succeed() {
+			if s.state != deleting && s.succeed() {
 				s.endAt = s.m.now.Add(drainTime)
 			} else {
 				s.deletedByRequest()

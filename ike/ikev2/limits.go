@@ -23,8 +23,8 @@ const (
 	// maxDevices bounds those of all peers of a connection that is for several: one that
 	// has the key may show any number of identities. As many again may be rekeyed.
 	maxDevices = 1024
-	// maxLingering bounds the closed IKE SAs that repeat their last answer;
-	// anyone who reaches IKE_AUTH makes one.
+	// maxLingering bounds the closed IKE SAs that still answer; anyone who reaches
+	// IKE_AUTH makes one, and a peer as many as it rekeys.
 	maxLingering = 32
 	// maxInitLen and maxAuthLen bound what the acceptor keeps of a peer that is
 	// not authenticated: much more than a peer with every algorithm, or with
@@ -67,7 +67,7 @@ func (m *Machine) living() []*ikeSA {
 }
 
 // stopLingering ends the oldest closed IKE SA where there are too many, before
-// another IKE SA is adopted.
+// another is adopted or closed.
 func (m *Machine) stopLingering() {
 	closed := slices.DeleteFunc(slices.Clone(m.sas), func(s *ikeSA) bool { return s.state != lingering })
 	if len(closed) >= maxLingering {

@@ -97,6 +97,9 @@ func (s *ikeSA) receiveRequest(outer *wire.Message, d sa.Datagram) {
 		s.transmit(s.header(outer.Exchange, true, outer.MessageID), answer, s.answerSummary, 1, path{d.Local, d.Remote})
 		s.asksAgain()
 		return
+	case arrival == arrivalNew && s.state == lingering:
+		s.sayFarewell(outer, d)
+		return
 	case arrival != arrivalNew || !s.hears(outer.Exchange):
 		return
 	}

@@ -16,7 +16,7 @@ const (
 	rekeying   // our CREATE_CHILD_SA that replaces this IKE SA is on its way
 	superseded // another IKE SA has its children; it waits to be deleted
 	deleting   // our DELETE is on its way
-	lingering  // closed; repeats the last answer for a while
+	lingering  // closed; answers what may still be asked for a while
 	gone
 )
 
@@ -82,7 +82,7 @@ var transitions = []transition{
 	{superseded, causeDelete, deleting},
 	{superseded, causePeerDeleted, lingering},
 	{deleting, causePeerDeleted, lingering},
-	{deleting, causeFinished, gone},
+	{deleting, causeFinished, lingering},
 	{lingering, causeFinished, gone},
 }
 

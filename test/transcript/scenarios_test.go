@@ -87,7 +87,7 @@ var scenarios = []scenario{
 	{what: "a Child SA is made while the IKE SA is rekeyed", transcripts: []string{"child_create_and_ike_rekey", "child_create_and_ike_rekey_crossed"}},
 	{what: "both ends delete one Child SA", transcripts: []string{"child_delete_collision", "child_delete_collision_dropped"}},
 	{what: "a Child SA is deleted while the IKE SA is rekeyed or deleted", transcripts: []string{"child_delete_and_ike_rekey", "child_delete_and_ike_delete"}},
-	{what: "both ends delete the IKE SA", transcripts: []string{"delete_both", "ike_delete_collision_dropped"}},
+	{what: "both ends delete the IKE SA", transcripts: []string{"delete_both", "delete_crossed_late", "ike_delete_collision_dropped"}},
 	{what: "childless IKE SAs that fail", transcripts: []string{
 		"childless_fail", "childless_force_unsupported", "childless_force", "childless_crash", "no_child_proposal", "selectors_unacceptable",
 	}},
