@@ -250,7 +250,7 @@ func (s *ikeSA) removeChild(c *child, e ending) {
 	}
 	if e.replaced {
 		s.stopAlone(c)
-		s.m.removals = append(s.m.removals, removal{c.Child, s.m.now.Add(graceTime)})
+		s.m.retire(c.Child)
 	} else {
 		s.m.uninstall(c.Child)
 	}
@@ -258,6 +258,16 @@ func (s *ikeSA) removeChild(c *child, e ending) {
 		Connection: s.m.settings.Name, SPIIn: c.SPIIn, SPIOut: c.SPIOut,
 		Replaced: e.replaced, Remote: e.remote, Failure: e.failure,
 	})
+}
+
+// retire has a Child SA that was replaced receive for a while. Where there are too many
+// of those the oldest ends.
+func (m *Machine) retire(c *sa.Child) {
+	if len(m.removals) >= maxRemovals {
+		m.uninstall(m.removals[0].child)
+		m.removals = m.removals[1:]
+	}
+	m.removals = append(m.removals, removal{c, m.now.Add(graceTime)})
 }
 
 // removeChildren ends all Child SAs of the IKE SA and gives their slots.

@@ -15,6 +15,9 @@ const (
 	// maxChildren bounds the Child SAs of one IKE SA. Those that others replaced do not
 	// count, up to as many again: they wait to be deleted.
 	maxChildren = 256
+	// maxRemovals bounds the replaced Child SAs that still receive: a peer makes one
+	// each time that it rekeys.
+	maxRemovals = 4 * maxChildren
 	// maxOrphans bounds the Child SAs that the peer is yet to be told to delete.
 	maxOrphans = 16
 	// maxEstablished bounds the IKE SAs that a peer can have at once: a peer

@@ -196,3 +196,23 @@ func TestDevicesHaveWorkersApart(t *testing.T) {
 		t.Error("b sends on it no more, since another device came")
 	}
 }
+
+// A peer that replaces a Child SA again and again has few of the old ones received on.
+func TestReplacedChildrenAreFew(t *testing.T) {
+	a, b := transcript.Pair()
+	w := transcript.New(a, b, nil)
+	w.Stand()
+	for range 1200 {
+		w.A.Step(sa.Rekey{Children: true})
+		w.DeliverAll()
+	}
+	for _, h := range []*transcript.Host{w.A, w.B} {
+		if n := len(h.Inbound); n > 1030 {
+			t.Errorf("%s receives on %d Child SAs", h.Name, n)
+		}
+	}
+	w.Advance(10*time.Second, true)
+	if err := transcript.Agree(w); err != nil {
+		t.Error(err)
+	}
+}
