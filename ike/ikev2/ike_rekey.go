@@ -242,7 +242,7 @@ func (s *ikeSA) bequeath(n *ikeSA) {
 	n.inherit(s)
 	s.turn(causeReplaced)
 	s.replaced = true
-	s.lingerUntil = s.m.now.Add(supersededTime)
+	s.lingerUntil, s.expireAt = s.m.now.Add(supersededTime), time.Time{} // it carries nothing that could be too old
 }
 
 // inherit takes the Child SAs of old, and what was to happen to old with them. The peer
@@ -323,7 +323,11 @@ func (s *ikeSA) dropRival() {
 	}
 	s.rival = nil
 	for _, o := range s.m.sas {
-		if o.rival != nil && o.rival.sa == s {
+		switch {
+		case o.rival == nil || o.rival.sa != s:
+		case o.rival.used: // s had all, and it ends with s: what we made goes, too
+			o.rival.sa, o.wantDelete = nil, true
+		default:
 			o.rival = nil // the peer gave its side of a collision up
 		}
 	}
