@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"causeway/ike/sa"
@@ -176,8 +177,9 @@ func (o *owner) refusal(message, hint string) *sa.Failure {
 	return &sa.Failure{Reason: sa.ReasonLocalRefused, Message: message, Hint: hint}
 }
 
-// end takes the connection down at the peer, waits for the owner's end, and
-// ends it by force when ctx does.
+// end takes the connection down at the peer, waits for the owner's end, and ends it by
+// force when ctx does. If IKE_AUTH is on its way then, the owner is left alone with it: the
+// peer may have the IKE SA, and is to delete it.
 func (o *owner) end(ctx context.Context) {
 	go o.inbox.post(func() {
 		o.ending = true
@@ -186,8 +188,28 @@ func (o *owner) end(ctx context.Context) {
 	})
 	select {
 	case <-o.inbox.done:
+		return
 	case <-ctx.Done():
-		o.cancel()
-		<-o.inbox.done
 	}
+	alone := make(chan bool, 1)
+	if !o.inbox.post(func() { alone <- o.leaveAlone() }) || <-alone {
+		return
+	}
+	o.cancel()
+	<-o.inbox.done
+}
+
+// retireTime is how long an owner goes on that nobody waits for any more: longer than
+// IKE_AUTH, or a DELETE behind it, is repeated where the connection is taken down, and a
+// late answer is taken.
+const retireTime = time.Minute
+
+// leaveAlone has the owner go on by itself for a while if the peer may have an IKE SA
+// that cannot be deleted yet. Another may have the name by then, so it says no more.
+func (o *owner) leaveAlone() bool {
+	o.retired = slices.ContainsFunc(o.machine.Snapshot().IKE, func(i sa.IKEStatus) bool { return i.Promised })
+	if o.retired {
+		time.AfterFunc(retireTime, o.cancel)
+	}
+	return o.retired
 }

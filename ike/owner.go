@@ -49,6 +49,8 @@ type owner struct {
 	// refused is set once an attempt found the local network refusing.
 	refused error
 	ending  bool
+	// retired says that nobody waits for its end (command.go).
+	retired bool
 	// resting: a command took the connection down; only a command or the peer
 	// brings it back.
 	resting bool
@@ -126,7 +128,7 @@ func (o *owner) run() {
 		case <-o.ctx.Done():
 			return
 		}
-		if o.ending && o.state == sa.StateDown {
+		if o.ending && o.state == sa.StateDown && (!o.retired || o.machine.Deadline().IsZero()) {
 			return
 		}
 	}
@@ -205,6 +207,9 @@ func (o *owner) step(ev sa.Event) {
 
 func (o *owner) do(act sa.Action, now time.Time) {
 	if e, ok := act.(sa.Emit); ok {
+		if o.retired {
+			return
+		}
 		o.observe(e.Report, now)
 	}
 	if o.perform.perform(act) {
@@ -342,6 +347,9 @@ func (o *owner) publish() {
 		s.Children = append(s.Children, c.Child)
 	}
 	old := o.status.Swap(s)
+	if o.retired {
+		return
+	}
 	if old == nil || old.Wanted != s.Wanted || old.State != s.State || len(old.Children) != len(s.Children) {
 		o.engine.cfg.Changed(s.Name)
 	}

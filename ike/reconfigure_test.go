@@ -1,8 +1,12 @@
 package ike
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"causeway/esp/selector"
@@ -113,5 +117,49 @@ func TestNewSelectorsReplaceChildren(t *testing.T) {
 			t.Errorf("%d Child SAs, %v", len(after.Children), after.Children[0].RemoteSelectors)
 		}
 		_ = b
+	})
+}
+
+// TestLateAnswerAfterAReload: a connection is left out while IKE_AUTH is on its way. Set
+// returns in its time, and the answer that comes later has the IKE SA deleted at the
+// responder, which believes in it.
+func TestLateAnswerAfterAReload(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		t.Run(fmt.Sprintf("again %v", again), func(t *testing.T) { lateAnswerAfterAReload(t, again) })
+	}
+}
+
+// again says that a connection of the name, which waits for a command, is there after the reload.
+func lateAnswerAfterAReload(t *testing.T, again bool) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		a, b := n.host(t, left), n.host(t, right)
+		defer a.close()
+		defer b.close()
+		b.set(connection(t, "to-left", left, "a long shared key", StartOnDemand))
+		var sent atomic.Int32
+		n.setDrop(func(from, _ netip.Addr) bool { return from == b.address && sent.Add(1) > 1 })
+		a.set(connection(t, "to-right", right, "a long shared key", StartAlways))
+		time.Sleep(500 * time.Millisecond)
+		wantUp(t, b, "to-left")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wanted []Connection
+		if again {
+			c := connection(t, "to-right", right, "a long shared key", StartOnDemand)
+			c.Settings.MOBIKE = true // no SA survives that
+			wanted = append(wanted, c)
+		}
+		a.engine.Set(ctx, wanted)
+		n.setDrop(nil)
+		time.Sleep(15 * time.Second)
+		if s := b.status("to-left"); s.State != StateDown || len(s.IKE) != 0 {
+			t.Errorf("the responder is %s, with %v", s.State, s.IKE)
+		}
+		if again {
+			if s := a.status("to-right"); s.State != StateDown || s.LastFailure != nil {
+				t.Errorf("the connection of the same name is %s: %v", s.State, s.LastFailure)
+			}
+		}
 	})
 }

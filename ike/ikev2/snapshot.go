@@ -15,7 +15,7 @@ func (m *Machine) Snapshot() sa.Snapshot {
 			continue
 		}
 		out.IKE = append(out.IKE, sa.IKEStatus{
-			IKEInfo: s.report(), State: s.state.String(), Retransmits: s.window.attempt, LastHeard: s.heardAt,
+			IKEInfo: s.report(), State: s.state.String(), Retransmits: s.window.attempt, LastHeard: s.heardAt, Promised: s.state == authSent,
 		})
 		for _, c := range s.children {
 			out.Children = append(out.Children, sa.ChildStatus{

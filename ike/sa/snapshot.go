@@ -32,6 +32,8 @@ type IKEStatus struct {
 	State       string // of the version's own state table
 	Retransmits int    // of the request that is waiting for an answer
 	LastHeard   time.Time
+	// Promised says that the peer may have it, and this end has not yet.
+	Promised bool
 }
 
 // ChildStatus is one Child SA.
