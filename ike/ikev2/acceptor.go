@@ -243,7 +243,7 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case err != nil:
 		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
 		return
-	case a.presentToken(outer, d) || a.invalidSPI(outer, d):
+	case a.deny(outer, d) || a.invalidSPI(outer, d):
 		return
 	case outer.Flags.Response() || !outer.Flags.Initiator():
 	case (outer.Exchange == wire.ExchangeIKESAInit || outer.Exchange == wire.ExchangeIKESessionResume) && outer.MessageID == 0 && outer.ResponderSPI == 0:

@@ -106,15 +106,19 @@ func (s *ikeSA) bury() {
 	}})
 }
 
-// presentToken answers a protected request for an IKE SA that is not here with
-// the token that its other end may have (RFC 6290 §4.5).
-func (a *Acceptor) presentToken(outer *wire.Message, d sa.Datagram) bool {
-	if a.cfg.CrashSecret == nil || outer.Flags.Response() || !encrypted(outer) || outer.InitiatorSPI == 0 || outer.ResponderSPI == 0 ||
-		a.has(outer.InitiatorSPI) || a.has(outer.ResponderSPI) || !a.detectsCrashes(d) || !a.cfg.Gate.AllowResponse(a.now, d.Remote) {
+// deny answers a protected request for an IKE SA that is not here (RFC 7296 §1.5),
+// with the token that its other end may have (RFC 6290 §4.5).
+func (a *Acceptor) deny(outer *wire.Message, d sa.Datagram) bool {
+	if outer.Flags.Response() || !encrypted(outer) || outer.InitiatorSPI == 0 || outer.ResponderSPI == 0 ||
+		a.has(outer.InitiatorSPI) || a.has(outer.ResponderSPI) || !a.cfg.Gate.AllowResponse(a.now, d.Remote) {
 		return false
 	}
-	token := crashToken(a.cfg.CrashSecret, !outer.Flags.Initiator(), outer.InitiatorSPI, outer.ResponderSPI)
-	a.reply(outer.Header, d, notify(wire.NotifyInvalidIKESPI, nil), crashNotify(token))
+	ps := []wire.Payload{notify(wire.NotifyInvalidIKESPI, nil)}
+	if a.cfg.CrashSecret != nil && a.detectsCrashes(d) {
+		ps = append(ps, crashNotify(crashToken(a.cfg.CrashSecret, !outer.Flags.Initiator(), outer.InitiatorSPI, outer.ResponderSPI)))
+	}
+	a.dropped(d, sa.ReasonUnknownPeer, "no IKE SA with these SPIs: "+outer.Header.String())
+	a.reply(outer.Header, d, ps...)
 	return true
 }
 
@@ -157,9 +161,8 @@ func (a *Acceptor) invalidSPI(outer *wire.Message, d sa.Datagram) bool {
 // know a Child SA that we send on.
 func (m *Machine) doubted(spi uint32) {
 	for _, s := range m.sas {
-		if s.state != established && s.state != rekeying || s.childByOut(spi) == nil || m.now.Sub(s.doubtedAt) < doubtWait {
-			continue
+		if (s.state == established || s.state == rekeying) && s.childByOut(spi) != nil {
+			s.doubt()
 		}
-		s.doubtedAt, s.wantCheck = m.now, true
 	}
 }

@@ -14,6 +14,8 @@ func (s *ikeSA) receive(outer *wire.Message, d sa.Datagram) {
 	switch {
 	case s.crashed(outer, d):
 		s.bury()
+	case s.denies(outer):
+		s.deniedBy(outer, d)
 	case s.receiveSync(outer, d):
 	case s.state == initSent:
 		s.receiveInit(outer, d)

@@ -92,8 +92,9 @@ func (s *ikeSA) livenessAt() time.Time {
 	if s.state == superseded {
 		return d.At
 	}
-	if s.m.settings.DPD > 0 {
-		d.By(s.heardAt.Add(s.m.settings.DPD))
+	if dpd := s.m.settings.DPD; dpd > 0 {
+		// Early enough to be through with a peer that is there and lost the IKE SA.
+		d.By(s.heardAt.Add(max(dpd-s.window.denial(), min(dpd, s.window.denial()))))
 	}
 	if s.unheard != nil {
 		d.By(s.unheard.endAt)
@@ -307,10 +308,15 @@ func (s *ikeSA) silence() *sa.Failure {
 	case s.state == authSent:
 		f.Message = "no answer to IKE_AUTH from " + s.remote.String() + ", though it answered IKE_SA_INIT"
 		f.Hint = "check that UDP port 4500 passes both ways; some peers also stay silent when the key or an identity is wrong"
-	case s.unheard != nil:
+	case s.unheard != nil && !s.window.lost():
 		f.Reason = sa.ReasonLivenessTimeout
 		f.Message = "the peer at " + s.remote.String() + " never showed that it received the answer which made the IKE SA"
 		f.Hint = "its requests arrived here: check the way back, for UDP port 4500 and for long datagrams (ike.fragment_size), and whether the peer still runs"
+	case s.window.lost():
+		f.Reason = sa.ReasonPeerRestarted
+		f.Message = "the peer at " + s.remote.String() + " says that it has no such IKE SA, and nothing else"
+		f.Local, f.Remote = "IKE SA since "+s.establishedAt.UTC().Format(time.RFC3339), wire.NotifyInvalidIKESPI.String()
+		f.Hint = "it was restarted without taking its SAs down, or crashed; the connection comes back by itself"
 	default:
 		f.Reason = sa.ReasonLivenessTimeout
 		f.Message = "the peer at " + s.remote.String() + " answers no more"

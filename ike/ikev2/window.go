@@ -18,7 +18,11 @@ type window struct {
 	nextID  uint32   // of our next request
 	request [][]byte // ours on its way, its datagrams; nil when there is none
 	attempt int      // how often request was repeated
+	sentAt  time.Time
 	dueAt   time.Time
+	// denials is how many sends of it the peer denied to know, and denied the last of
+	// them, counted from 1 (denied.go).
+	denials, denied int
 
 	expectID uint32   // of the peer's next request
 	working  bool     // it has come and is not answered yet
@@ -28,15 +32,21 @@ type window struct {
 
 // open starts the schedule of our next request.
 func (w *window) open(now time.Time, request [][]byte, jitter float64) {
-	w.request, w.attempt, w.tries = request, 0, 0
-	w.dueAt = now.Add(w.policy.Wait(0, jitter))
+	w.request, w.tries = request, 0
+	w.begin(now, jitter)
+}
+
+// begin is the first send of the request on its way.
+func (w *window) begin(now time.Time, jitter float64) {
+	w.attempt, w.denials, w.denied = 0, 0, 0
+	w.sentAt, w.dueAt = now, now.Add(w.policy.Wait(0, jitter))
 }
 
 // restart puts another form of the request on its way in its place, and begins its
 // schedule anew.
 func (w *window) restart(now time.Time, request [][]byte, jitter float64) {
-	w.request, w.attempt = request, 0
-	w.dueAt = now.Add(w.policy.Wait(0, jitter))
+	w.request = request
+	w.begin(now, jitter)
 }
 
 // expects reports whether id answers the request on its way.
@@ -66,6 +76,7 @@ func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, e
 		return nil, true
 	}
 	w.attempt++
+	w.sentAt = now
 	w.dueAt = now.Add(w.policy.Wait(w.attempt, jitter()))
 	return w.request, false
 }
@@ -73,7 +84,7 @@ func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, e
 // renew begins the schedule of the request on its way anew.
 func (w *window) renew(now time.Time, jitter float64) {
 	if w.request != nil {
-		w.attempt, w.dueAt = 0, now.Add(w.policy.Wait(0, jitter))
+		w.begin(now, jitter)
 	}
 }
 

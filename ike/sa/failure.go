@@ -12,7 +12,7 @@ type Reason string
 const (
 	ReasonTimeout              Reason = "timeout"               // the peer does not answer
 	ReasonLivenessTimeout      Reason = "liveness_timeout"      // it answered once and does no more
-	ReasonPeerRestarted        Reason = "peer_restarted"        // it lost its state, and proves it (RFC 6290)
+	ReasonPeerRestarted        Reason = "peer_restarted"        // it lost its state, and proves it (RFC 6290), or says so and no more
 	ReasonRedirectLoop         Reason = "redirect_loop"         // gateways send us to one another
 	ReasonProposalMismatch     Reason = "proposal_mismatch"     // no common IKE or ESP proposal
 	ReasonInvalidKE            Reason = "invalid_ke"            // no common Diffie-Hellman group, or a bad public value

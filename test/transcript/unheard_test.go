@@ -106,7 +106,8 @@ func TestUnheardCopies(t *testing.T) {
 			t.Fatalf("the IKE SA is gone after %v", w.Now.Sub(Epoch))
 		}
 		w.B.Receive(sa.Datagram{Raw: bytes.Clone(raw), Local: to, Remote: from})
-		w.Advance(time.Second, true)
+		w.Advance(time.Second, false)
+		w.Network = nil
 	}
 	if len(w.B.Snapshot().IKE) != 0 {
 		t.Errorf("after %v of copies the IKE SA is still there", w.Now.Sub(Epoch))
