@@ -38,3 +38,42 @@ func TestCrash(t *testing.T) {
 	s.pingBoth(a)
 	s.must(inLog(g.Log(), `"peer_restarted"`))
 }
+
+// TestLostWithoutProof: our gateway is killed and started again, and shows no tokens: it
+// only denies to know the IKE SA. The other one notices within its liveness interval, with
+// traffic and without, and begins anew.
+func TestLostWithoutProof(t *testing.T) {
+	for name, talks := range map[string]bool{"traffic": true, "silence": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t)
+			a, _ := link.Pair()
+			a = networks(a, 0)
+			a.DPD = 10 * time.Second
+			a.IKEKeys = []string{"crash_detection: false"}
+			victim := s.causeway(s.GatewayB, a.Peer())
+			g := s.causeway(s.GatewayA, a)
+			s.up(g)
+			s.pingBoth(a)
+			before := s.status(g, link.Name)
+			if talks {
+				s.stream(s.ClientA, world.ClientIn(a.RemoteNetworks[0]))
+			}
+			victim.Kill()
+			lost := time.Now()
+			s.must(s.bounded(victim.Start))
+			s.eventually("another IKE SA", func() error {
+				if c := s.status(g, link.Name); c.State != "up" || c.IKE == nil || c.IKE.SPIi == before.IKE.SPIi {
+					return errors.New(describe(c))
+				}
+				return nil
+			})
+			took := time.Since(lost).Round(10 * time.Millisecond)
+			t.Logf("up again %v after it was killed", took)
+			if took > a.DPD+2*time.Second {
+				t.Errorf("the loss was noticed after %v, the liveness interval is %v", took, a.DPD)
+			}
+			s.must(inLog(g.Log(), `"peer_restarted"`))
+			s.pingBoth(a)
+		})
+	}
+}
