@@ -113,6 +113,29 @@ func TestStolenTicket(t *testing.T) {
 	}
 }
 
+// The IKE SA that the ticket is of ends where the gateway still has it, without a DELETE, and
+// whether or not its peer says INITIAL_CONTACT (RFC 5723 §4.3.4).
+func TestResumptionEndsTheIKESAOfTheTicket(t *testing.T) {
+	w := resumable(t, func(_, b *sa.Settings) { b.DPD = 0 })
+	if n := len(w.B.Snapshot().IKE); n != 1 {
+		t.Fatalf("b has %d IKE SAs", n)
+	}
+	w.A.Faulty = func(_ wire.Header, ps []wire.Payload) []wire.Payload {
+		return slices.DeleteFunc(slices.Clone(ps), func(p wire.Payload) bool {
+			n, ok := p.(*wire.Notify)
+			return ok && n.NotifyType == wire.NotifyInitialContact
+		})
+	}
+	w.A.Up()
+	for range 4 { // IKE_SESSION_RESUME and IKE_AUTH
+		w.Deliver(0)
+	}
+	s := w.B.Snapshot()
+	if !resumed(w) || len(s.IKE) != 1 || len(s.Children) != 1 || len(w.Network) > 0 {
+		t.Errorf("resumed %v: b has %d IKE SAs and %d Child SAs, and says more: %v", resumed(w), len(s.IKE), len(s.Children), w.Network)
+	}
+}
+
 // Two that come with one ticket at once do not both get an IKE SA of it, though both
 // have its keys.
 func TestTicketIsUsedOnce(t *testing.T) {

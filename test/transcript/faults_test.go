@@ -22,6 +22,12 @@ func TestRandomFaults(t *testing.T) {
 		w, lines := randomPair(t, rapid.IntRange(1, 2).Draw(t, "children"))
 		defer explain(t, lines)
 		w.disrupted = true
+		if rapid.Bool().Draw(t, "extensions") {
+			for _, h := range []*Host{w.A, w.B} {
+				s := h.Settings
+				s.MOBIKE, s.SessionResumption, s.FollowRedirects, s.CrashDetection, s.MessageIDSync = true, true, true, true, true
+			}
+		}
 		if rapid.IntRange(0, 3).Draw(t, "stands") > 0 {
 			hold := w.HoldWork
 			w.HoldWork = false
@@ -161,6 +167,12 @@ func anyNotify(t *rapid.T, w *World) wire.Payload {
 		n.Protocol, n.SPI = wire.ProtocolESP, anySPI(t, w)
 	case wire.NotifyInvalidKEPayload:
 		n.Data = binary.BigEndian.AppendUint16(nil, uint16(rapid.IntRange(0, 40).Draw(t, "group")))
+	case wire.NotifyRedirect:
+		n.Data = wire.AppendGateway(nil, wire.Gateway{Addr: w.A.Addr})
+	case wire.NotifyTicketLTOpaque:
+		n.Data = []byte{0, 0, 0, 1, 1}
+	case wire.NotifyIKEv2MessageIDSync:
+		n.Data = []byte{1, 2, 3, 4, 0, 0, 0, byte(rapid.IntRange(0, 20).Draw(t, "send")), 0, 0, 0, byte(rapid.IntRange(0, 20).Draw(t, "receive"))}
 	default:
 		n.Data = make([]byte, rapid.IntRange(0, 24).Draw(t, "octets"))
 	}
