@@ -165,6 +165,38 @@ func TestXAUTHIsTakenAway(t *testing.T) {
 	}
 }
 
+// TestAnswerToATransactionIsAuthentic: who asks for a login takes no answer whose HASH is
+// wrong, whatever it decrypts to.
+func TestAnswerToATransactionIsAuthentic(t *testing.T) {
+	for right, hash := range map[bool]func([]byte) []byte{false: wrong, true: same} {
+		d := newDuo(t, login)
+		d.a.up()
+		for len(d.b.m.sas) == 0 || d.b.m.sas[0].asked == nil {
+			p := d.wire[0]
+			d.wire = d.wire[1:]
+			p.to.receive(p)
+		}
+		s := d.b.m.sas[0]
+		asked := s.asked
+		reply := &isakmp.Configuration{ConfigType: isakmp.ConfigReply, Attributes: []isakmp.Attribute{
+			{Type: isakmp.XAUTHUser, Value: []byte("alice")}, {Type: isakmp.XAUTHPassword, Value: []byte(password)}}}
+		all, err := s.hashed(asked.id, nil, []isakmp.Payload{reply})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := all[0].(*isakmp.Hash)
+		h.Data = hash(h.Data)
+		raw, _, err := s.seal(s.header(isakmp.ExchangeTransaction, asked.id), all, asked.iv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.b.receive(packet{d.b, s.local, s.remote, raw})
+		if taken := s.asked != asked; taken != right {
+			t.Errorf("the HASH is right: %v; b takes the answer: %v", right, taken)
+		}
+	}
+}
+
 // TestTransactionsAreAnsweredOnce: an attribute that is asked for many times has
 // one answer.
 func TestTransactionsAreAnsweredOnce(t *testing.T) {
