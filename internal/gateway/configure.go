@@ -35,6 +35,9 @@ func (g *Gateway) Plan(file string, text []byte) (control.Plan, error) {
 		Added: []string{}, Removed: []string{}, Changed: []control.PlannedChange{},
 		Settings: append([]string{}, difference.Settings...), Restart: append([]string{}, needRestart(difference.Settings)...),
 	}
+	if g.lacksBareESP(cfg) {
+		plan.Restart = append(plan.Restart, "esp.encapsulation: never")
+	}
 	for _, c := range difference.Added {
 		plan.Added = append(plan.Added, c.Name)
 	}

@@ -65,7 +65,7 @@ func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, p
 			Hint: "restart causeway, or change it back; nothing was changed",
 		}
 	}
-	if wantsBareESP(next) && !g.conns.Features().BareESP {
+	if g.lacksBareESP(next) {
 		return "", &control.Problem{
 			Reason: control.ReasonRestartNeeded, Message: "esp.encapsulation: never needs sockets that this process was not allowed to open",
 			Hint: "restart causeway as root or with CAP_NET_RAW, or use auto; nothing was changed",
@@ -85,6 +85,12 @@ func (g *Gateway) adopt(ctx context.Context, next *config.Config, text []byte, p
 	}
 	g.text = text // whatever of the routes
 	return "configuration reloaded: " + describeDifference(difference), err
+}
+
+// lacksBareESP tells whether a configuration wants sockets that were not opened: only a
+// start may open them.
+func (g *Gateway) lacksBareESP(cfg *config.Config) bool {
+	return wantsBareESP(cfg) && !g.conns.Features().BareESP
 }
 
 // badConfiguration is the problems' errors as the API shows them; nil for none.

@@ -189,3 +189,23 @@ func TestReloadWithoutRoutes(t *testing.T) {
 		t.Errorf("the connections are %v", f.connectionNames())
 	}
 }
+
+// TestPlanWithoutRawSockets: what a reload refuses, for sockets that could not be opened
+// at the start, the plan says, too.
+func TestPlanWithoutRawSockets(t *testing.T) {
+	f := newFuzzed(t, runningFile)
+	defer f.end()
+	text := []byte(strings.Replace(runningFile, "esp: {tfc_padding: 128}", "esp: {encapsulation: never}", 1))
+	f.write(t, text)
+	_, err := f.Reload(t.Context())
+	var p *control.Problem
+	if !errors.As(err, &p) || p.Reason != control.ReasonRestartNeeded {
+		t.Errorf("the reload: %v", err)
+	}
+	if plan, err := f.Plan(f.path, text); err != nil || !slices.Equal(plan.Restart, []string{"esp.encapsulation: never"}) {
+		t.Errorf("the plan: %+v, %v", plan, err)
+	}
+	if plan, err := f.Plan(f.path, []byte(runningFile)); err != nil || len(plan.Restart) > 0 {
+		t.Errorf("the plan of what runs: %+v, %v", plan, err)
+	}
+}
