@@ -119,6 +119,7 @@ func TestRedirectInsideEverything(t *testing.T) {
 					s.pingBoth(pings)
 					redirect()
 				}
+				s.patience = 20 * time.Second // the routes are looked at every 30 s in any case
 				s.with(g, other.Outer4)
 				s.eventually("an answer through the other gateway", func() error { return s.reaches(s.ClientA, world.GatewayIn(other.Networks[0])) })
 				s.ping(s.ClientA, world.GatewayIn(other.Networks[0]), 10)
