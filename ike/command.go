@@ -71,7 +71,8 @@ func (e *Engine) Up(ctx context.Context, connection string) error {
 		if o.state == sa.StateDown && !o.resolving {
 			o.keep.want(time.Now(), true)
 		}
-		o.keep.wanted, o.resting = o.initiates(), false
+		o.keep.wanted = o.initiates()
+		o.resting.Store(false)
 		return &waiter{met: up}
 	})
 }
@@ -80,7 +81,7 @@ func (e *Engine) Up(ctx context.Context, connection string) error {
 func (e *Engine) Down(ctx context.Context, connection string) error {
 	return e.command(ctx, connection, func(o *owner) *waiter {
 		o.keep.rest()
-		o.resting = true
+		o.resting.Store(true)
 		o.step(sa.Down{})
 		return &waiter{met: func(o *owner) bool { return o.state == sa.StateDown }}
 	})

@@ -42,7 +42,7 @@ func (e *Engine) Set(ctx context.Context, connections []Connection) {
 		if o == nil {
 			continue
 		}
-		if before := old[name]; before != nil && before.resting {
+		if before := old[name]; before != nil && before.resting.Load() {
 			o.rest() // by a command that came meanwhile
 		}
 		next[name] = o
@@ -70,7 +70,7 @@ func (e *Engine) successor(before *owner, c Connection) *owner {
 // rest has a connection that does not run yet begin as `down` leaves it.
 func (o *owner) rest() {
 	o.keep.rest()
-	o.resting = true
+	o.resting.Store(true)
 	o.publish()
 }
 

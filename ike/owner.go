@@ -52,8 +52,8 @@ type owner struct {
 	// retired says that nobody waits for its end (command.go).
 	retired bool
 	// resting: a command took the connection down; only a command or the peer
-	// brings it back.
-	resting bool
+	// brings it back. A reload reads it, too.
+	resting atomic.Bool
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -172,7 +172,7 @@ func (o *owner) receive(ev sa.Event) {
 // wakesOnTraffic tells whether a packet is a reason to start now.
 func (o *owner) wakesOnTraffic() bool {
 	return o.state == sa.StateDown && o.conn().Start == StartOnTraffic && o.initiates() &&
-		!o.resting && !o.resolving && o.keep.due().IsZero()
+		!o.resting.Load() && !o.resolving && o.keep.due().IsZero()
 }
 
 // tick does what is due: the machine's timers and the next attempt.
@@ -335,7 +335,7 @@ func (o *owner) publish() {
 	snap := o.machine.Snapshot()
 	s := &ConnectionStatus{
 		Name: o.name(), Wanted: o.keep.wanted, State: o.stateFor(snap),
-		WaitsForTraffic: o.conn().Start == StartOnTraffic && o.initiates() && !o.resting,
+		WaitsForTraffic: o.conn().Start == StartOnTraffic && o.initiates() && !o.resting.Load(),
 		LastFailure:     o.failure, LastFailed: o.failedAt,
 		Attempt: o.keep.attempt, NextAttempt: o.keep.due(),
 	}

@@ -92,7 +92,7 @@ func (o *owner) reconfigure(c *Connection, now time.Time) {
 	wanted := c.Start == StartAlways && o.initiates()
 	switch {
 	case before.Start == c.Start && before.Settings.RespondOnly == c.Settings.RespondOnly:
-	case wanted && !o.resting && !o.keep.wanted:
+	case wanted && !o.resting.Load() && !o.keep.wanted:
 		o.keep.want(now, true)
 	case !wanted && o.keep.wanted:
 		o.keep.rest() // what is up stays up
