@@ -403,6 +403,27 @@ func TestTicketsAreErased(t *testing.T) {
 	}
 }
 
+// Tickets that are good for a second have a peer asked for others once a minute, and not
+// twice a second.
+func TestShortTickets(t *testing.T) {
+	a, b := transcript.Pair()
+	a.SessionResumption = true
+	w := transcript.New(a, b, nil)
+	asked := 0
+	w.B.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if !h.Flags.Response() || h.Exchange != wire.ExchangeIKEAuth && h.Exchange != wire.ExchangeInformational {
+			return ps
+		}
+		asked++
+		return append(slices.Clone(ps), &wire.Notify{NotifyType: wire.NotifyTicketLTOpaque, Data: append([]byte{0, 0, 0, 1}, make([]byte, 400)...)})
+	}
+	w.A.Up()
+	w.Advance(10*time.Minute, true)
+	if asked < 10 || asked > 60 { // and a liveness check now and then
+		t.Errorf("b was asked %d times in ten minutes", asked)
+	}
+}
+
 // A ticket costs a gateway under attack no work without a cookie.
 func TestTicketsNeedCookies(t *testing.T) {
 	w := resumable(t, nil)

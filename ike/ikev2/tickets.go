@@ -26,7 +26,8 @@ const (
 	maxForeignTicket = 1200
 	// maxTicketLifetime bounds how long one is kept, whatever the peer says.
 	maxTicketLifetime = 24 * time.Hour
-	// ticketRetry is when a ticket that the peer would give later is asked for.
+	// ticketRetry is when a ticket that the peer would give later is asked for, and how
+	// soon at most another one is, however short it is good for.
 	ticketRetry = time.Minute
 )
 
@@ -161,7 +162,7 @@ func (s *ikeSA) takeTicket(msg *message) {
 		resumption: resumption{binding: binding, idI: s.idI, idR: s.idR, reauthAt: s.reauthAt, unprovenAt: s.unprovenAt},
 		of:         s.localSPI(), opaque: slices.Clone(n.Data[4:]), expires: s.m.now.Add(life), suite: s.suite, skd: slices.Clone(s.keys.D),
 	}
-	s.ticketAt = s.m.later(life/2, lifetimeJitter)
+	s.ticketAt = s.m.later(max(life/2, ticketRetry), lifetimeJitter)
 }
 
 // forgetTicket throws the ticket away: it was used, refused, or the session was
