@@ -8,8 +8,8 @@ import "time"
 // looks again, as network cards moderate their interrupts, and finds several.
 
 const (
-	// moderation is that moment: less than what a packet waits for a processor
-	// where two are busy, and what fits the queues many times.
+	// moderation is that moment: far less than what a packet takes under such a load,
+	// and what comes in it fits the queues many times.
 	moderation = 200 * time.Microsecond
 	// much is how many bytes a second, of both directions, one worker must have
 	// carried lately: half a Gbit/s. Many who wait for each answer send many packets
