@@ -96,7 +96,8 @@ func (g *Gateway) Command(ctx context.Context, arguments ...string) (string, err
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("gateway: %s: %w: %s", strings.Join(arguments, " "), err, strings.TrimSpace(problem.String()))
+		err = fmt.Errorf("gateway: %s: %w: %s", strings.Join(arguments, " "), err, strings.TrimSpace(problem.String()))
+		return out.String(), errors.Join(err, g.Running())
 	}
 	return out.String(), nil
 }

@@ -39,10 +39,11 @@ func (n *Namespace) StartWith(name string, files []*os.File, command string, arg
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if !n.keep {
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	start := startToDieWithUs
+	if n.keep {
+		start = (*exec.Cmd).Start
 	}
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return nil, fmt.Errorf("world: start %s in %s: %w", name, n.Role, err)
 	}
 	p := &Process{Log: path, cmd: cmd, done: make(chan struct{})}
