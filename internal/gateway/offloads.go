@@ -66,6 +66,18 @@ func (g *Gateway) tellRefused() {
 	}
 }
 
+// oneMessage is the most bytes of a superpacket that leave as one message, which has 64
+// packets at most and as many bytes as a UDP datagram may have, sealed by AES-GCM.
+const oneMessage = 60000
+
+// superpacket is the bound to ask the kernel for, 0 if the device takes no superpackets.
+func superpacket(d tun.Device) int {
+	if _, whole := d.(tun.SuperDevice); whole && d.Offloads().TSO {
+		return oneMessage
+	}
+	return 0
+}
+
 // refused is the same as status shows it.
 func refused(d tun.Device) string {
 	if err := d.Offloads().Refused; err != nil {

@@ -119,3 +119,39 @@ func TestEveryOffloadIsProbed(t *testing.T) {
 		}
 	}
 }
+
+// superDeviceWith takes superpackets whole.
+type superDeviceWith struct {
+	tun.SuperDevice
+	offloads tun.Offloads
+}
+
+func (d superDeviceWith) Offloads() tun.Offloads { return d.offloads }
+
+// TestSuperpacketsFitIntoOneMessage: what the kernel is asked for fits into a message of
+// 64 packets and 65,507 bytes, and half as much again does not; nothing is asked for
+// where packets come one by one.
+func TestSuperpacketsFitIntoOneMessage(t *testing.T) {
+	const ipAndTCP, most = 40, 65507
+	sealed := func(superpacket, mtu int) (packets, payload int) {
+		data := superpacket - ipAndTCP
+		packets = (data + mtu - ipAndTCP - 1) / (mtu - ipAndTCP)
+		return packets, data + packets*(ipAndTCP+8+8+3+2+16) // SPI and sequence number, IV, padding, trailer, ICV
+	}
+	size := superpacket(superDeviceWith{offloads: tun.Offloads{TSO: true}})
+	for mtu := 1200; mtu <= 9000; mtu++ {
+		if packets, payload := sealed(size, mtu); packets > 64 || payload > most {
+			t.Fatalf("MTU %d: %d bytes are %d packets and %d bytes of payload", mtu, size, packets, payload)
+		}
+		if _, payload := sealed(size*3/2, mtu); payload <= most {
+			t.Fatalf("MTU %d: %d bytes are less than fits", mtu, size)
+		}
+	}
+	for name, d := range map[string]tun.Device{
+		"no TSO": superDeviceWith{}, "portable": deviceWith{offloads: tun.Offloads{TSO: true}},
+	} {
+		if size := superpacket(d); size != 0 {
+			t.Errorf("%s: superpackets of at most %d bytes are asked for", name, size)
+		}
+	}
+}

@@ -215,7 +215,9 @@ func settled(after time.Duration, f func()) func() {
 func (g *Gateway) reconcile() error {
 	g.followHosts()
 	err := g.routes.set(func() kernel.Desired {
-		return desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.conns.LocalAddr, g.device.Name(), g.mtu)
+		d := desired(g.config.Load(), g.engine.Status(), g.paths.directUp, g.conns.LocalAddr, g.device.Name(), g.mtu)
+		d.Superpacket = superpacket(g.device)
+		return d
 	})
 	if networks, news := g.routes.crowding(); news {
 		tellCrowded(g.log, networks)

@@ -20,6 +20,9 @@ type Desired struct {
 	Strong bool
 	// MTU of the interface; zero leaves it as it is.
 	MTU int
+	// Superpacket is the most bytes of a superpacket (gso_max_size) that are sent as
+	// one message. It holds while the host forwards nothing; zero leaves it as it is.
+	Superpacket int
 	// Up says whether the interface is to be up. Routes need it up.
 	Up bool
 	// Table holds the routes; zero is the main table.

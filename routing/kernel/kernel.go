@@ -86,7 +86,7 @@ func (k *Kernel) Set(d Desired) error {
 		return fmt.Errorf("kernel: interface %s: %w", d.Interface, err)
 	}
 	k.current = d.Interface
-	errs := []error{k.setLink(link, &d), d.dropIPv6(link), k.setAddresses(link, &d)}
+	errs := []error{k.setLink(link, &d), k.setSuperpacket(link, &d), d.dropIPv6(link), k.setAddresses(link, &d)}
 	if !d.Up {
 		d.Routes = nil
 	}

@@ -1,16 +1,20 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed whenever somebody else changed routes or the state of an
-// interface: what was set may be undone, or the way to a peer another one. It is urgent
+// Watch calls changed whenever somebody else changed routes, the state of an
+// interface or whether it forwards: what was set may be undone or wrong, or the way to a
+// peer another one. It is urgent
 // where the network outside gave a route, which takes packets past the tunnel until Set
 // is called. It calls down with the name of an interface that carries nothing any more. stop
 // ends it and waits for the last call.
@@ -22,6 +26,10 @@ func (k *Kernel) Watch(changed func(urgent bool), down func(name string)) (stop 
 	err = netlink.RouteSubscribeWithOptions(routes, done, netlink.RouteSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
 	if err == nil {
 		err = netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{Namespace: &k.ns, ErrorCallback: lost})
+	}
+	var stopSettings func()
+	if err == nil {
+		stopSettings, err = k.watchSettings(func() { changed(false) })
 	}
 	if err != nil {
 		close(done)
@@ -46,7 +54,32 @@ func (k *Kernel) Watch(changed func(urgent bool), down func(name string)) (stop 
 	})
 	return func() {
 		close(done)
+		stopSettings()
 		running.Wait()
+	}, nil
+}
+
+// watchSettings calls changed whenever a setting of an interface changed, such as
+// whether it forwards. stop ends it and waits for the last call.
+func (k *Kernel) watchSettings(changed func()) (stop func(), err error) {
+	s, err := nl.SubscribeAt(k.ns, netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			_, _, err := s.Receive()
+			if err != nil && !errors.Is(err, unix.ENOBUFS) { // which is: more happened than it could hold
+				return
+			}
+			changed()
+		}
+	}()
+	return func() {
+		s.Close()
+		<-done
 	}, nil
 }
 

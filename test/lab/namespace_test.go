@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -16,11 +17,14 @@ func TestNamespace(t *testing.T) {
 	s := newScene(t)
 	a, b := link.Pair()
 	a.InterfaceKeys = "namespace: " + s.ClientA.Name
+	s.must(s.ClientA.Shell(s.ctx, "echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding"))
 	right, left := s.causeway(s.GatewayB, b), s.causeway(s.GatewayA, a)
 	s.up(right)
 	s.up(left)
 	s.pingBoth(a)
 	s.transferBoth(badTransferSize)
+	s.superpackets(s.ClientA, 60000)
+	s.superpackets(s.GatewayB, 65536) // which forwards
 	if out, err := s.GatewayA.Run(s.ctx, "ip", "link", "show", "cw0"); err == nil {
 		t.Errorf("the device is with the sockets: %s", out)
 	}
@@ -32,6 +36,15 @@ func TestNamespace(t *testing.T) {
 		t.Errorf("the device is still there: %s", out)
 	}
 	s.adopts(left, to)
+}
+
+// superpackets wants the bound of superpackets of the device in a namespace.
+func (s *scene) superpackets(of *world.Namespace, want int) {
+	s.t.Helper()
+	out, err := of.Run(s.ctx, "ip", "-details", "link", "show", "cw0")
+	if want := fmt.Sprintf(" gso_max_size %d ", want); err != nil || !strings.Contains(out, want) {
+		s.t.Errorf("%s: want%sin %v %s", of.Role, want, err, out)
+	}
 }
 
 // adopts ends a gateway without its leave: nothing for the peer leaves in the
