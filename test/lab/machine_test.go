@@ -29,6 +29,10 @@ var emulated struct {
 // machinePatience bounds one wait for a daemon in the machine.
 const machinePatience = 100 * time.Second
 
+// machineCases is how long the cases of one test in the machine may take together, with
+// what comes after them: each has a time of its own.
+const machineCases = 10 * time.Minute
+
 // bootTimeout is generous: the machine is emulated, and others compute too.
 const bootTimeout = 2 * time.Minute
 
@@ -49,6 +53,7 @@ func newMachineScene(t *testing.T) (*scene, *machine.Guest) {
 		t.Fatal(emulated.err)
 	}
 	s := makeScene(t)
+	s.lastFor(machineCases)
 	s.patience = machinePatience
 	guest, err := emulated.machine.Plug(s.ctx, s.World)
 	s.must(err)

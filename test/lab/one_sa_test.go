@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,17 +91,27 @@ func (s *scene) flow() (source, sink *net.UDPConn) {
 		return err
 	}))
 	s.t.Cleanup(func() { sink.Close() })
-	raw, err := sink.SyscallConn()
-	s.must(err)
-	s.must(raw.Control(func(fd uintptr) {
-		s.must(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4*backlogDatagrams*backlogSize))
-	}))
+	s.must(makeRoom(sink, 4*backlogDatagrams*backlogSize))
 	s.must(s.ClientA.Do(func() (err error) {
 		source, err = net.DialUDP("udp", nil, sink.LocalAddr().(*net.UDPAddr))
 		return err
 	}))
 	s.t.Cleanup(func() { source.Close() })
 	return source, sink
+}
+
+// makeRoom has a socket keep so many bytes until they are read, whatever the machine
+// allows others.
+func makeRoom(conn syscall.Conn, bytes int) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = raw.Control(func(fd uintptr) {
+		refused = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes)
+	})
+	return errors.Join(err, refused)
 }
 
 // backlog has datagrams wait for a gateway that is stopped, and receives them in order

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"regexp"
 	"strconv"
 	"time"
@@ -32,8 +31,8 @@ func tallyOf(output string) (tally, error) {
 
 // ping sends count echo requests and wants every one answered. Ping waits for
 // the last answer only a little longer than for the others, and a busy machine
-// may take longer still: such requests are sent anew, twice. Options may
-// follow, such as "-I" and the source.
+// may take longer still: such requests are sent anew, twice, all at once, for then
+// it waits five seconds. Options may follow, such as "-I" and the source.
 func (s *scene) ping(from *world.Namespace, to netip.Addr, count int, options ...string) {
 	s.t.Helper()
 	arguments := append([]string{"-n", "-i", "0.02", "-W", "2", "-c", strconv.Itoa(count)}, options...)
@@ -43,6 +42,7 @@ func (s *scene) ping(from *world.Namespace, to netip.Addr, count int, options ..
 		if got, err := tallyOf(output); err == nil && got == (tally{count, count}) {
 			return
 		}
+		arguments = append(arguments, "-l", strconv.Itoa(count), "-i", "5")
 	}
 	s.t.Fatalf("%s: not all of %d echo requests to %s were answered, three times: %s", from.Role, count, to, output)
 }
@@ -67,24 +67,13 @@ func (s *scene) pingBoth(end link.End) {
 // times each, and wants every request answered.
 func (s *scene) pingThousand() {
 	s.t.Helper()
-	const count = "1000"
-	var pings []*world.Process
+	var streams []*stream
 	for from, to := range map[*world.Namespace]world.Site{s.ClientA: world.SiteB, s.ClientB: world.SiteA} {
-		p, err := from.Start("ping-"+from.Role, "ping", "-n", "-q", "-i", "0.004", "-c", count, world.ClientIn(to.Networks[0]).String())
-		s.must(err)
-		pings = append(pings, p)
+		streams = append(streams, s.streamOf(from, world.ClientIn(to.Networks[0]), 4*time.Millisecond, 1000))
 	}
-	for _, p := range pings {
-		select {
-		case <-p.Done():
-		case <-s.ctx.Done():
-			s.t.Fatal("ping does not end")
-		}
-		output, err := os.ReadFile(p.Log)
-		s.must(err)
-		if got, err := tallyOf(string(output)); err != nil || got != (tally{1000, 1000}) {
-			s.t.Errorf("not all of %s echo requests were answered: %s", count, output)
-		}
+	for _, p := range streams {
+		p.sends.Wait()
+		p.finish()
 	}
 }
 

@@ -24,9 +24,8 @@ import (
 // when they fail, so they belong to the test's goroutine.
 type scene struct {
 	*world.World
-	t       *testing.T
-	ctx     context.Context
-	streams int
+	t   *testing.T
+	ctx context.Context
 	// patience bounds one wait.
 	patience time.Duration
 	// shared tells that other cases have this network after this one.
@@ -126,7 +125,6 @@ func (s *scene) sub(name string, body func(s *scene)) bool {
 			}
 		})
 		body(&one)
-		s.streams = one.streams
 	})
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"causeway/test/lab/link"
 	"causeway/test/lab/world"
@@ -19,7 +20,8 @@ func TestOnTraffic(t *testing.T) {
 		t.Errorf("before any traffic the connection is %s", describe(c))
 	}
 	s.command(g, 0, "status")
-	stream := s.stream(s.ClientA, world.ClientIn(a.RemoteNetworks[0]))
+	// At 50 a second more would come than are kept for the time of a slow handshake.
+	stream := s.streamOf(s.ClientA, world.ClientIn(a.RemoteNetworks[0]), 200*time.Millisecond, 0)
 	s.up(g)
 	s.pingBoth(a)
 	stream.finish() // the packets that waited for the Child SA arrived, too

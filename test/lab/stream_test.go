@@ -1,77 +1,201 @@
 package lab
 
 import (
-	"fmt"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
 	"net/netip"
-	"os"
-	"regexp"
-	"strconv"
-	"strings"
+	"slices"
+	"sync"
+	"testing"
+	"time"
 
 	"causeway/test/lab/world"
 )
 
-// stream is a ping that goes on beside the test, 50 a second.
-type stream struct {
-	scene   *scene
-	process *world.Process
-}
+// streamPeriod is how often a stream sends: 50 times a second.
+const streamPeriod = 20 * time.Millisecond
 
-func (s *scene) stream(from *world.Namespace, to netip.Addr) *stream {
-	s.t.Helper()
-	s.streams++
-	p, err := from.Start(fmt.Sprintf("ping-%d", s.streams), "ping", "-n", "-i", "0.02", to.String())
-	s.must(err)
-	return &stream{s, p}
-}
-
-var (
-	echoReply = regexp.MustCompile(`icmp_seq=(\d+) ttl=`)
-	sentTotal = regexp.MustCompile(`(\d+) packets transmitted`)
+// A stream that has ended waits for what is on its way until nothing has come for
+// lateAnswers, or if it may have lost some, for lateForLossy. On a busy machine a
+// gateway, or the test itself, may stand still for a second and more.
+const (
+	lateAnswers  = 5 * time.Second
+	lateForLossy = time.Second
 )
 
-// onTheirWay is how many requests the end of a stream may leave unanswered: a
-// quarter of a second's, for ping waits for none and the machine may be busy.
-const onTheirWay = 12
+// streamRoom is bytes for the answers of some seconds, while the test stands still.
+const streamRoom = 4 << 20
 
-// finish ends the stream; every echo must have been answered once, but for those
-// that are on their way at the end.
+// stream is echo requests (RFC 792, RFC 4443) that go on beside the test. It sends and
+// counts by itself, and not by ping, which takes no answer any more once it is to end.
+type stream struct {
+	t    *testing.T
+	conn net.PacketConn
+	to   *net.IPAddr
+	mark [8]byte // tells its echoes from those of others
+
+	stop  chan struct{}
+	sends sync.WaitGroup
+	reads sync.WaitGroup
+
+	mu      sync.Mutex
+	answers []int // how many came, by the number of the request
+	last    time.Time
+}
+
+// stream begins one, which the end of the test ends, if nobody did before.
+func (s *scene) stream(from *world.Namespace, to netip.Addr) *stream {
+	s.t.Helper()
+	return s.streamOf(from, to, streamPeriod, 0)
+}
+
+// streamOf is stream with another period, for so many requests; 0: until it is ended.
+func (s *scene) streamOf(from *world.Namespace, to netip.Addr, period time.Duration, count int) *stream {
+	s.t.Helper()
+	p := &stream{t: s.t, to: &net.IPAddr{IP: to.AsSlice()}, stop: make(chan struct{})}
+	_, _ = rand.Read(p.mark[:]) // never fails
+	network := "ip4:icmp"
+	if to.Is6() {
+		network = "ip6:ipv6-icmp"
+	}
+	s.must(from.Do(func() (err error) {
+		p.conn, err = net.ListenPacket(network, "")
+		return err
+	}))
+	s.must(makeRoom(p.conn.(*net.IPConn), streamRoom))
+	p.reads.Go(p.receive)
+	p.sends.Go(func() { p.send(period, count) })
+	s.t.Cleanup(p.end)
+	return p
+}
+
+// end ends it, again too.
+func (p *stream) end() {
+	p.halt()
+	_ = p.conn.Close()
+	p.reads.Wait()
+}
+
+// halt has it send nothing more.
+func (p *stream) halt() {
+	p.mu.Lock()
+	select {
+	case <-p.stop:
+	default:
+		close(p.stop)
+	}
+	p.mu.Unlock()
+	p.sends.Wait()
+}
+
+func (p *stream) send(period time.Duration, count int) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for n := 0; count == 0 || n < count; n++ {
+		p.mu.Lock()
+		p.answers = append(p.answers, 0)
+		p.last = time.Now()
+		p.mu.Unlock()
+		_, _ = p.conn.WriteTo(p.request(n), p.to) // what is lost is counted
+		select {
+		case <-tick.C:
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+// request is as long as one of ping.
+func (p *stream) request(n int) []byte {
+	b := make([]byte, 64)
+	b[0] = 8
+	if p.to.IP.To4() == nil {
+		b[0] = 128 // its checksum is the kernel's task
+	}
+	copy(b[4:6], p.mark[:]) // identifier
+	binary.BigEndian.PutUint16(b[6:], uint16(n))
+	copy(b[8:], p.mark[:])
+	binary.BigEndian.PutUint64(b[16:], uint64(n))
+	if b[0] == 8 {
+		binary.BigEndian.PutUint16(b[2:], checksum(b))
+	}
+	return b
+}
+
+// checksum is the Internet's (RFC 1071), of an even number of bytes.
+func checksum(b []byte) uint16 {
+	sum := uint32(0)
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
+func (p *stream) receive() {
+	for b := make([]byte, 1500); ; {
+		n, _, err := p.conn.ReadFrom(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n < 24 || b[0] != 0 && b[0] != 129 || !bytes.Equal(b[8:16], p.mark[:]) {
+			continue
+		}
+		p.mu.Lock()
+		if i := binary.BigEndian.Uint64(b[16:]); i < uint64(len(p.answers)) {
+			p.answers[i]++
+			p.last = time.Now()
+		}
+		p.mu.Unlock()
+	}
+}
+
+// finish ends the stream; every echo must have been answered once.
 func (p *stream) finish() {
-	p.scene.t.Helper()
+	p.t.Helper()
 	p.finishMissing(0)
 }
 
 // finishMissing is finish for a stream that may have lost so many. It tells how
 // many it lost.
 func (p *stream) finishMissing(most int) int {
-	t := p.scene.t
-	t.Helper()
-	_ = p.process.Interrupt(p.scene.ctx) // ping's exit status tells of losses, as its output does
-	text, err := os.ReadFile(p.process.Log)
-	p.scene.must(err)
+	p.t.Helper()
+	p.halt()
+	late := lateAnswers
+	if most > 0 {
+		late = lateForLossy
+	}
+	for !p.settled(late) {
+		time.Sleep(streamPeriod)
+	}
+	p.end()
 	var missing []int
-	next := 1
-	for _, m := range echoReply.FindAllStringSubmatch(string(text), -1) {
-		seq, _ := strconv.Atoi(m[1]) // the pattern has digits only
-		for ; next < seq; next++ {
-			missing = append(missing, next)
+	for i, n := range p.answers {
+		if n == 0 {
+			missing = append(missing, i)
 		}
-		next = max(next, seq+1)
 	}
-	sent := 0
-	if m := sentTotal.FindStringSubmatch(string(text)); m != nil {
-		sent, _ = strconv.Atoi(m[1])
-	}
-	if len(missing) > most || next-1 < sent-onTheirWay || next < 2 {
-		t.Errorf("of %d echo requests these were lost, or overtaken: %v; %d may be; the last answer is to %d; the log ends\n%s",
-			sent, missing, most, next-1, world.Tail(p.process.Log, 8))
+	if len(missing) > most || len(missing) == len(p.answers) {
+		p.t.Errorf("of %d echo requests %d were lost, %d may be: %v", len(p.answers), len(missing), most, missing)
 	} else {
-		t.Logf("of %d echo requests %d were lost", sent, len(missing))
+		p.t.Logf("of %d echo requests %d were lost", len(p.answers), len(missing))
 	}
-	if strings.Contains(string(text), "DUP!") {
-		t.Errorf("echo replies came twice: %s", p.process.Log)
+	if twice := slices.IndexFunc(p.answers, func(n int) bool { return n > 1 }); twice >= 0 {
+		p.t.Errorf("echo request %d was answered %d times", twice, p.answers[twice])
 	}
 	return len(missing)
+}
+
+// settled tells whether all answers are there, or none has come for so long.
+func (p *stream) settled(late time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !slices.Contains(p.answers, 0) || time.Since(p.last) > late
 }
 
 // under runs body while both clients ping each other, and then lets the pings

@@ -16,6 +16,9 @@ const (
 	firstPort = 33434 // where traceroute begins, and nobody listens
 	mostHops  = 8
 	hopTime   = 3 * time.Second
+	// hopTries is how often each hop is asked: the kernel sends so many ICMP errors a
+	// second (icmp(7)), in some versions over all namespaces together.
+	hopTries = 3
 )
 
 // traceroute sends UDP with a growing TTL and gives who answered by ICMP, each hop
@@ -35,12 +38,16 @@ func (s *scene) traceroute(from *world.Namespace, to netip.Addr) (hops []string)
 	defer heard.Close()
 	defer sender.Close()
 	for ttl := 1; ttl <= mostHops; ttl++ {
-		port := uint16(firstPort + ttl)
+		port := netip.AddrPortFrom(to, uint16(firstPort+ttl))
 		s.must(setTTL(sender, ttl))
-		_, err := sender.WriteTo([]byte("trace"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, port)))
-		s.must(err)
-		s.must(heard.SetReadDeadline(time.Now().Add(hopTime)))
-		hop, last := quoted(heard, netip.AddrPortFrom(to, port))
+		var hop string
+		var last bool
+		for try := 0; try < hopTries && hop == ""; try++ {
+			_, err := sender.WriteTo([]byte("trace"), net.UDPAddrFromAddrPort(port))
+			s.must(err)
+			s.must(heard.SetReadDeadline(time.Now().Add(hopTime)))
+			hop, last = quoted(heard, port)
+		}
 		hops = append(hops, hop)
 		if last {
 			break

@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"causeway/test/lab/link"
 	"causeway/test/lab/place"
@@ -38,6 +42,7 @@ type Gateway struct {
 	config  string // file
 	socket  string
 	name    string
+	http    *http.Client
 	// Arguments follow `run -c FILE`.
 	Arguments []string
 
@@ -55,36 +60,81 @@ func (g *Gateway) Space() *world.Namespace { return g.space }
 
 // Prepare is New with a configuration file that is there already.
 func Prepare(program string, space *world.Namespace, config, socket string) *Gateway {
-	return &Gateway{space: space, program: program, config: config, socket: socket, name: "causeway-" + space.Role}
+	return &Gateway{space: space, program: program, config: config, socket: socket, name: "causeway-" + space.Role, http: atSocket(socket)}
 }
 
-// Start starts the gateway and waits until it answers on its socket.
+// Start starts the gateway and waits until it answers, on its socket and to the command.
 func (g *Gateway) Start(ctx context.Context) error {
 	p, err := g.space.Start(g.name, g.program, append([]string{"run", "-c", g.config}, g.Arguments...)...)
 	if err != nil {
 		return err
 	}
 	g.process = p
-	return place.OrEnd(p, world.Eventually(ctx, "the gateway's socket", func() error {
+	err = world.Eventually(ctx, "the gateway's socket", func() error {
 		if err := p.Running(); err != nil {
 			return err
 		}
 		_, err := g.Status(ctx)
 		return err
-	}))
+	})
+	if err == nil {
+		err = g.statusCommand(ctx)
+	}
+	return place.OrEnd(p, err)
 }
 
-// Status is what `causeway status -o json` says.
+// answerTime is how long the gateway may take for an answer.
+const answerTime = 20 * time.Second
+
+// Status is what `causeway status -o json` says, asked at the socket itself: a test looks
+// many times a second, and the machine has other things to do.
 func (g *Gateway) Status(ctx context.Context) (*Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://causeway/v1/status", nil)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	response, err := g.http.Do(request)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gateway: status: %w", err), g.Running())
+	}
+	defer response.Body.Close()
+	out, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gateway: status: %w: %s", err, out), g.Running())
+	}
+	return parse(out)
+}
+
+// atSocket is a client of the gateway at a socket.
+func atSocket(path string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true, // the gateway is killed and started
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}}
+}
+
+// statusCommand wants that the command gives the same form.
+func (g *Gateway) statusCommand(ctx context.Context) error {
 	out, err := g.Command(ctx, "status", "-o", "json")
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitDown) {
-		return nil, err
+		return err
 	}
+	_, err = parse([]byte(out))
+	return err
+}
+
+func parse(text []byte) (*Status, error) {
 	s := new(Status)
-	d := json.NewDecoder(strings.NewReader(out))
-	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("gateway: status -o json: %w in:\n%s", err, out)
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("gateway: status: %w in:\n%s", err, text)
 	}
 	return s, nil
 }

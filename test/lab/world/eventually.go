@@ -8,7 +8,7 @@ import (
 )
 
 // pollInterval is how often a condition that nothing announces is looked at.
-const pollInterval = 50 * time.Millisecond
+const pollInterval = 25 * time.Millisecond
 
 // EndedError says that a process has ended that was to run.
 type EndedError struct {
