@@ -27,8 +27,8 @@ const (
 
 // TestHostile throws replays and mutations of a real handshake and of real ESP
 // at two gateways, in the name of the peer and as strangers, while their tunnel
-// carries a ping. Nothing changes, nothing is lost, and every datagram on the
-// ESP port that is no IKE message is counted.
+// carries a ping. Nothing changes, nothing is lost but what a full socket tells of,
+// and every datagram on the ESP port that is no IKE message is counted.
 func TestHostile(t *testing.T) {
 	s := newScene(t)
 	var heard recording
@@ -47,8 +47,16 @@ func TestHostile(t *testing.T) {
 	there := s.stream(s.ClientA, world.ClientIn(world.SiteB.Networks[0]))
 	back := s.stream(s.ClientB, world.ClientIn(world.SiteA.Networks[2]))
 	thrown := s.throw(r, &heard)
-	there.finish()
-	back.finish()
+	there.halt()
+	back.halt()
+	// A gateway that stands still for a moment on a busy machine has no room for a
+	// burst, nor for an echo.
+	overflow := 0
+	for _, v := range victims {
+		overflow += int(v.overflow(s.statusOf(v.gateway)))
+	}
+	there.finishMissing(overflow)
+	back.finishMissing(overflow)
 	for i, v := range victims {
 		v.unharmed(thrown[i])
 	}
@@ -177,7 +185,7 @@ func (v *victim) counted(after *gateway.Status, got tried) {
 		dropped[reason] = after.Gateway.Drops[reason] - v.before.Gateway.Drops[reason]
 		total += dropped[reason]
 	}
-	overflow := after.Gateway.Sockets.Drops["overflow"] - v.before.Gateway.Sockets.Drops["overflow"]
+	overflow := v.overflow(after)
 	v.s.t.Logf("%s: of %d datagrams, %d of them ESP: dropped %v, overflow %d", after.Gateway.Name, got.all, got.esp, dropped, overflow)
 	if total > uint64(got.esp) || total+overflow < uint64(got.esp) {
 		v.s.t.Errorf("%s: %d datagrams are counted as dropped, and %d at the sockets; %d were thrown", after.Gateway.Name, total, overflow, got.esp)
@@ -187,6 +195,11 @@ func (v *victim) counted(after *gateway.Status, got tried) {
 			v.s.t.Errorf("%s: nothing was dropped as %s", after.Gateway.Name, reason)
 		}
 	}
+}
+
+// overflow is what found the sockets full.
+func (v *victim) overflow(after *gateway.Status) uint64 {
+	return after.Gateway.Sockets.Drops["overflow"] - v.before.Gateway.Sockets.Drops["overflow"]
 }
 
 var residentLine = regexp.MustCompile(`(?m)^VmRSS:\s+(\d+) kB$`)

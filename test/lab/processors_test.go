@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -68,15 +69,35 @@ func familyTime(pid int) (seconds float64) {
 	return seconds
 }
 
-// calm tells whether, while a test does nothing, nobody else wants the processors
-// either.
-func calm(t *testing.T) bool {
-	before := usedProcessors(t)
-	time.Sleep(time.Second)
-	return usedProcessors(t).others(before) < quietPart
-}
-
 // others is the part of one processor that others took since before.
 func (p processors) others(before processors) float64 {
 	return ((p.all - before.all) - (p.own - before.own)) / p.at.Sub(before.at).Seconds()
+}
+
+// shortAbsence is how long a processor may have been away of a machine that counts as
+// quiet.
+const shortAbsence = 20 * time.Millisecond
+
+// disturbance is what keeps the processors from a test: others, and a hypervisor that
+// may not tell.
+type disturbance struct {
+	others float64 // part of one processor
+	away   time.Duration
+}
+
+func (d disturbance) quiet() bool { return d.others < quietPart && d.away < shortAbsence }
+
+func (d disturbance) String() string {
+	return fmt.Sprintf("others used %.0f %% of a processor, and one was away for %v", 100*d.others, d.away.Round(time.Millisecond))
+}
+
+// watchDisturbance begins to watch until the function that it returns is called.
+func watchDisturbance(t *testing.T) (end func() disturbance) {
+	t.Helper()
+	absence, before := watchAbsence(), usedProcessors(t)
+	end = sync.OnceValue(func() disturbance {
+		return disturbance{usedProcessors(t).others(before), absence.end(t)}
+	})
+	t.Cleanup(func() { end() })
+	return end
 }

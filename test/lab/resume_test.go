@@ -66,7 +66,7 @@ func TestResume(t *testing.T) {
 	s.lost(g)
 	s.resumed(g, before, true)
 	s.pingBoth(a)
-	s.must(inLog(answers.Log(), "IKE SA resumed"))
+	s.eventually("the log of the other end", func() error { return inLog(answers.Log(), "IKE SA resumed") })
 
 	before = s.status(g, link.Name)
 	s.must(s.Lose(s.ctx, 100))

@@ -161,7 +161,8 @@ func Sweep(ctx context.Context, prefix string) (bool, error) {
 }
 
 // SweepDead takes down what runs of this program left that ended without: the
-// namespaces called FAMILY-PID-... whose PID is no process any more.
+// namespaces called FAMILY-PID-... whose PID is no process any more, or is this one,
+// which has made none yet.
 func SweepDead(ctx context.Context, family string) error {
 	paths, err := filepath.Glob("/run/netns/" + family + "-*")
 	if err != nil {
@@ -170,7 +171,7 @@ func SweepDead(ctx context.Context, family string) error {
 	for _, path := range paths {
 		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), family+"-"), "-")
 		n, err := strconv.Atoi(pid)
-		if err != nil || unix.Kill(n, 0) == nil {
+		if err != nil || n != os.Getpid() && unix.Kill(n, 0) == nil {
 			continue
 		}
 		if _, err := Sweep(ctx, family+"-"+pid); err != nil {
