@@ -216,7 +216,9 @@ func (c *child) move(local, remote netip.AddrPort) {
 
 // peerReceives is called when the peer asks something new: with a window of
 // one it has had our last answer, so it receives on the Child SAs that this
-// answer made. Where both replace one Child SA, the nonces decide first.
+// answer made. Where both replace one Child SA, the nonces decide first. A peer that ends
+// the IKE SA may have none of them: its data path did not take them, and the DELETE that
+// says so is of all.
 func (s *ikeSA) peerReceives() {
 	for _, c := range s.children {
 		c.confirmedAt = time.Time{}

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"causeway/ike/sa"
@@ -143,6 +144,14 @@ func (s *ikeSA) serveInformational(msg *message) error {
 	}
 	s.answer(wire.ExchangeInformational, answer)
 	return nil
+}
+
+// endsIKE reports whether a request of the peer has a DELETE of the IKE SA.
+func endsIKE(msg *message) bool {
+	return slices.ContainsFunc(msg.Payloads, func(p wire.Payload) bool {
+		d, ok := p.(*wire.Delete)
+		return ok && d.Protocol == wire.ProtocolIKE
+	})
 }
 
 // deletedByRequest answers the peer's DELETE of the IKE SA, and ends it.

@@ -123,6 +123,25 @@ func (m *Machine) reauthenticated() {
 	}
 }
 
+// lacks reports whether s has yet to get the Child SA w to take the place of another, and
+// when it may be made. That a third IKE SA has one does not count: both ends may
+// reauthenticate at once, and each has to come to an end.
+func (s *ikeSA) lacks(w sa.ChildSettings) (at time.Time, lacks bool) {
+	old, of := s.reauthenticates, slot{w.Name, 0}
+	if old == nil || !s.usable() || s.keeps(of) || !old.keeps(of) {
+		return time.Time{}, false
+	}
+	if r := s.m.retries[of]; r != nil {
+		return r.at, true
+	}
+	return s.m.soonest(of), true
+}
+
+// keeps reports whether s has a Child SA of a slot that nothing ends yet.
+func (s *ikeSA) keeps(of slot) bool {
+	return find(s.children, func(c *child) bool { return c.slot() == of && c.stays() }) != nil
+}
+
 // takeOver sends on the Child SAs of s from now on, before those of another IKE
 // SA go.
 func (s *ikeSA) takeOver() {

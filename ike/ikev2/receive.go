@@ -131,7 +131,9 @@ func (s *ikeSA) take(msg *message, err error) {
 		err = checkPayloads(msg)
 	}
 	if err == nil {
-		s.peerReceives()
+		if !endsIKE(msg) {
+			s.peerReceives()
+		}
 		err = s.serve(msg)
 	}
 	if err != nil {

@@ -84,8 +84,14 @@ func (s *ikeSA) rekeyNextChild() bool {
 }
 
 // createMissingChild makes one Child SA that is wanted and not there. Only the
-// newest IKE SA does.
+// newest IKE SA does, and one that is to take the place of another.
 func (s *ikeSA) createMissingChild() bool {
+	for _, w := range s.m.settings.Children {
+		if at, lacks := s.lacks(w); lacks && !s.m.now.Before(at) {
+			s.createChild(w, 0)
+			return true
+		}
+	}
 	if s != s.m.current() {
 		return false
 	}

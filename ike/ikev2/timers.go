@@ -67,6 +67,11 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	}
 	d.By(s.reauthAt)
 	d.By(s.ticketAt)
+	for _, w := range s.m.settings.Children {
+		if at, lacks := s.lacks(w); lacks {
+			d.By(at)
+		}
+	}
 	for _, c := range s.children {
 		c.deadlines(d)
 	}

@@ -40,17 +40,16 @@ func TestRandomRekey(t *testing.T) {
 }
 
 // TestRandomDecline is TestRandomRekey with data paths that do not accept some of the
-// replacements. Nobody is authenticated anew: where an IKE SA goes that moment, the peer
-// sends on what is not received until it is gone.
+// replacements.
 func TestRandomDecline(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w, lines := randomPair(t, 1)
+		w, lines := randomWorld(t)
 		defer explain(t, lines)
 		hold := w.HoldWork
 		w.HoldWork = false
 		w.Stand()
 		w.HoldWork = hold
-		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "decline a", "decline b", "work", "advance"}, true)
+		misfortune(t, w, []string{"rekey a", "rekey b", "rekey ike a", "rekey ike b", "rekey both a", "reauth a", "reauth b", "decline a", "decline b", "work", "advance"}, true)
 		converge(t, w)
 	})
 }
