@@ -257,8 +257,16 @@ func (s *ikeSA) lingered() {
 	}
 }
 
-// expire ends an IKE SA that was not replaced in time.
+// undecidedWait is how often to look whether a collision is decided.
+const undecidedWait = 2 * time.Second
+
+// expire ends an IKE SA that was not replaced in time. One that both ends replace was, and
+// ends with our request: which of the two new ones has its Child SAs the answer tells.
 func (s *ikeSA) expire() {
+	if s.rival != nil {
+		s.expireAt = s.m.now.Add(undecidedWait)
+		return
+	}
 	s.endOver(&sa.Failure{
 		Reason:  sa.ReasonLifetime,
 		Message: "the IKE SA reached its hard lifetime before it was replaced",
