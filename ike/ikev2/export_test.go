@@ -6,7 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"causeway/ike/auth"
+	"causeway/ike/keymat"
 	"causeway/ike/sa"
+	"causeway/ike/transform"
 	"causeway/ike/wire"
 )
 
@@ -158,3 +161,49 @@ func (m *Machine) ResumedAlone() bool { return m.current().resumed.alone }
 
 // ForgetTicket throws the ticket away.
 func (m *Machine) ForgetTicket() { m.forgetTicket() }
+
+// SetMessageIDs has the newest IKE SA go on with these message IDs.
+func (m *Machine) SetMessageIDs(send, receive uint32) {
+	w := &m.current().window
+	w.nextID, w.expectID = send, receive
+}
+
+// ShownWith is IDi with something in its reserved octets, and the AUTH of the initiator,
+// which has a pre-shared key, over it.
+func (m *Machine) ShownWith(reserved [3]byte, shown *wire.Identification) (*wire.Identification, *wire.Authentication) {
+	s := m.sas[len(m.sas)-1]
+	id := *shown
+	id.Reserved = reserved
+	body, _ := id.AppendBody(nil)
+	octets := keymat.SignedOctets(s.initRequest, s.nonceR, s.prf, s.keys.PI, body)
+	return &id, &wire.Authentication{Method: wire.AuthSharedKey, Data: auth.PSK(s.prf, m.settings.PSK, octets)}
+}
+
+// Exponents are the private keys that the machine holds for key exchanges of its own.
+func (m *Machine) Exponents() (keys []transform.PrivateKey) {
+	for _, s := range m.sas {
+		switch x := s.current.(type) {
+		case *initExchange:
+			keys = append(keys, x.private)
+		case *rekeyExchange:
+			keys = append(keys, x.private)
+		case *createExchange:
+			keys = append(keys, x.offer.private)
+		case *intermediateExchange:
+			keys = append(keys, x.private)
+		case *followUpExchange:
+			keys = append(keys, x.private)
+		}
+	}
+	return keys
+}
+
+// Exponents are those of the acceptor.
+func (a *Acceptor) Exponents() (keys []transform.PrivateKey) {
+	for _, h := range a.halves {
+		if h.private != nil {
+			keys = append(keys, h.private)
+		}
+	}
+	return keys
+}

@@ -86,6 +86,32 @@ func TestTemporaryFailureNowAndThen(t *testing.T) {
 	}
 }
 
+// What the peer said before it was silent for more than a minute counts no more.
+func TestTemporaryFailureAfterSilence(t *testing.T) {
+	for silence, disagrees := range map[time.Duration]bool{20 * time.Second: true, 70 * time.Second: false} {
+		a, b := transcript.Pair()
+		a.DPD, b.DPD = 0, 0 // nothing else is asked
+		w := transcript.New(a, b, nil)
+		w.A.Retransmit = sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 30 * time.Second, Tries: 10}
+		w.A.Crash()
+		w.Stand()
+		w.A.Step(sa.Rekey{Children: true})
+		told := false
+		for end := w.Now.Add(5 * time.Minute); w.Now.Before(end) && !told; {
+			w.Advance(silence, false)
+			w.Network = nil
+			w.A.Receive(sa.Datagram{Raw: w.B.Machine.Refuse(wire.ExchangeCreateChildSA, notify(wire.NotifyTemporaryFailure, 0, nil)),
+				Local: netip.MustParseAddrPort("192.0.2.1:4500"), Remote: netip.MustParseAddrPort("192.0.2.2:4500")})
+			w.Advance(5*time.Second, false) // it is tried again
+			f := w.A.Snapshot().LastFailure
+			told = f != nil && f.Reason == sa.ReasonPeerError
+		}
+		if told != disagrees {
+			t.Errorf("silent for %v at a time: a believes that the ends disagree: %v", silence, told)
+		}
+	}
+}
+
 // A peer that refuses every CREATE_CHILD_SA with NO_ADDITIONAL_SAS gets an IKE SA
 // from scratch in place of the old one (RFC 7296 §4), at once.
 func TestNoAdditionalSAs(t *testing.T) {

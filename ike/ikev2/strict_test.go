@@ -2,6 +2,7 @@ package ikev2_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,24 +16,66 @@ import (
 // The tests in this file are named after the sentences of RFC 7296 that
 // docs/conformance.md maps to them.
 
-// A request is answered to where it came from (§2.11), also when a NAT moved
-// the peer between two copies of it (§2.23) and when it is not behind a NAT.
+// A request is answered to where it came from, from where it arrived (§2.11), also
+// when a NAT moved the peer between two copies of it (§2.23) and when it is not behind a
+// NAT.
 func TestAnswersGoWhereTheRequestCameFrom(t *testing.T) {
-	moved := netip.MustParseAddrPort("198.51.100.9:34500")
 	for _, lost := range []bool{false, true} {
 		w := tunnel(t)
 		raw := w.A.Machine.ForgeRaw(wire.ExchangeInformational, wire.PayloadNone, nil)
-		at := netip.MustParseAddrPort("192.0.2.2:4500")
 		if lost {
-			w.B.Receive(sa.Datagram{Raw: raw, Local: at, Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
+			w.B.Receive(sa.Datagram{Raw: raw, Local: netip.MustParseAddrPort("192.0.2.2:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")})
 			w.Network = nil
 		}
-		w.B.Receive(sa.Datagram{Raw: raw, Local: at, Remote: moved})
-		if len(w.Network) != 1 || w.Network[0].Destination != moved || w.Network[0].Source != at {
-			t.Errorf("answer lost %v: b sends %v to %v", lost, w.Network, w.Network[0].Destination)
-		}
-		if ike := w.B.Machine.Snapshot().IKE[0]; ike.Remote.Addr() == moved.Addr() {
+		answeredBack(t, w, raw)
+		if ike := w.B.Machine.Snapshot().IKE[0]; ike.Remote.Addr() != w.A.Addr {
 			t.Error("a peer that is not behind a NAT was followed")
+		}
+	}
+}
+
+// answeredBack gives b the request raw at another of its addresses, from another of the
+// peer's, and looks that the answer goes the same way back.
+func answeredBack(t *testing.T, w *transcript.World, raw []byte) {
+	t.Helper()
+	from, at := netip.MustParseAddrPort("198.51.100.9:34500"), netip.MustParseAddrPort("198.51.100.77:4500")
+	w.Network = nil
+	w.B.Receive(sa.Datagram{Raw: slices.Clone(raw), Local: at, Remote: from})
+	if len(w.Network) != 1 || w.Network[0].Destination != from || w.Network[0].Source != at {
+		t.Errorf("b sends %v, and not one answer from %v to %v", w.Network, at, from)
+		for _, p := range w.Network {
+			t.Logf("%v goes from %v to %v", p, p.Source, p.Destination)
+		}
+	}
+}
+
+// So are those before there is an IKE SA: to IKE_INTERMEDIATE, and to an IKE_AUTH that is
+// refused, each the first time and again.
+func TestAnswersBeforeAuthGoWhereTheRequestCameFrom(t *testing.T) {
+	a, b := transcript.Pair()
+	a.IKEProposals = transcript.Proposals(transform.IKE, "aes256gcm16-prfsha256-x25519-ke1_mlkem512")
+	b.IKEProposals = a.IKEProposals
+	w := transcript.New(a, b, func(line string) { t.Log(line) })
+	w.A.Faulty = func(h wire.Header, ps []wire.Payload) []wire.Payload {
+		if h.Exchange != wire.ExchangeIKEAuth {
+			return ps
+		}
+		return append(slices.Clone(ps), &wire.Unknown{PayloadType: 200, Critical: true})
+	}
+	w.A.Up()
+	w.Deliver(0)
+	w.Deliver(0)
+	for _, ex := range []wire.ExchangeType{wire.ExchangeIKEIntermediate, wire.ExchangeIKEAuth} {
+		request := w.Network[0]
+		if h, err := wire.ParseHeader(request.Bytes); err != nil || h.Exchange != ex {
+			t.Fatalf("a sends %v", request)
+		}
+		answeredBack(t, w, request.Bytes)
+		first := w.Network
+		answeredBack(t, w, request.Bytes)
+		if len(first) == 1 {
+			w.A.Receive(sa.Datagram{Raw: first[0].Bytes, Local: request.Source, Remote: request.Destination})
+			w.Drop(0)
 		}
 	}
 }
