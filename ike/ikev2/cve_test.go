@@ -379,16 +379,31 @@ func TestMalformedAfterAuth(t *testing.T) {
 }
 
 func TestOldAndNewVersions(t *testing.T) {
-	for major, want := range map[byte]string{1: "nothing", 3: "N(INVALID_MAJOR_VERSION)", 15: "N(INVALID_MAJOR_VERSION)"} {
+	const offer = "SA KE No N(NAT_DETECTION_SOURCE_IP) N(NAT_DETECTION_DESTINATION_IP)"
+	for _, c := range []struct {
+		version, flags byte
+		spi            byte
+		want           string
+	}{
+		{0x00, 0x08, 3, "nothing"}, // a lower version would not understand the answer
+		{0x10, 0x08, 3, "nothing"},
+		{0x30, 0x08, 3, "N(INVALID_MAJOR_VERSION)"},
+		{0xf0, 0x08, 3, "N(INVALID_MAJOR_VERSION)"},
+		{0x30, 0x28, 3, "nothing"}, // a response
+		{0x30, 0x08, 0, "nothing"}, // no SPI to answer to
+		{0x2f, 0x08, 3, offer},
+		{0x20, 0xcf, 3, offer}, // flags that are reserved
+		{0x20, 0x18, 3, offer}, // the sender knows a higher version
+	} {
 		a, b := transcript.Pair()
 		w := transcript.New(a, b, nil)
 		raw := transcript.InitRequest(3)
-		raw[17] = major << 4
+		raw[17], raw[19], raw[7] = c.version, c.flags, c.spi
 		for range 500 {
 			w.B.Receive(sa.Datagram{Raw: bytes.Clone(raw), Local: netip.MustParseAddrPort("192.0.2.2:500"), Remote: netip.MustParseAddrPort("192.0.2.1:500")})
 		}
-		if got := answer(w.B); got != want || len(w.Network) > 100 {
-			t.Errorf("version %d: b answers %s, %d times", major, got, len(w.Network))
+		if got := answer(w.B); got != c.want || len(w.Network) > 100 && c.want != offer {
+			t.Errorf("%+v: b answers %s, %d times", c, got, len(w.Network))
 		}
 	}
 }
