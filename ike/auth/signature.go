@@ -140,22 +140,45 @@ var errSignature = errors.New("auth: the signature does not hold")
 // says how the peer signed. Schemes that are not allowed are refused before any
 // arithmetic.
 func VerifySignature(key crypto.PublicKey, allowed []Scheme, proof *wire.Authentication, octets []byte) (Choice, *Problem) {
+	v := signatureCheck{allowed: allowed, tried: func(s Scheme) bool { return slices.Contains(allowed, s) }}
+	_, problem := v.verify(key, proof, octets)
+	c, _, _ := choiceOf(key, proof)
+	return c, problem
+}
+
+// signatureCheck is VerifySignature where others may allow other schemes: those that are
+// tried are refused behind the arithmetic, those that nobody allows before.
+type signatureCheck struct {
+	allowed []Scheme
+	tried   func(Scheme) bool
+	see     func(what string) // is told of the arithmetic; nil: nobody is
+}
+
+// verify tells whether the signature was made with the key, and what is wrong with it.
+func (v signatureCheck) verify(key crypto.PublicKey, proof *wire.Authentication, octets []byte) (held bool, problem *Problem) {
 	c, sig, err := choiceOf(key, proof)
 	unsupported := &Problem{
 		Reason: ReasonSignatureUnsupported,
-		Local:  "accepts " + keywords(suits(key, allowed)) + " with the peer's " + describeKey(key) + " key",
+		Local:  "accepts " + keywords(suits(key, v.allowed)) + " with the peer's " + describeKey(key) + " key",
 		Hint:   "change what the peer signs with, or auth.signatures",
 	}
 	if err != nil {
 		unsupported.Message, unsupported.Remote = "the peer's signature cannot be checked", strings.TrimPrefix(err.Error(), "auth: ")
-		return c, unsupported
+		return false, unsupported
 	}
-	if !slices.Contains(allowed, c.Scheme) || !c.Scheme.fits(key) {
-		unsupported.Message, unsupported.Remote = "the peer signs in a way that is not accepted", "signs with "+c.String()
-		return c, unsupported
+	unsupported.Message, unsupported.Remote = "the peer signs in a way that is not accepted", "signs with "+c.String()
+	if !c.Scheme.fits(key) || !v.tried(c.Scheme) {
+		return false, unsupported
 	}
-	if err := c.Scheme.verify(key, octets, sig); err != nil {
-		return c, &Problem{
+	if v.see != nil {
+		v.see("signature of " + describeKey(key))
+	}
+	err = c.Scheme.verify(key, octets, sig)
+	if !slices.Contains(v.allowed, c.Scheme) {
+		return err == nil, unsupported
+	}
+	if err != nil {
+		return false, &Problem{
 			Reason:  ReasonAuthenticationFailed,
 			Message: "the peer's signature does not hold",
 			Local:   "checked with its " + describeKey(key) + " key",
@@ -163,7 +186,7 @@ func VerifySignature(key crypto.PublicKey, allowed []Scheme, proof *wire.Authent
 			Hint:    "the private key at the peer belongs to another certificate, or something on the path changes messages",
 		}
 	}
-	return c, nil
+	return true, nil
 }
 
 // choiceOf reads how a peer signed, and its signature in the form that verify

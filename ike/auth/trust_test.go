@@ -521,6 +521,12 @@ func FuzzParseScheme(f *testing.F) {
 	})
 }
 
+// lead are those of the certificates that lead to a root.
+func lead(root *pki.Holder, shown []*x509.Certificate) []*x509.Certificate {
+	s := &search{shown: shown, made: map[issue]bool{}}
+	return s.vouched([]*x509.Certificate{root.Certificate})
+}
+
 // TestAStrangersChain: a path is looked for with keys that are trusted, however many
 // certificates of a stranger's own making lead to one another.
 func TestAStrangersChain(t *testing.T) {
@@ -538,7 +544,7 @@ func TestAStrangersChain(t *testing.T) {
 	for _, c := range above {
 		shown = append(shown, &wire.Certificate{Encoding: wire.CertX509Signature, Data: c.Raw})
 	}
-	if got := trust(t, root).vouched(above); len(got) != 0 {
+	if got := lead(root, above); len(got) != 0 {
 		t.Errorf("%d of a stranger's certificates lead to the authority", len(got))
 	}
 	_, p := trust(t, root).Verify(noon, shown, identity(t, "b.example"), proof, octets)
@@ -549,7 +555,7 @@ func TestAStrangersChain(t *testing.T) {
 	sub := root.Authority("Sub", pki.Ed25519())
 	below := sub.Authority("Below", pki.Ed25519())
 	mixed := slices.Concat([]*x509.Certificate{below.Certificate, root.Certificate, below.Certificate, sub.Certificate}, above)
-	if got := trust(t, root).vouched(mixed); len(got) != 2 || !got[0].Equal(sub.Certificate) || !got[1].Equal(below.Certificate) {
+	if got := lead(root, mixed); len(got) != 2 || !got[0].Equal(sub.Certificate) || !got[1].Equal(below.Certificate) {
 		t.Errorf("%d lead to the authority", len(got))
 	}
 }

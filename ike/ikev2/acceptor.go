@@ -69,6 +69,7 @@ type Acceptor struct {
 	out []sa.Action
 
 	strangers sansio.Throttle
+	lots      []byte // the key by which lot draws; nil: not drawn yet
 
 	halves []*half // the oldest first
 	byPeer map[peerKey]*half
@@ -115,6 +116,7 @@ type HalfOpen struct {
 	// refused says that no connection is for the peer, which is not to notice: the
 	// machine judges it as one with a wrong key.
 	refused *refusal
+	cover   cover
 }
 
 // HalfOpen marks the type as one that sa.Handover carries.

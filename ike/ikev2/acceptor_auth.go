@@ -121,12 +121,12 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 // handOver gives the IKE SA with its IKE_AUTH to the connection that it belongs
 // to.
 func (a *Acceptor) handOver(h *half, msg *message, d sa.Datagram) {
-	chosen, refused := a.choose(h, msg, d)
+	chosen, all, refused := a.choose(h, msg, d)
 	if chosen == nil {
 		a.refuse(h, msg, refused)
 		return
 	}
-	give := &HalfOpen{association: h.association, since: h.since, auth: msg, refused: refused}
+	give := &HalfOpen{association: h.association, since: h.since, auth: msg, refused: refused, cover: coverOf(all)}
 	// The keys are the machine's now.
 	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
 		initRequest: h.association.initRequest, initResponse: h.initResponse}
@@ -158,42 +158,44 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 	a.emit(trace("", true, header, wire.Summary(ps), len(h.refused[0]), d.Local, d.Remote, 0))
 }
 
-// choose finds the connection by addresses and then identities. With a single
-// candidate its machine is left to say what is wrong, in the connection's name. A
-// peer that no connection is for comes with the reason, and with the first one,
-// whose machine does the work that it does for a wrong key: the time that the
+// choose finds the connection by addresses and then identities, among all that have the
+// suite. With a single candidate its machine is left to say what is wrong, in the
+// connection's name. A peer that no connection is for comes with the reason, and with one
+// by lot, whose machine does the work that it does for a wrong key: the time that the
 // refusal takes does not tell which identities there are.
-func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *refusal) {
+func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (chosen *sa.Settings, able []*sa.Settings, refused *refusal) {
 	if h.resumed != nil {
-		return a.chooseResumed(h, d)
+		chosen, refused = a.chooseResumed(h, d)
+		return chosen, nil, refused
 	}
-	var able []*sa.Settings
 	for _, c := range a.candidates(d) {
 		if _, _, err := transform.Match(transform.IKE, []transform.Proposal{h.suite.Proposal()}, c.IKEProposals); err == nil {
 			able = append(able, c)
 		}
 	}
 	if len(able) == 1 {
-		return able[0], nil
+		return able[0], able, nil
 	}
 	shown, err := auth.FromPayload(msg.identity(true))
 	if err != nil {
-		return nil, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity})
+		return nil, able, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity})
 	}
 	var best *sa.Settings
 	var expected []string
+	wanted := wantedBy(msg, d)
 	for _, c := range able {
 		want := c.ExpectedID(d.Remote.Addr(), false)
 		expected = append(expected, c.Name+" expects "+want.String())
-		if !want.Matches(shown) || !wantedAs(c, msg, d) {
+		asked := wanted(c) // of each: looking takes time
+		if !want.Matches(shown) || !asked {
 			continue
 		}
 		if best == nil || best.ExpectedID(d.Remote.Addr(), false).IsZero() && !want.IsZero() {
 			best = c
 		}
 	}
-	// What to say of a peer that nobody knows is put into words for every peer: that
-	// takes time.
+	// What to say of a peer that nobody knows is put into words for every peer, and a lot
+	// is drawn for it: that takes time.
 	nobody := refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
 		Reason:  sa.ReasonUnknownPeer,
 		Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
@@ -201,27 +203,37 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (*sa.Settings, *
 		Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
 		Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
 	})
-	switch {
-	case best != nil:
-		return best, nil
-	case len(able) > 0:
-		return able[0], nobody
+	if len(able) == 0 {
+		return nil, able, nobody
 	}
-	return nil, nobody
+	drawn := a.lot(shown, able)
+	if best != nil {
+		return best, able, nil
+	}
+	return drawn, able, nobody
 }
 
 // maxExpected bounds the connections that a failure shows.
 const maxExpected = 32
 
-// wantedAs reports whether the peer's IDr, if it sent one, is the identity that
-// the connection shows.
-func wantedAs(c *sa.Settings, msg *message, d sa.Datagram) bool {
+// wantedBy tells whether the peer's IDr, if it sent one, is the identity that a
+// connection shows. It is looked at once for each such identity.
+func wantedBy(msg *message, d sa.Datagram) func(*sa.Settings) bool {
 	asked := msg.identity(false)
 	if asked == nil {
-		return true
+		return func(*sa.Settings) bool { return true }
 	}
 	id, err := auth.FromPayload(asked)
-	return err == nil && c.LocalID(d.Local.Addr()).Matches(id)
+	seen := map[auth.Identity]bool{}
+	return func(c *sa.Settings) bool {
+		mine := c.LocalID(d.Local.Addr())
+		wanted, looked := seen[mine]
+		if !looked {
+			wanted = err == nil && mine.Matches(id)
+			seen[mine] = wanted
+		}
+		return wanted
+	}
 }
 
 // adopt takes a half-open IKE SA on and judges its IKE_AUTH.
@@ -235,11 +247,10 @@ func (m *Machine) adopt(h *HalfOpen) {
 	}
 	s.lingerUntil = m.now.Add(adoptTimeout)
 	s.window.expectID, s.authID = h.auth.MessageID, h.auth.MessageID
+	s.cover = h.cover
 	if h.refused != nil {
 		s.nobody = h.refused.failure
 	}
-	if s.quiet = !m.strangers.Allow(m.now); !s.quiet && s.nobody == nil {
-		m.emit(sa.Connecting{Connection: m.settings.Name, Local: s.local, Remote: s.remote})
-	}
+	s.quiet = !m.strangers.Allow(m.now)
 	s.take(h.auth, nil)
 }

@@ -130,6 +130,7 @@ func (s *ikeSA) serveResumed(msg *message) error {
 		return refuse(wire.NotifyAuthenticationFailed, f)
 	}
 	s.localIdentity = mine.String()
+	s.m.emit(sa.Connecting{Connection: s.m.settings.Name, Local: s.local, Remote: s.remote})
 	proof := &wire.Authentication{Method: wire.AuthSharedKey, Data: s.resumedAuth(false, s.resumed.alone)}
 	s.grant(msg, []wire.Payload{mine.Payload(false), proof})
 	return nil

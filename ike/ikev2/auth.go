@@ -277,6 +277,7 @@ func (s *ikeSA) serveAuth(msg *message) error {
 			return
 		}
 		s.authentic, s.localIdentity = true, mine.String()
+		s.m.emit(sa.Connecting{Connection: settings.Name, Local: s.local, Remote: s.remote})
 		s.prove(mine, s.ppk, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
 			if f != nil {
 				s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))

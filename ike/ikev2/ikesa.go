@@ -41,8 +41,9 @@ type ikeSA struct {
 	// failure of this one is no news.
 	quiet bool
 	// nobody is why no connection is for the peer, or nil: it is refused after the
-	// work that a wrong key makes.
+	// work that a wrong key makes. cover is what that goes by.
 	nobody                        *sa.Failure
+	cover                         cover
 	localIdentity, remoteIdentity string
 	// ppk is the post-quantum key in use, or nil (ppk.go).
 	ppk *sa.PPK

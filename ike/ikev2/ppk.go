@@ -103,9 +103,9 @@ func (s *ikeSA) confirmPPK(msg *message) *sa.Failure {
 
 // proofOf is the peer's proof: AUTH, or what stands in NO_PPK_AUTH where the PPK
 // that AUTH was made with is not used.
-func (s *ikeSA) proofOf(msg *message) (*wire.Authentication, bool) {
+func proofOf(msg *message, withPPK bool) (*wire.Authentication, bool) {
 	proof, ok := payload[*wire.Authentication](msg)
-	if n := msg.notify(wire.NotifyNoPPKAuth); ok && n != nil && s.ppk == nil && !s.initiator {
+	if n := msg.notify(wire.NotifyNoPPKAuth); ok && n != nil && !withPPK {
 		return &wire.Authentication{Method: proof.Method, Data: n.Data}, true
 	}
 	return proof, ok

@@ -76,18 +76,25 @@ func (s *ikeSA) prove(id auth.Identity, ppk *sa.PPK, then func(shown []wire.Payl
 // checking is the check of a peer's signature and of what vouches for its key,
 // without asking anybody. It implements sa.Job.
 type checking struct {
-	trust  *auth.Trust
-	now    time.Time
-	shown  []*wire.Certificate
-	id     auth.Identity
-	proof  *wire.Authentication
-	octets []byte
+	trust *auth.Trust
+	now   time.Time
+	shown []*wire.Certificate
+	id    auth.Identity
+	claim claim
+	// among is whom else the peer may have meant, and others what it would have
+	// claimed there: refusing it costs as much (cover.go).
+	among  []*auth.Trust
+	others []claim
 }
 
 // Run implements sa.Job.
 func (j *checking) Run() any {
-	signer, problem := j.trust.Authenticate(j.now, j.shown, j.id, j.proof, j.octets)
-	if problem == nil && !j.trust.Asks() {
+	signer, problem := j.trust.Authenticate(j.now, j.shown, j.id, j.claim.proof, j.claim.octets, j.among...)
+	if problem != nil {
+		for _, c := range j.others {
+			_, _ = j.trust.Authenticate(j.now, j.shown, j.id, c.proof, c.octets, j.among...)
+		}
+	} else if !j.trust.Asks() {
 		problem = j.trust.CheckRevocation(j.now, signer)
 	}
 	return checked{signer, problem}
@@ -122,29 +129,29 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 		return
 	}
 	s.remoteIdentity = shown.String()
-	proof, ok := s.proofOf(msg)
+	body, _ := id.AppendBody(nil)
+	own, others, ok := s.claims(msg, body)
 	if !ok {
 		then(&sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer wants to use EAP",
 			Local: expectedMethod(settings), Remote: "EAP", Hint: methodHint(settings)})
 		return
 	}
-	body, _ := id.AppendBody(nil)
-	octets := s.authOctets(!initiator, body, s.ppk)
 	want := settings.ExpectedID(s.peerAddress(), initiator)
-	if settings.Trust == nil {
-		then(s.checkPSK(settings, proof, octets, want, shown))
+	trust := s.cover.trustFor(settings.Trust)
+	if trust == nil || own.proof.Method == wire.AuthSharedKey {
+		then(s.checkPSK(settings, own, others, want, shown))
 		return
 	}
-	job := &checking{settings.Trust, s.m.now, certificates(msg), shown, proof, octets}
+	job := &checking{trust, s.m.now, certificates(msg), shown, own, s.cover.trusts, others}
 	decide := func(result any) {
 		r, ok := result.(checked)
-		mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, proof)
+		mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, own.proof)
 		switch {
 		case !ok:
 			then(internal(fmt.Errorf("checking a signature ended without a result: %v", result)))
 		case !want.Matches(shown):
 			then(mismatch)
-		case proof.Method == wire.AuthSharedKey:
+		case settings.Trust == nil: // the trust was another's
 			then(other)
 		case r.problem != nil:
 			then(sa.FailureOf(r.problem))
@@ -154,11 +161,11 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 	}
 	work := s.m.desk.Start(s, job, func(result any) {
 		r, ok := result.(checked)
-		if !ok || r.problem != nil || !settings.Trust.Asks() {
+		if !ok || r.problem != nil || !trust.Asks() {
 			decide(result)
 			return
 		}
-		ask := s.m.desk.Start(s, &asking{settings.Trust, s.m.now, r.signer}, decide)
+		ask := s.m.desk.Start(s, &asking{trust, s.m.now, r.signer}, decide)
 		ask.Waits = true
 		s.m.do(ask)
 	})
@@ -166,16 +173,24 @@ func (s *ikeSA) verify(settings *sa.Settings, msg *message, id *wire.Identificat
 	s.m.do(work)
 }
 
-// checkPSK holds the peer's identity and AUTH against the pre-shared key.
-func (s *ikeSA) checkPSK(settings *sa.Settings, proof *wire.Authentication, octets []byte, want, shown auth.Identity) *sa.Failure {
-	valid := auth.VerifyPSK(s.prf, settings.PSK, octets, proof.Data)
+// checkPSK holds the peer's identity and AUTH against the pre-shared key, or where the
+// peer is to sign, against another's.
+func (s *ikeSA) checkPSK(settings *sa.Settings, own claim, others []claim, want, shown auth.Identity) *sa.Failure {
+	secret := settings.PSK
+	if settings.Trust != nil {
+		secret = s.cover.secret
+	}
+	valid := auth.VerifyPSK(s.prf, secret, own.octets, own.proof.Data)
+	for _, c := range others {
+		auth.VerifyPSK(s.prf, secret, c.octets, c.proof.Data)
+	}
 	// All that may be said is put into words, whatever it is: that takes time.
-	mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, proof)
+	mismatch, other := sa.IdentityMismatch(want, shown), otherMethod(settings, own.proof)
 	f := wrongKey(settings, s, shown)
 	switch {
 	case !want.Matches(shown):
 		return mismatch
-	case proof.Method != wire.AuthSharedKey:
+	case own.proof.Method != wire.AuthSharedKey || settings.Trust != nil:
 		return other
 	case !valid:
 		return f

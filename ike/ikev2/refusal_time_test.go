@@ -23,16 +23,18 @@ const (
 	otherIdentity   refusal = "another connection's identity"
 )
 
-// refused is two hosts of which b, with two connections, refuses a's IKE_AUTH; it is
-// the only datagram on the network.
-func refused(why refusal, signs bool, r *rand.Rand) *transcript.World {
-	a, b := transcript.Pair()
+// refusedPair is a peer that is refused, and who refuses it: a gateway with two
+// connections. The peer signs or not, and so do those of the first connection, and of the
+// other where they are not mixed.
+func refusedPair(why refusal, signs, mixed bool, r *rand.Rand) (a, b, other *sa.Settings) {
+	a, b = transcript.Pair()
 	name := func(prefix byte) auth.Identity {
 		return transcript.Identity(fmt.Sprintf("%c%06d.example", prefix, r.IntN(1e6)))
 	}
 	a.LocalIdentity = name('k')
 	b.RemoteIdentity = a.LocalIdentity
-	other := *b
+	second := *b
+	other = &second
 	other.Name, other.RemoteIdentity = "other", name('o')
 	key := []byte(fmt.Sprintf("%032d", r.Uint64()))
 	a.PSK = auth.NewSecret(key)
@@ -45,9 +47,15 @@ func refused(why refusal, signs bool, r *rand.Rand) *transcript.World {
 		root := transcript.Trust(nil, transcript.Authorities().Root)
 		// Whoever tries identities has a certificate of an authority that nobody trusts.
 		a.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", a.LocalIdentity.String(), "other"), nil)
-		b.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "b.example"), nil)
 		a.Trust, b.Trust = root, root
-		other.Credentials, other.Trust = b.Credentials, root
+	}
+	if signs != mixed {
+		other.Trust = transcript.Trust(nil, transcript.Authorities().Root)
+	}
+	for _, c := range []*sa.Settings{b, other} {
+		if c.Trust != nil {
+			c.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "b.example"), nil)
+		}
 	}
 	switch why {
 	case unknownIdentity:
@@ -55,8 +63,15 @@ func refused(why refusal, signs bool, r *rand.Rand) *transcript.World {
 	case otherIdentity:
 		a.LocalIdentity = other.RemoteIdentity
 	}
+	return a, b, other
+}
+
+// refused is two hosts of which b, with two connections, refuses a's IKE_AUTH; it is
+// the only datagram on the network.
+func refused(why refusal, signs bool, r *rand.Rand) *transcript.World {
+	a, b, other := refusedPair(why, signs, false, r)
 	w := transcript.New(a, b, nil)
-	w.B.Besides = []*sa.Settings{&other}
+	w.B.Besides = []*sa.Settings{other}
 	w.A.Reseed(r.Uint64())
 	w.B.Reseed(r.Uint64())
 	w.A.Up()
@@ -121,9 +136,9 @@ func TestRefusalsAreTheSameWork(t *testing.T) {
 	}
 }
 
-// TestRefusalTimes measures how long it takes until b answers the last message of each peer that
-// it refuses, the kinds in turn, if REFUSALS says how many of each: docs/security.md has
-// what it prints.
+// TestRefusalTimes measures how long it takes until a gateway answers the last message of
+// each peer that it refuses, the kinds in turn, if REFUSALS says how many of each:
+// docs/security.md has what it prints.
 func TestRefusalTimes(t *testing.T) {
 	var rounds int
 	if _, err := fmt.Sscan(os.Getenv("REFUSALS"), &rounds); err != nil {
@@ -131,21 +146,25 @@ func TestRefusalTimes(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	kinds := []refusal{unknownIdentity, wrongKey, otherIdentity}
-	for _, signs := range []bool{false, true} {
+	for _, way := range [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
 		times := map[refusal][]time.Duration{}
 		for range rounds {
 			r.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 			for _, why := range kinds {
-				w := refused(why, signs, r)
-				began := time.Now()
-				w.B.OnSend = func() { times[why] = append(times[why], time.Since(began)) }
-				w.Deliver(0)
+				a, b, other := refusedPair(why, way[0], way[1], r)
+				w := transcript.New(a, b, nil)
+				w.A.Reseed(r.Uint64())
+				w.A.Up()
+				g := newGateway(r.Uint64(), []sa.Settings{*b, *other})
+				g.timed = true
+				g.refuses(t, w)
+				times[why] = append(times[why], g.took)
 			}
 		}
 		for _, why := range []refusal{unknownIdentity, otherIdentity, wrongKey} {
 			d := times[why]
 			slices.Sort(d)
-			t.Logf("certificates %-5v %-30s quartiles %v %v %v of %d", signs, why, d[len(d)/4], d[len(d)/2], d[3*len(d)/4], len(d))
+			t.Logf("signs %-5v mixed %-5v %-30s quartiles %v %v %v of %d", way[0], way[1], why, d[len(d)/4], d[len(d)/2], d[3*len(d)/4], len(d))
 		}
 	}
 }

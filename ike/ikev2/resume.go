@@ -240,7 +240,7 @@ func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure 
 		return &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity}
 	}
 	s.remoteIdentity = shown.String()
-	proof, ok := s.proofOf(msg)
+	proof, ok := proofOf(msg, s.initiator)
 	valid := ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, false))
 	s.resumed.alone = ok && hmac.Equal(proof.Data, s.resumedAuth(!s.initiator, true))
 	valid = valid || s.resumed.alone

@@ -54,7 +54,6 @@ type Host struct {
 	// Refuses of how many that it accepted it does not install.
 	Declines, Refuses int
 	// OnEvent, when set, sees every event before the machine does.
-	OnSend  func() // before it sends; nil: nobody asks
 	OnEvent func(now time.Time, acceptor bool, ev sa.Event)
 	// Leaves, when set, says which work is never done.
 	Leaves func(sa.StartWork) bool

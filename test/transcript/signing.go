@@ -82,6 +82,9 @@ func (p *PKI) Certificate(kind, name string, how ...string) *pki.Holder {
 	return holder
 }
 
+// Namesake is an authority with a key of its own and a name that another may have.
+func Namesake(name string, key crypto.Signer) *pki.Holder { return pki.Root(name, key) }
+
 // Credentials are those of a holder, who signs with the schemes.
 func Credentials(h *pki.Holder, schemes []auth.Scheme) *auth.Credentials {
 	c, err := auth.NewCredentials(h.Key, h.Chain(), schemes)

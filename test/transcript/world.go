@@ -95,9 +95,6 @@ func (w *World) fault(format string, args ...any) {
 
 // send puts a datagram on the network, through the NAT.
 func (w *World) send(from *Host, s sa.Send) {
-	if from.OnSend != nil {
-		from.OnSend()
-	}
 	w.sent++
 	if s.Whole && w.MTU > 0 && len(s.Bytes)+20+8+4 > w.MTU {
 		w.logf("the path drops %d octets of %s", len(s.Bytes)+20+8+4, from.Name)
