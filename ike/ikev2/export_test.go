@@ -162,9 +162,14 @@ func (m *Machine) ResumedAlone() bool { return m.current().resumed.alone }
 // ForgetTicket throws the ticket away.
 func (m *Machine) ForgetTicket() { m.forgetTicket() }
 
-// SetMessageIDs has the newest IKE SA go on with these message IDs.
+// SetMessageIDs has the newest IKE SA, or one that is being made, go on with these message
+// IDs.
 func (m *Machine) SetMessageIDs(send, receive uint32) {
-	w := &m.current().window
+	s := m.current()
+	if s == nil {
+		s = m.sas[len(m.sas)-1]
+	}
+	w := &s.window
 	w.nextID, w.expectID = send, receive
 }
 

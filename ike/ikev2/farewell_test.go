@@ -54,7 +54,11 @@ func TestDeleteBehindOurs(t *testing.T) {
 	other.Exchange = wire.ExchangeCreateChildSA
 	next := h
 	next.MessageID++
-	for _, raw := range [][]byte{protected(t, other), protected(t, next), p.Bytes[:40]} {
+	short, err := (&wire.Message{Header: h, Payloads: []wire.Payload{&wire.Encrypted{Body: make([]byte, 8)}}}).Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range [][]byte{protected(t, other), protected(t, next), p.Bytes[:40], short} {
 		w.A.Receive(sa.Datagram{Raw: raw, Local: d.Local, Remote: d.Remote})
 		if n := answersTo(t, w); n != 0 {
 			t.Errorf("%d answers to %v", n, h)

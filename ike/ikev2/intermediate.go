@@ -160,6 +160,9 @@ func (a *Acceptor) answerIntermediate(h *half, msg *message, r sansio.KeyExchang
 	r.Private.Erase()
 	header := h.header(wire.ExchangeIKEIntermediate, true, msg.MessageID)
 	ps := []wire.Payload{&wire.KeyExchange{Group: h.left[0], Data: r.Public}}
+	if a.cfg.Alter != nil {
+		ps = a.cfg.Alter(header, ps)
+	}
 	m, err := draftOf(header, ps)
 	var datagrams [][]byte
 	if err == nil {

@@ -138,7 +138,7 @@ func TestMissingChildWithoutAdditionalSAs(t *testing.T) {
 		}
 	}
 	w.B.Machine.LoseChildren()
-	if n, lived := refusing(t, w, wire.NotifyNoAdditionalSAs, time.Minute); n == 0 || lived > 20*time.Second {
+	if n, lived := refusing(t, w, wire.NotifyNoAdditionalSAs, time.Minute); n != 1 || lived > 20*time.Second {
 		t.Errorf("the IKE SA went after %v and %d answers", lived, n)
 	}
 	if s := w.A.Machine.Snapshot(); len(s.IKE) != 1 || len(s.Children) != 1 {
@@ -156,5 +156,16 @@ func TestRefusedRekeyOfTheIKESA(t *testing.T) {
 	}
 	if err := transcript.Agree(w); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where the next try would come too late, the IKE SA is made from scratch after the first.
+func TestRefusedRekeyShortBeforeTheEnd(t *testing.T) {
+	a, b := transcript.Pair()
+	a.ChildLifetime.Time = 2 * time.Minute
+	w := transcript.New(a, b, nil)
+	w.Stand()
+	if n, lived := refusing(t, w, wire.NotifyNoProposalChosen, 132*time.Second); n != 1 || lived > 121*time.Second {
+		t.Errorf("the IKE SA went after %v and %d answers", lived, n)
 	}
 }

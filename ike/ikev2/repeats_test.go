@@ -77,6 +77,10 @@ func TestMessageIDsNeverWrap(t *testing.T) {
 	if id := header(t, w.B.Machine.ForgeRaw(wire.ExchangeInformational, 0, nil)).MessageID; id != 0 {
 		t.Errorf("the first request of b has message ID %d", id)
 	}
+	w.A.Actions = nil
+	if got := forgeTo(w.B, w.A, w); got != "" {
+		t.Errorf("a answers %q to it", got)
+	}
 }
 
 func header(t *testing.T, raw []byte) wire.Header {

@@ -238,3 +238,18 @@ func TestSKEYSEEDResumed(t *testing.T) {
 		t.Errorf("got %x, want %x", got, mac.Sum(nil))
 	}
 }
+
+// KEYMAT of several key exchanges is that of the first secret, the nonces and the other
+// secrets in their order (RFC 9370 §2.2.4).
+func TestDeriveChildOfSeveralSecrets(t *testing.T) {
+	prf, err := transform.NewPRF(transform.PRFHMACSHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite := suiteFor(t, transform.ESP, "aes256-sha256")
+	k := DeriveChild(suite, prf, []byte("SK_d"), []byte("first "), []byte("Ni "), []byte("Nr "), []byte("second "), []byte("third"))
+	want := PRFPlus(prf, []byte("SK_d"), []byte("first Ni Nr second third"), 2*32+2*32)
+	if got := concat(k.EncryptionI, k.IntegrityI, k.EncryptionR, k.IntegrityR); !bytes.Equal(got, want) {
+		t.Errorf("KEYMAT is %x, not %x", got, want)
+	}
+}

@@ -277,3 +277,45 @@ func FuzzShared(f *testing.F) {
 		}
 	})
 }
+
+// A public value that begins with zeros is as long as the prime, too (RFC 7296 §3.4).
+func TestMODPPublicIsPadded(t *testing.T) {
+	g, err := NewGroup(MODP1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := seeded(3)
+	for range 10000 {
+		k, err := g.Generate(random)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(k.Public()) != g.PublicLen() {
+			t.Fatalf("a public value of %d octets", len(k.Public()))
+		}
+		if k.Public()[0] == 0 {
+			return
+		}
+	}
+	t.Error("no public value began with a zero")
+}
+
+// An exponent that is erased is overwritten, and serves no more (RFC 7296 §2.12).
+func TestExponentIsOverwritten(t *testing.T) {
+	g, err := NewGroup(MODP2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, other := generate(t, g, 1), generate(t, g, 2)
+	words := k.(*modpKey).exponent.Bits()
+	k.Erase()
+	for _, w := range words {
+		if w != 0 {
+			t.Error("the exponent is still in memory")
+			break
+		}
+	}
+	if _, err := k.Shared(other.Public()); err == nil {
+		t.Error("an erased exponent serves")
+	}
+}

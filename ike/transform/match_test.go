@@ -194,6 +194,11 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("%s was taken as %s", bad, s)
 		}
 	}
+	twice := must(t, IKE, "aes256-sha256-modp2048")
+	twice.Transforms = append(slices.Clone(twice.Transforms), twice.Transforms[0])
+	if s, err := Confirm(IKE, twice, offered); err == nil {
+		t.Errorf("an answer with one transform twice was taken as %s", s)
+	}
 	optional := list(t, ESP, "aes256gcm16-ecp384-none")
 	answer := Suite{Protocol: ESP, Encryption: Transform{Encryption, AESGCM16, 256}}.Answer(optional[0])
 	if s, err := Confirm(ESP, answer, optional); err != nil || s.Group != (Transform{}) || answer.of(KeyExchange) == nil {
