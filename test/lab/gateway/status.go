@@ -16,6 +16,8 @@ type Status struct {
 		Drops   map[string]uint64 `json:"drops"`
 		Sockets struct {
 			MessagesIn   uint64            `json:"messages_in"`
+			DatagramsIn  uint64            `json:"datagrams_in"`
+			DatagramsOut uint64            `json:"datagrams_out"`
 			LentMessages uint64            `json:"lent_messages"`
 			Drops        map[string]uint64 `json:"drops"`
 		} `json:"sockets"`
