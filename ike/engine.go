@@ -26,6 +26,9 @@ type EngineConfig struct {
 	// Report is told everything that happens, from many goroutines. It must
 	// not block.
 	Report func(sa.Report)
+	// Traced tells whether anybody looks at sa.MessageTrace now; nil: always.
+	// Those of strangers are not made where nobody does.
+	Traced func() bool
 	// Changed is told when what a connection wants or has changed, after
 	// Status shows it. It must not block; nil is not called.
 	Changed func(connection string)

@@ -83,7 +83,7 @@ func (e *Engine) newIKEv2() *version {
 	v.stranger = func() stranger {
 		return ikev2.NewAcceptor(ikev2.AcceptorConfig{
 			Candidates: e.candidatesOf(2), Others: e.candidatesOf(1), Random: e.cfg.Random, Gate: e.gate, KeyLog: e.cfg.KeyLog,
-			CrashSecret: e.cfg.CrashSecret, Tickets: tickets, Registered: func(spi uint64) bool { return v.spis.lookup(spi) != nil }})
+			CrashSecret: e.cfg.CrashSecret, Tickets: tickets, Registered: func(spi uint64) bool { return v.spis.lookup(spi) != nil }, Traced: e.cfg.Traced})
 	}
 	v.acceptor = newAcceptor(e, v)
 	return v

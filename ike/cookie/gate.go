@@ -1,7 +1,6 @@
 package cookie
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +142,7 @@ func New(cfg Config) (*Gate, error) {
 	}
 	answers := newLimiter(cfg.ResponseRate, cfg.ResponseBurst, cfg.MaxSources)
 	asked := newLimiter(cfg.ChallengeRate, cfg.ChallengeBurst, cfg.MaxSources)
-	answers.key = sha256.Sum256(append([]byte("shared buckets"), s.current[:]...))
+	answers.key = s.current.derive("shared buckets") // no request has a nonce of so many octets as this begins with
 	asked.key = answers.key
 	return &Gate{
 		cfg:      cfg,

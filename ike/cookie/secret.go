@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"net/netip"
 	"time"
@@ -26,19 +27,43 @@ type secrets struct {
 	random   io.Reader
 	lifetime time.Duration
 
-	version     uint8 // of current; the previous one is version-1
-	current     [secretLen]byte
-	previous    [secretLen]byte
-	hasPrevious bool
-	since       time.Time // of current; zero until the first request
+	version  uint8 // of current; the previous one is version-1
+	current  *secret
+	previous *secret   // nil: there is none
+	since    time.Time // of current; zero until the first request
+}
+
+// secret is one of them, keyed once for all its cookies.
+type secret struct {
+	mac hash.Hash
+	// fixed and sum are what a cookie needs room for on the way to mac and from it.
+	fixed [2 + 16 + 2 + 8]byte
+	sum   [sha256.Size]byte
 }
 
 func newSecrets(random io.Reader, lifetime time.Duration) (*secrets, error) {
 	s := &secrets{random: random, lifetime: lifetime}
-	if _, err := io.ReadFull(random, s.current[:]); err != nil {
+	var err error
+	if s.current, err = drawSecret(random); err != nil {
 		return nil, fmt.Errorf("cookie: cannot draw a secret: %w", err)
 	}
 	return s, nil
+}
+
+func drawSecret(random io.Reader) (*secret, error) {
+	var key [secretLen]byte
+	if _, err := io.ReadFull(random, key[:]); err != nil {
+		return nil, err
+	}
+	return &secret{mac: hmac.New(sha256.New, key[:])}, nil
+}
+
+// derive is a key of its own for another purpose.
+func (s *secret) derive(purpose string) (key [secretLen]byte) {
+	s.mac.Reset()
+	s.mac.Write([]byte(purpose))
+	s.mac.Sum(key[:0])
+	return key
 }
 
 // rotate replaces the secret when its time is over. Should the reader fail, the secret stays and the next request
@@ -51,11 +76,14 @@ func (s *secrets) rotate(now time.Time) {
 	if age < s.lifetime {
 		return
 	}
-	var next [secretLen]byte
-	if _, err := io.ReadFull(s.random, next[:]); err != nil {
+	next, err := drawSecret(s.random)
+	if err != nil {
 		return
 	}
-	s.previous, s.hasPrevious = s.current, age < 2*s.lifetime
+	s.previous = s.current
+	if age >= 2*s.lifetime {
+		s.previous = nil
+	}
 	s.current = next
 	s.version++
 	s.since = now
@@ -63,7 +91,7 @@ func (s *secrets) rotate(now time.Time) {
 
 // bake returns the cookie for a request.
 func (s *secrets) bake(source netip.AddrPort, spiI uint64, ni []byte) []byte {
-	return bake(s.version, &s.current, source, spiI, ni)
+	return append(append(make([]byte, 0, cookieLen), s.version), s.current.mark(source, spiI, ni)...)
 }
 
 // verify reports whether the cookie was baked for such a request, in constant time but for its version.
@@ -71,27 +99,28 @@ func (s *secrets) verify(cookie []byte, source netip.AddrPort, spiI uint64, ni [
 	if len(cookie) != cookieLen {
 		return false
 	}
-	secret := &s.current
+	by := s.current
 	switch {
 	case cookie[0] == s.version:
-	case cookie[0] == s.version-1 && s.hasPrevious:
-		secret = &s.previous
+	case cookie[0] == s.version-1 && s.previous != nil:
+		by = s.previous
 	default:
 		return false
 	}
-	return hmac.Equal(cookie, bake(cookie[0], secret, source, spiI, ni))
+	return hmac.Equal(cookie[1:], by.mark(source, spiI, ni))
 }
 
-func bake(version uint8, secret *[secretLen]byte, source netip.AddrPort, spiI uint64, ni []byte) []byte {
-	mac := hmac.New(sha256.New, secret[:])
-	var fixed [2 + 16 + 2 + 8]byte
+// mark is what a cookie has behind its version, until the next one is made.
+func (s *secret) mark(source netip.AddrPort, spiI uint64, ni []byte) []byte {
+	fixed := s.fixed[:]
 	binary.BigEndian.PutUint16(fixed[0:], uint16(len(ni)))
 	ip := source.Addr().As16()
 	copy(fixed[2:], ip[:])
 	binary.BigEndian.PutUint16(fixed[18:], source.Port())
 	binary.BigEndian.PutUint64(fixed[20:], spiI)
-	mac.Write(fixed[:2])
-	mac.Write(ni)
-	mac.Write(fixed[2:])
-	return mac.Sum(append(make([]byte, 0, cookieLen), version))
+	s.mac.Reset()
+	s.mac.Write(fixed[:2])
+	s.mac.Write(ni)
+	s.mac.Write(fixed[2:])
+	return s.mac.Sum(s.sum[:0])
 }

@@ -39,6 +39,9 @@ type AcceptorConfig struct {
 	Alter func(wire.Header, []wire.Payload) []wire.Payload
 	// Held is that of the machines (Config).
 	Held func(spi uint64, keys ...[]byte)
+	// Traced tells whether anybody looks at sa.MessageTrace; nil: always. It is not
+	// made for those whose address is not proved, where nobody does.
+	Traced func() bool
 	// Gate decides on every IKE_SA_INIT before work is done for it.
 	Gate *cookie.Gate
 	// Limit bounds the table of half-open IKE SAs, with those that are over and
@@ -174,6 +177,8 @@ func (a *Acceptor) HalfOpen() int {
 
 func (a *Acceptor) do(act sa.Action) { a.out = append(a.out, act) }
 
+func (a *Acceptor) traced() bool { return a.cfg.Traced == nil || a.cfg.Traced() }
+
 func (a *Acceptor) emit(r sa.Report) { a.do(sa.Emit{Report: r}) }
 
 func (a *Acceptor) dropped(d sa.Datagram, why sa.Reason, detail string) {
@@ -236,6 +241,10 @@ func (a *Acceptor) over(h *half) {
 
 // datagram sorts what nobody else wants.
 func (a *Acceptor) datagram(d sa.Datagram) {
+	if h, err := wire.ParseHeader(d.Raw); err == nil && opens(h) {
+		a.initRequest(h, d)
+		return
+	}
 	outer, err := wire.ParseMessage(d.Raw)
 	var version *wire.VersionError
 	switch {
@@ -248,9 +257,6 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 	case a.deny(outer, d) || a.invalidSPI(outer, d):
 		return
 	case outer.Flags.Response() || !outer.Flags.Initiator():
-	case (outer.Exchange == wire.ExchangeIKESAInit || outer.Exchange == wire.ExchangeIKESessionResume) && outer.MessageID == 0 && outer.ResponderSPI == 0:
-		a.initRequest(outer, d)
-		return
 	case outer.Exchange == wire.ExchangeIKEAuth || outer.Exchange == wire.ExchangeIKEIntermediate:
 		if h := a.bySPI[outer.ResponderSPI]; h != nil && h.spiI == outer.InitiatorSPI {
 			a.protectedRequest(h, outer, d)
@@ -258,6 +264,13 @@ func (a *Acceptor) datagram(d sa.Datagram) {
 		}
 	}
 	a.dropped(d, sa.ReasonUnknownPeer, "no IKE SA with these SPIs: "+outer.Header.String())
+}
+
+// opens tells the request for a new IKE SA, in full or by a ticket (RFC 7296 §1.2,
+// RFC 5723 §4.3.1).
+func opens(h wire.Header) bool {
+	return (h.Exchange == wire.ExchangeIKESAInit || h.Exchange == wire.ExchangeIKESessionResume) && h.Major == wire.MajorVersion &&
+		h.Flags.Initiator() && !h.Flags.Response() && h.MessageID == 0 && h.InitiatorSPI != 0 && h.ResponderSPI == 0
 }
 
 // refuseVersion answers a higher major version (RFC 7296 §2.5). Lower ones are
@@ -268,6 +281,9 @@ func (a *Acceptor) refuseVersion(outer *wire.Message, d sa.Datagram, v *wire.Ver
 		a.reply(outer.Header, d, notify(wire.NotifyInvalidMajorVersion, nil))
 	}
 }
+
+// refusalRoom is what a message without protection takes, as a rule: a notification.
+const refusalRoom = 96
 
 // reply answers a request that no IKE SA came of, without protection.
 func (a *Acceptor) reply(request wire.Header, d sa.Datagram, ns ...wire.Payload) {
@@ -281,12 +297,14 @@ func (a *Acceptor) reply(request wire.Header, d sa.Datagram, ns ...wire.Payload)
 
 // transmit sends a message without protection to where d came from.
 func (a *Acceptor) transmit(h wire.Header, d sa.Datagram, ps ...wire.Payload) {
-	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(nil)
+	raw, err := (&wire.Message{Header: h, Payloads: ps}).Append(make([]byte, 0, refusalRoom))
 	if err != nil {
 		return
 	}
 	a.do(sa.Send{Local: d.Local, Remote: d.Remote, Bytes: raw})
-	a.emit(trace("", true, h, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
+	if a.traced() {
+		a.emit(trace("", true, h, wire.Summary(ps), len(raw), d.Local, d.Remote, 0))
+	}
 }
 
 // agreed derives the keys and judges the IKE_AUTH that waited for them.

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,9 +18,9 @@ import (
 // IKE_SA_INIT as the responder (RFC 7296 §1.2, §2.6).
 
 // initRequest answers a request: from the table if it is a repeat, else after
-// the gate let it pass.
-func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
-	if h := a.byPeer[peerKey{d.Remote, outer.InitiatorSPI}]; h != nil {
+// the gate let it pass. Before that no more of it is read than the gate asks for.
+func (a *Acceptor) initRequest(header wire.Header, d sa.Datagram) {
+	if h := a.byPeer[peerKey{d.Remote, header.InitiatorSPI}]; h != nil {
 		if h.stage != stageSharing && bytes.Equal(h.association.initRequest, d.Raw) {
 			a.do(sa.Send{Local: h.local, Remote: h.remote, Bytes: h.initResponse})
 		}
@@ -29,28 +30,47 @@ func (a *Acceptor) initRequest(outer *wire.Message, d sa.Datagram) {
 		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_SA_INIT request of %d octets, at most %d are taken", len(d.Raw), maxInitLen))
 		return
 	}
-	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, size: len(d.Raw), local: d.Local, remote: d.Remote}
-	a.emit(traceReceived("", msg))
-	if err := checkPayloads(msg); err != nil {
-		a.badInit(msg, d, err)
+	nonce, shown, unsound := wire.Opening(d.Raw)
+	if unsound == nil && !a.passes(header, d, nonce, shown) {
 		return
 	}
-	nonce, _ := payload[*wire.Nonce](msg)
-	var shown []byte
-	if n := msg.notify(wire.NotifyCookie); n != nil {
-		shown = n.Data
+	outer, err := wire.ParseMessage(d.Raw)
+	if err != nil {
+		a.dropped(d, sa.ReasonInvalidSyntax, err.Error())
+		return
 	}
-	verdict, fresh := a.cfg.Gate.Admit(a.now, d.Remote, msg.InitiatorSPI, nonce.Data, shown)
-	switch {
-	case verdict == cookie.Challenge:
-		a.reply(msg.Header, d, notify(wire.NotifyCookie, fresh))
-	case verdict != cookie.Accept:
-		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open IKE SAs")
+	msg := &message{Header: outer.Header, Payloads: outer.Payloads, raw: d.Raw, size: len(d.Raw), local: d.Local, remote: d.Remote}
+	a.emit(traceReceived("", msg))
+	switch err := cmp.Or(checkPayloads(msg), unsound); {
+	case err != nil:
+		a.badInit(msg, d, err)
 	case msg.Exchange == wire.ExchangeIKESessionResume:
-		a.resumeRequest(msg, d, nonce.Data)
+		a.resumeRequest(msg, d, nonce)
 	default:
-		a.admit(msg, d, nonce.Data)
+		a.admit(msg, d, nonce)
 	}
+}
+
+// passes asks the gate for a request, and answers with a cookie where it wants one.
+func (a *Acceptor) passes(h wire.Header, d sa.Datagram, nonce, shown []byte) bool {
+	verdict, fresh := a.cfg.Gate.Admit(a.now, d.Remote, h.InitiatorSPI, nonce, shown)
+	if verdict == cookie.Accept {
+		return true
+	}
+	if a.traced() {
+		if outer, err := wire.ParseMessage(d.Raw); err == nil {
+			a.emit(trace("", false, h, wire.Summary(outer.Payloads), len(d.Raw), d.Local, d.Remote, 0))
+		}
+	}
+	switch {
+	case verdict == cookie.Drop:
+		a.dropped(d, sa.ReasonHalfOpenLimit, "too many half-open IKE SAs")
+	case len(d.Raw) < leastInitLen:
+		a.dropped(d, sa.ReasonInvalidSyntax, fmt.Sprintf("an IKE_SA_INIT request of %d octets, which cannot be one", len(d.Raw)))
+	default:
+		a.reply(h, d, notify(wire.NotifyCookie, fresh))
+	}
+	return false
 }
 
 // badInit answers an unknown critical payload, which tells the peer what to

@@ -34,6 +34,9 @@ const (
 	// certificates that are of no use here, sends.
 	maxInitLen = 8 << 10
 	maxAuthLen = 16 << 10
+	// leastInitLen is less than any whole request for an IKE SA has, and more than the
+	// answer with a cookie: nobody has us send more to a forged address than he sends.
+	leastInitLen = 72
 	// lastMessageID is when an IKE SA must be replaced: message IDs never wrap
 	// (RFC 7296 §2.2).
 	lastMessageID = 1 << 31

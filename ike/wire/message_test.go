@@ -258,6 +258,7 @@ func FuzzMessage(f *testing.F) {
 		if err != nil {
 			return
 		}
+		sameOpening(t, b, m)
 		first, err := m.Append(nil)
 		if err != nil {
 			t.Fatalf("what was parsed cannot be appended: %v", err)

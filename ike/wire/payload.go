@@ -91,33 +91,39 @@ type chain struct {
 	next     PayloadType // type of the payload at the head of the reader
 	r        reader
 	payloads []Payload
+	count    int // of payloads
 	notifies int
 }
 
 // step reads one payload. Outside an SK payload (cleartext) an SK or SKF payload ends the chain, because its Next
 // Payload field speaks of what is inside it (RFC 7296 §3.14, RFC 7383 §2.5).
 func (c *chain) step(cleartext bool) error {
-	c.r.payload = c.next
-	after := PayloadType(c.r.uint8("generic header"))
-	flags := c.r.uint8("generic header")
-	length := int(c.r.uint16("generic header"))
-	if c.r.err == nil && length < GenericHeaderLen {
-		c.r.fail("payload length is less than its generic header")
-	}
-	body := c.r.sub(max(length-GenericHeaderLen, 0), "payload")
-	if err := c.r.finish(); err != nil {
+	after, critical, body, err := c.head()
+	if err != nil {
 		return err
 	}
-	if len(c.payloads) == MaxPayloads {
-		c.r.fail("more payloads than allowed")
-		return c.r.finish()
-	}
-	p, err := c.body(cleartext, after, flags&criticalBit != 0, &body)
+	p, err := c.body(cleartext, after, critical, &body)
 	if err != nil {
 		return err
 	}
 	c.payloads = append(c.payloads, p)
 	return nil
+}
+
+// head reads the generic header of the payload c.next, and splits off its body.
+func (c *chain) head() (after PayloadType, critical bool, body reader, err error) {
+	c.r.payload = c.next
+	after = PayloadType(c.r.uint8("generic header"))
+	flags := c.r.uint8("generic header")
+	length := int(c.r.uint16("generic header"))
+	if c.r.err == nil && length < GenericHeaderLen {
+		c.r.fail("payload length is less than its generic header")
+	}
+	body = c.r.sub(max(length-GenericHeaderLen, 0), "payload")
+	if c.count++; c.r.err == nil && c.count > MaxPayloads {
+		c.r.fail("more payloads than allowed")
+	}
+	return after, flags&criticalBit != 0, body, c.r.finish()
 }
 
 // body parses the payload c.next and moves c.next on.

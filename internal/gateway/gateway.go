@@ -180,7 +180,7 @@ func (g *Gateway) openTunnel(cfg *config.Config, outerMTU int) (err error) {
 	}
 	g.dataPath = &dataPath{tunnel: g.tunnel, keys: g.keys, replayWindows: map[string]int{}}
 	g.engine, err = ike.NewEngine(ike.EngineConfig{
-		Transport: chargedTransport{g.conns, cfg.Gateway.Listen.NATPort, g.tunnel.SentIKE}, DataPath: g.dataPath, Report: g.report, Changed: func(string) { g.routes.kick() },
+		Transport: chargedTransport{g.conns, cfg.Gateway.Listen.NATPort, g.tunnel.SentIKE}, DataPath: g.dataPath, Report: g.report, Traced: g.traced, Changed: func(string) { g.routes.kick() },
 		IKEPort: cfg.Gateway.Listen.IKEPort, NATPort: cfg.Gateway.Listen.NATPort, KeyLog: g.keys.told(),
 		CrashSecret: g.crashSecret(cfg),
 	})

@@ -17,13 +17,16 @@ func (g *Gateway) report(r sa.Report) {
 		g.tunnel.Probed(p.Connection, p.Size, p.Answered)
 	}
 	g.count(r)
-	if ofInterestToFew(r) && !g.log.Core().Enabled(zap.DebugLevel) && !g.stream.Heard() {
+	if ofInterestToFew(r) && !g.traced() {
 		return
 	}
 	ev := eventOf(r, time.Now())
 	logEvent(g.log, ev)
 	g.stream.Publish(ev)
 }
+
+// traced tells whether anybody sees what comes once per message.
+func (g *Gateway) traced() bool { return g.log.Core().Enabled(zap.DebugLevel) || g.stream.Heard() }
 
 // ofInterestToFew tells whether r comes once per message: strangers decide how
 // often, so nothing is spent on it that nobody sees.
