@@ -237,6 +237,30 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// TestWatchRules hears of a rule that somebody removed.
+func TestWatchRules(t *testing.T) {
+	inLab(t, func(l *lab) {
+		d := desired()
+		d.Table, d.Rules = 4711, nets("10.1.0.0/16")
+		l.must(l.k.Set(d))
+		heard := make(chan struct{}, 64)
+		stop, err := l.k.watchSettings(func() { heard <- struct{}{} })
+		l.must(err)
+		defer stop()
+		l.run("ip", "rule", "add", "from", "192.0.2.77", "table", "99") // nobody's
+		l.run("ip", "rule", "del", "from", "10.1.0.0/16")
+		select {
+		case <-heard:
+		case <-time.After(10 * time.Second):
+			l.Fatal("the removal of a rule was not heard of")
+		}
+		l.must(l.k.Set(d))
+		if rules, _, err := l.k.rules(); err != nil || len(rules) == 0 {
+			l.Errorf("after the repair the rules are %v, %v", rules, err)
+		}
+	})
+}
+
 // TestManyRoutes sets tens of thousands, and again.
 func TestManyRoutes(t *testing.T) {
 	inLab(t, func(l *lab) {

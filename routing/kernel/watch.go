@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -12,10 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Watch calls changed whenever somebody else changed routes, the state of an
-// interface or whether it forwards: what was set may be undone or wrong, or the way to a
-// peer another one. It is urgent
-// where the network outside gave a route, which takes packets past the tunnel until Set
+// Watch calls changed whenever somebody else changed routes, removed a rule of ours, or
+// changed the state of an interface or whether it forwards: what was set may be undone or
+// wrong, or the way to a peer another one. It is urgent where the network outside gave a route, which takes packets past the tunnel until Set
 // is called. It calls down with the name of an interface that carries nothing any more. stop
 // ends it and waits for the last call.
 func (k *Kernel) Watch(changed func(urgent bool), down func(name string)) (stop func(), err error) {
@@ -60,9 +60,10 @@ func (k *Kernel) Watch(changed func(urgent bool), down func(name string)) (stop 
 }
 
 // watchSettings calls changed whenever a setting of an interface changed, such as
-// whether it forwards. stop ends it and waits for the last call.
+// whether it forwards, or a rule of ours went. stop ends it and waits for the last call.
 func (k *Kernel) watchSettings(changed func()) (stop func(), err error) {
-	s, err := nl.SubscribeAt(k.ns, netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
+	s, err := nl.SubscribeAt(k.ns, netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+		unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +71,34 @@ func (k *Kernel) watchSettings(changed func()) (stop func(), err error) {
 	go func() {
 		defer close(done)
 		for {
-			_, _, err := s.Receive()
+			messages, _, err := s.Receive()
 			if err != nil && !errors.Is(err, unix.ENOBUFS) { // which is: more happened than it could hold
 				return
 			}
-			changed()
+			if err != nil || slices.ContainsFunc(messages, k.isNews) {
+				changed()
+			}
 		}
 	}()
 	return func() {
 		s.Close()
 		<-done
 	}, nil
+}
+
+// isNews tells a message of watchSettings from those of rules that are not ours, or that
+// we add.
+func (k *Kernel) isNews(m syscall.NetlinkMessage) bool {
+	switch m.Header.Type {
+	case unix.RTM_NEWRULE:
+		return false
+	case unix.RTM_DELRULE:
+		attributes, err := nl.ParseRouteAttr(m.Data[min(len(m.Data), unix.SizeofRtMsg):]) // the header of a rule is as long
+		return err != nil || slices.ContainsFunc(attributes, func(a syscall.NetlinkRouteAttr) bool {
+			return a.Attr.Type == nl.FRA_PROTOCOL && len(a.Value) > 0 && a.Value[0] == uint8(k.protocol)
+		})
+	}
+	return true
 }
 
 // Link is the state of an interface: whether it carries anything now, and what

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"causeway/test/lab/gateway"
 	"causeway/test/lab/link"
@@ -156,7 +157,8 @@ func TestTransportHosts(t *testing.T) {
 }
 
 // TestTransportLoops: with the rules gone that keep ESP outside, it comes back by the
-// device. It is not sealed again, and the rules are set again.
+// device. It is not sealed again, and the rules are set again, long before they are
+// looked at in any case.
 func TestTransportLoops(t *testing.T) {
 	s := newScene(t)
 	a, b := hostPair("auto", false)
@@ -164,13 +166,14 @@ func TestTransportLoops(t *testing.T) {
 	left := s.causeway(s.GatewayA, a)
 	s.up(left)
 	s.ping(s.GatewayA, a.Remote, 3)
-	s.must(s.GatewayA.Shell(s.ctx, "while ip rule del priority 30193; do true; done 2>/dev/null\nping -n -c 3 -i 0.2 -W 1 "+a.Remote.String()+" || true"))
 	s.eventually("packets that came back", func() error {
+		s.must(s.GatewayA.Shell(s.ctx, "while ip rule del priority 30193; do true; done 2>/dev/null\nping -n -c 3 -i 0.1 -W 0.2 "+a.Remote.String()+" || true"))
 		if n := s.status(left, link.Name).Drops["loop"]; n == 0 {
 			return fmt.Errorf("none: %v", s.status(left, link.Name).Drops)
 		}
 		return nil
 	})
+	s.patience = 15 * time.Second
 	s.eventually("the rules to be back", func() error {
 		out, err := s.GatewayA.Run(s.ctx, "ip", "rule", "show", "priority", "30193")
 		if err == nil && !strings.Contains(out, "esp") {
