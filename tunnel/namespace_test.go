@@ -165,7 +165,7 @@ func TestOffloads(t *testing.T) {
 		t.Skip("making network namespaces needs root")
 	}
 	for name, c := range offloadCases {
-		t.Run(name, func(t *testing.T) { carriesAll(t, c, 8<<20) })
+		t.Run(name, func(t *testing.T) { carriesAll(t, c, 3<<20) })
 	}
 }
 
@@ -279,12 +279,12 @@ func transferAfter(t *testing.T, size int, from, to *host, address string, diall
 	data := noise(size)
 	want := sha256.Sum256(data)
 	from.do(t, func() error {
-		c, err := net.DialTimeout("tcp", listener.Addr().String(), 5*time.Second)
+		c, err := net.DialTimeout("tcp", listener.Addr().String(), 30*time.Second)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		if err := errors.Join(c.SetDeadline(time.Now().Add(30*time.Second)), dialled()); err != nil {
+		if err := errors.Join(c.SetDeadline(time.Now().Add(2*time.Minute)), dialled()); err != nil {
 			return err
 		}
 		_, err = io.Copy(c, bytes.NewReader(data))
@@ -330,7 +330,7 @@ func echoes(t *testing.T, from, to *host, address string, ordered bool) {
 			return err
 		}
 		defer c.Close()
-		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 			return err
 		}
 		b := make([]byte, 2000)
