@@ -27,7 +27,8 @@ func (d *demo) ping(ctx context.Context) error {
 	sent, received := 0, 0
 	for _, address := range []string{"10.2.0.2", "fd00:2::2"} {
 		d.command("ping " + address + "     (on client A)")
-		out, err := d.world.ClientA.Run(ctx, "ping", "-n", "-c5", "-i0.2", "-W2", "-p", fmt.Sprintf("%x", pattern), address)
+		// All at once: ping then has five seconds for the last answer.
+		out, err := d.world.ClientA.Run(ctx, "ping", "-n", "-c5", "-l5", "-i5", "-W5", "-p", fmt.Sprintf("%x", pattern), address)
 		m := lastLines.FindStringSubmatch(out)
 		if m == nil {
 			return errors.Join(fmt.Errorf("ping %s: no result", address), err, wire.close())

@@ -42,6 +42,18 @@ func (s *scene) gatewayDrops(g *gateway.Gateway) map[string]uint64 {
 	return status.Gateway.Drops
 }
 
+// dropped waits until a gateway has dropped exactly so many packets of the connection for
+// that reason. It may count one a moment after it told the sender.
+func (s *scene) dropped(g *gateway.Gateway, reason string, want uint64) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("%d drops for %s", want, reason), func() error {
+		if drops := s.status(g, link.Name).Drops; drops[reason] != want {
+			return fmt.Errorf("dropped %v", drops)
+		}
+		return nil
+	})
+}
+
 // policyNoConnection routes packets to the tunnel device for which there is no
 // connection.
 func policyNoConnection(t *testing.T) {
@@ -57,9 +69,12 @@ func policyNoConnection(t *testing.T) {
 		if out := s.answer(s.ClientA, c.to); !strings.Contains(out, c.want) {
 			t.Errorf("%s: want %q:\n%s", c.to, c.want, out)
 		}
-		if drops := s.gatewayDrops(left); drops["no_route"] <= before["no_route"] {
-			t.Errorf("%s: dropped %v, before that %v, want more of no_route", c.to, drops, before)
-		}
+		s.eventually("another drop for no_route", func() error {
+			if drops := s.gatewayDrops(left); drops["no_route"] <= before["no_route"] {
+				return fmt.Errorf("%s: dropped %v, before that %v", c.to, drops, before)
+			}
+			return nil
+		})
 	}
 }
 
@@ -77,9 +92,7 @@ func policyOutbound(t *testing.T) {
 	if out := s.answer(s.ClientA, "-I", from, to); !strings.Contains(out, "Packet filtered") {
 		t.Errorf("from %s to %s: want %q:\n%s", from, to, "Packet filtered", out)
 	}
-	if drops := s.status(left, link.Name).Drops; drops["no_sa"] != before+1 {
-		t.Errorf("dropped %v, want no_sa %d", drops, before+1)
-	}
+	s.dropped(left, "no_sa", before+1)
 	s.pingBoth(a)
 }
 
@@ -102,9 +115,7 @@ func policyDown(t *testing.T) {
 		if out := s.answer(s.ClientA, "-W", "9", to); !strings.Contains(out, c.want) {
 			t.Errorf("%s: want %q:\n%s", to, c.want, out)
 		}
-		if drops := s.status(g, link.Name).Drops; drops["no_sa"] != uint64(i+1) {
-			t.Errorf("dropped %v, want no_sa %d", drops, i+1)
-		}
+		s.dropped(g, "no_sa", uint64(i+1))
 	}
 }
 
@@ -122,9 +133,7 @@ func policySource(t *testing.T) {
 			s.must(s.ClientB.Shell(s.ctx, fmt.Sprintf("ip addr add %s/128 dev eth0 nodad", c.from)))
 		}
 		s.answer(s.ClientB, "-I", c.from.String(), c.to.String())
-		if drops := s.status(left, link.Name).Drops; drops["selector"] != before.Drops["selector"]+uint64(i+1) {
-			t.Errorf("from %s: dropped %v, before that %v, want one more of selector", c.from, drops, before.Drops)
-		}
+		s.dropped(left, "selector", before.Drops["selector"]+uint64(i+1))
 	}
 	a, _ := link.Pair()
 	s.pingBoth(a)

@@ -58,6 +58,7 @@ type sharedLine struct {
 func newSharedLine(t *testing.T) *sharedLine {
 	t.Helper()
 	l := &sharedLine{scene: makeUnseen(t)}
+	l.lastFor(sceneTimeout)
 	for i := range siteCount {
 		site := world.FurtherSite(i + 1)
 		space, err := l.AddSite(l.ctx, site)

@@ -158,23 +158,8 @@ func (s *scene) checksumErrors(space *world.Namespace) int {
 	s.t.Helper()
 	out, err := space.Run(s.ctx, "cat", "/proc/net/snmp")
 	s.must(err)
-	var names []string
-	for line := range strings.Lines(out) {
-		fields := strings.Fields(line)
-		if fields[0] != "Tcp:" {
-			continue
-		}
-		if names == nil {
-			names = fields
-			continue
-		}
-		for i, name := range names {
-			if name == "InCsumErrors" {
-				n, err := strconv.Atoi(fields[i])
-				s.must(err)
-				return n
-			}
-		}
+	if n, ok := snmpCount(out, "Tcp:", "InCsumErrors"); ok {
+		return n
 	}
 	s.t.Fatalf("the kernel does not count wrong checksums:\n%s", out)
 	return 0

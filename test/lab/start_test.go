@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -49,10 +50,13 @@ func TestAnyAddress(t *testing.T) {
 	s.must(d.InitiateChild(s.ctx, "second"))
 	for _, end := range []link.End{first, second} {
 		s.pingBoth(end)
-		c := s.upNamed(g, end.Name)
-		if c.IKE.RemoteIdentity != end.RemoteIdentity || len(c.Children) != 1 || c.Children[0].PacketsIn < bothPings {
-			t.Errorf("%s: %+v, Child SAs %+v", end.Name, c.IKE, c.Children)
-		}
+		s.eventually("what each peer is for", func() error {
+			c := s.upNamed(g, end.Name)
+			if c.IKE.RemoteIdentity != end.RemoteIdentity || len(c.Children) != 1 || c.Children[0].PacketsIn < bothPings {
+				return fmt.Errorf("%s: %+v, Child SAs %+v", end.Name, c.IKE, c.Children)
+			}
+			return nil
+		})
 	}
 }
 
