@@ -143,6 +143,10 @@ func TestSecretRotationTwice(t *testing.T) {
 	wantVerdict(t, "second request", v, Challenge)
 	v, _ = g.Admit(start.Add(2*time.Minute), alice, 7, nonce, first)
 	wantVerdict(t, "cookie of two secrets ago", v, Challenge)
+	_, again := g.Admit(start.Add(2*time.Minute), alice, 7, nonce, nil)
+	if bytes.Equal(again[1:], first[1:]) {
+		t.Error("the secret did not change")
+	}
 	v, _ = g.Admit(start.Add(2*time.Minute), alice, 8, nonce, second)
 	wantVerdict(t, "cookie of the previous secret", v, Accept)
 }

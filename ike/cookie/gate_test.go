@@ -326,3 +326,17 @@ func BenchmarkChallenge(b *testing.B) {
 		g.Admit(start, alice, 7, nonce, nil)
 	}
 }
+
+// A source that shows no cookie is asked for one no more often than a rate.
+func TestChallengeRate(t *testing.T) {
+	g := challenged(t, Config{})
+	asked := 0
+	for i := range 2000 {
+		if v, _ := g.Admit(start, alice, uint64(i), nonce, nil); v == Challenge {
+			asked++
+		}
+	}
+	if asked == 0 || asked > 400 {
+		t.Errorf("%d of 2000 requests at once are answered", asked)
+	}
+}

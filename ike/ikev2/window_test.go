@@ -11,7 +11,7 @@ func TestRetransmission(t *testing.T) {
 	start := time.Unix(0, 0)
 	w := window{policy: sa.RetransmitPolicy{First: time.Second, Factor: 2, Max: 3 * time.Second, Jitter: 0.5, Tries: 4}}
 	none := func() float64 { return 0 }
-	w.open(start, [][]byte{[]byte("request")}, 0)
+	w.open(start, [][]byte{[]byte("first piece"), []byte("second piece")}, 0)
 	for _, c := range []struct {
 		after     time.Duration
 		again     bool
@@ -28,6 +28,9 @@ func TestRetransmission(t *testing.T) {
 		raw, exhausted := w.repeat(start.Add(c.after), none)
 		if (raw != nil) != c.again || exhausted != c.exhausted {
 			t.Errorf("after %v: again %v, exhausted %v", c.after, raw != nil, exhausted)
+		}
+		if c.again && len(raw) != 2 {
+			t.Errorf("after %v: %d pieces of 2", c.after, len(raw))
 		}
 	}
 	if got := w.policy.Wait(0, 0.999); got < 500*time.Millisecond || got > 510*time.Millisecond {
@@ -74,5 +77,28 @@ func TestWindowOfAnswers(t *testing.T) {
 	w.close()
 	if w.expects(0) || w.expects(1) {
 		t.Error("the answer came")
+	}
+}
+
+// Two denials of one send are one: a stranger's copies end nothing sooner.
+func TestDenialsOfOneSend(t *testing.T) {
+	start := time.Unix(0, 0)
+	w := window{policy: sa.DefaultRetransmit}
+	w.open(start, [][]byte{[]byte("request")}, 0)
+	for range 10 {
+		w.deny()
+	}
+	if w.lost() || w.denials != 1 {
+		t.Errorf("ten denials of one send count as %d", w.denials)
+	}
+	for now := start; !w.lost(); {
+		now = w.dueAt
+		if again, _ := w.repeat(now, func() float64 { return 0 }); again == nil {
+			t.Fatal("the schedule is over")
+		}
+		w.deny()
+	}
+	if w.denials != deniedSends {
+		t.Errorf("lost after %d denials", w.denials)
 	}
 }
