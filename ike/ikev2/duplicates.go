@@ -91,7 +91,8 @@ func (s *ikeSA) endDuplicate() {
 		o.takeOver()
 		return
 	}
-	s.lesser = false
+	n := s.m.successorOf(s)
+	s.lesser = n != nil && n.proven // reauth.go ends it
 }
 
 // tidy looks at two IKE SAs that stand side by side though nothing is under way:
