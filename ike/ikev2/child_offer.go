@@ -161,6 +161,7 @@ func (s *ikeSA) childFailed(o *childOffer, err error) {
 		s.deferred()
 		return
 	}
+	s.stayApart()
 	if o.nonce != nil && o.resource == 0 {
 		s.refusedChild(slot{name: o.settings.Name}, why)
 	}

@@ -107,7 +107,11 @@ func (s *ikeSA) tidy() {
 			continue
 		}
 		s.tidyAt = s.m.now.Add(tidyWait)
-		if !s.settled() || !s.covers(o) && !o.covers(s) {
+		switch {
+		case !s.settled():
+			continue
+		case !s.covers(o) && !o.covers(s):
+			s.join(o)
 			continue
 		}
 		s.lesser, o.lesser = false, false
@@ -143,6 +147,14 @@ func (s *ikeSA) covers(o *ikeSA) bool {
 		}
 	}
 	return true
+}
+
+// covered reports whether another IKE SA with the peer carries all that s does, so that
+// its end is no loss.
+func (s *ikeSA) covered() bool {
+	return len(s.children) > 0 && slices.ContainsFunc(s.m.sas, func(o *ikeSA) bool {
+		return o != s && s.samePeer(o) && (o.state == established || o.state == rekeying) && !o.wantDelete && o.covers(s)
+	})
 }
 
 // stays reports whether nothing ends a Child SA yet.

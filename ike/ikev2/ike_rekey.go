@@ -271,8 +271,10 @@ func (s *ikeSA) inherit(old *ikeSA) {
 	s.wantReauth = s.wantReauth || old.wantReauth
 	old.reauthAt, old.unprovenAt, old.wantReauth = time.Time{}, time.Time{}, false
 	if old.reauthenticates != nil {
-		s.reauthenticates, old.reauthenticates = old.reauthenticates, nil
+		s.reauthenticates, s.joins = old.reauthenticates, old.joins
+		old.reauthenticates, old.joins = nil, false
 	}
+	s.joinAfter = old.joinAfter
 	if heir := s.m.successorOf(old); heir != nil {
 		heir.reauthenticates = s
 	}

@@ -148,6 +148,10 @@ type ikeSA struct {
 	// reauthenticates is the IKE SA whose place this one is to take, or nil
 	// (reauth.go).
 	reauthenticates *ikeSA
+	// joins says that it is so because each had Child SAs that the other lacked, and
+	// joinAfter when that may be tried again (join.go).
+	joins     bool
+	joinAfter time.Time
 	// duplicateAt is when to end this IKE SA as the lesser of two, unless the
 	// other is gone by then (duplicates.go).
 	duplicateAt time.Time

@@ -158,7 +158,7 @@ func endsIKE(msg *message) bool {
 func (s *ikeSA) deletedByRequest() {
 	s.endAt = time.Time{}
 	s.answer(wire.ExchangeInformational, nil)
-	s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil})
+	s.drop(causePeerDeleted, ending{remote: true, replaced: s.replaced || s.rival != nil && s.rival.sa != nil || s.covered()})
 }
 
 // disbelieved is the error with which the initiator ends an IKE SA, right behind

@@ -66,6 +66,9 @@ func (s *ikeSA) reauthenticate() {
 	if s.m.settings.RespondOnly { // since a reload
 		return
 	}
+	if n := s.m.successorOf(s); n != nil && n.joins { // which proves nothing
+		n.stayApart()
+	}
 	if n := s.m.successorOf(s); n != nil { // under way
 		if n.quiet { // and nobody minds if it comes to nothing
 			s.reauthAt = s.m.later(rekeyWait, waitJitter)
@@ -114,10 +117,10 @@ func (m *Machine) reauthenticated() {
 		switch {
 		case old == nil || n.state != established && n.state != rekeying:
 		case old.state >= deleting || old.wantDelete:
-			n.reauthenticates = nil
+			n.reauthenticates, n.joins = nil, false
 		case n.covers(old):
 			old.replaced, old.wantDelete = true, true
-			n.reauthenticates = nil
+			n.reauthenticates, n.joins = nil, false
 			n.takeOver()
 		}
 	}
@@ -156,9 +159,13 @@ func (s *ikeSA) takeOver() {
 // the old one goes on meanwhile.
 func (s *ikeSA) reauthFailed() {
 	old := s.reauthenticates
+	s.stayApart()
+	if s.reauthenticates == nil {
+		return
+	}
 	s.reauthenticates = nil
 	switch {
-	case old == nil || old.state >= deleting || old.wantDelete:
+	case old.state >= deleting || old.wantDelete:
 	case s.replaced:
 		old.duplicateAt = s.m.now.Add(duplicateForeign) // the peer reauthenticates, too
 	case s.quiet:

@@ -158,6 +158,7 @@ func (m *Machine) follow(to wire.Gateway, s *ikeSA) {
 		return
 	}
 	m.redirects = append(m.redirects, m.now)
+	s.stayApart()
 	m.redirection = &redirection{from: s.remote.Addr(), expected: s.peerAddress(), configured: s.configured, replaces: s.reauthenticates}
 	if s.reauthenticates == nil && s.proven {
 		m.redirection.replaces = s
