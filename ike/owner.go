@@ -286,7 +286,7 @@ func (o *owner) observe(r sa.Report, now time.Time) {
 
 // hearsay is a failure of a peer that the acceptor did not get to know.
 func (o *owner) hearsay(f sa.Failed) {
-	if o.state != sa.StateDown {
+	if o.carrying {
 		return
 	}
 	o.failure, o.failedAt = f.Failure, time.Now()

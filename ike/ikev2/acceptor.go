@@ -54,9 +54,9 @@ type AcceptorConfig struct {
 const defaultHalfOpenLimit = 10000
 
 // Acceptor is the responder before a connection is known. It answers
-// IKE_SA_INIT, computes the shared secret when IKE_AUTH arrives, and hands the
-// SA to the machine of the connection that the addresses and then the
-// identities choose (sa.Handover). It is owned by one goroutine.
+// IKE_SA_INIT, computes the shared secret when IKE_AUTH arrives, judges the proof
+// in it, and hands the SA to the machine of the connection that the addresses and
+// then the identities choose (sa.Handover). It is owned by one goroutine.
 //
 // Datagrams for an SPI that nobody registered go to the acceptor, too: it
 // answers those that RFC 7296 §2.5 wants answered, and drops the rest. A peer
@@ -72,7 +72,6 @@ type Acceptor struct {
 	out []sa.Action
 
 	strangers sansio.Throttle
-	lots      []byte // the key by which lot draws; nil: not drawn yet
 
 	halves []*half // the oldest first
 	byPeer map[peerKey]*half
@@ -97,6 +96,8 @@ type half struct {
 	waiting []sa.Datagram     // what came and waits for the shared secret
 	refused [][]byte          // our answer to it, if it was not granted
 	asked   [sha256.Size]byte // of the IKE_AUTH that was refused
+	proof   *message          // that is being judged
+	proven  bool              // it holds, as far as nobody else is asked
 }
 
 // stage is where a half-open IKE SA is.
@@ -107,26 +108,9 @@ const (
 	stageAnswered              // IKE_SA_INIT is answered
 	stageAgreeing              // the shared secret is being computed
 	stageKeyed                 // IKE_AUTH can be decrypted
+	stageJudging               // the proof in it is being checked
 	stageOver                  // handed over or refused; kept to know repeats
 )
-
-// HalfOpen is an IKE SA between its IKE_SA_INIT and the machine that adopts it
-// with sa.Adopt: keys, both IKE_SA_INIT messages, and the first IKE_AUTH.
-type HalfOpen struct {
-	association association
-	since       time.Time
-	auth        *message
-	// refused says that no connection is for the peer, which is not to notice: the
-	// machine judges it as one with a wrong key.
-	refused *refusal
-	cover   cover
-}
-
-// HalfOpen marks the type as one that sa.Handover carries.
-func (*HalfOpen) HalfOpen() {}
-
-// Erase overwrites its keys, where no machine takes it.
-func (h *HalfOpen) Erase() { h.association.erase() }
 
 // NewAcceptor makes an acceptor without half-open IKE SAs.
 func NewAcceptor(cfg AcceptorConfig) *Acceptor {
@@ -168,7 +152,7 @@ func (a *Acceptor) Deadline() time.Time {
 func (a *Acceptor) HalfOpen() int {
 	n := 0
 	for _, h := range a.halves {
-		if h.stage != stageOver {
+		if h.stage < stageJudging {
 			n++
 		}
 	}
@@ -207,7 +191,11 @@ func (a *Acceptor) failed(d sa.Datagram, f *sa.Failure) {
 // reap ends what waited too long for its peer.
 func (a *Acceptor) reap() {
 	for len(a.halves) > 0 && !a.now.Before(a.halves[0].since.Add(a.cfg.Timeout)) {
-		a.end(a.halves[0], sa.ReasonTimeout, "the peer sent IKE_SA_INIT and no valid IKE_AUTH; check that UDP port 4500 passes both ways")
+		why := "the peer sent IKE_SA_INIT and no valid IKE_AUTH; check that UDP port 4500 passes both ways"
+		if a.halves[0].stage == stageJudging {
+			why = "what came of checking the peer's proof took too long"
+		}
+		a.end(a.halves[0], sa.ReasonTimeout, why)
 	}
 }
 
@@ -228,14 +216,16 @@ func (a *Acceptor) end(h *half, why sa.Reason, detail string) {
 // over ends a half-open IKE SA, and erases its keys; its row stays, to know repeats by,
 // until it would have timed out.
 func (a *Acceptor) over(h *half) {
+	if h.stage < stageJudging {
+		a.cfg.Gate.Closed(a.now, h.remote)
+	}
 	h.stage = stageOver
 	a.desk.Cancel(h)
-	a.cfg.Gate.Closed(a.now, h.remote)
 	if h.private != nil {
 		h.private.Erase()
 		h.private = nil
 	}
-	h.waiting = nil
+	h.waiting, h.proof = nil, nil
 	h.erase()
 }
 

@@ -3,6 +3,7 @@ package ikev2
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"causeway/ike/auth"
@@ -115,34 +116,22 @@ func (a *Acceptor) judge(h *half, outer *wire.Message, d sa.Datagram) {
 		a.intermediateRequest(h, msg)
 		return
 	}
-	a.handOver(h, msg, d)
-}
-
-// handOver gives the IKE SA with its IKE_AUTH to the connection that it belongs
-// to.
-func (a *Acceptor) handOver(h *half, msg *message, d sa.Datagram) {
-	chosen, all, refused := a.choose(h, msg, d)
-	if chosen == nil {
-		a.refuse(h, msg, refused)
-		return
-	}
-	give := &HalfOpen{association: h.association, since: h.since, auth: msg, refused: refused, cover: coverOf(all)}
-	// The keys are the machine's now.
-	h.association = association{spiI: h.spiI, spiR: h.spiR, local: h.local, remote: h.remote,
-		initRequest: h.association.initRequest, initResponse: h.initResponse}
-	a.over(h)
-	a.do(sa.Handover{Connection: chosen.Name, SPI: h.spiR, Half: give})
+	a.examine(h, msg, d)
 }
 
 // refuse answers a request with an error and keeps the answer for repeats.
 func (a *Acceptor) refuse(h *half, msg *message, err error) {
-	d := sa.Datagram{Raw: msg.raw, Local: msg.local, Remote: msg.remote}
 	disposed := dispose(err, true, false)
+	a.answerOver(h, msg, "", disposed.reply)
 	if disposed.failure != nil {
-		a.failed(d, disposed.failure)
+		a.failed(sa.Datagram{Local: msg.local, Remote: msg.remote}, disposed.failure)
 	}
+}
+
+// answerOver ends a half-open IKE SA with an error, and keeps the answer for repeats.
+func (a *Acceptor) answerOver(h *half, msg *message, connection string, n *wire.Notify) {
 	header := h.header(msg.Exchange, true, msg.MessageID)
-	ps := []wire.Payload{disposed.reply}
+	ps := []wire.Payload{n}
 	draft, err := draftOf(header, ps)
 	if err == nil {
 		h.refused, err = h.seal(draft, a.random.Source)
@@ -153,21 +142,16 @@ func (a *Acceptor) refuse(h *half, msg *message, err error) {
 		a.do(sa.ReleaseSPI{SPI: h.spiR})
 		return
 	}
-	h.asked = sha256.Sum256(d.Raw)
-	a.send(h.refused, path{d.Local, d.Remote})
-	a.emit(trace("", true, header, wire.Summary(ps), len(h.refused[0]), d.Local, d.Remote, 0))
+	h.asked = sha256.Sum256(msg.raw)
+	a.send(h.refused, path{msg.local, msg.remote})
+	a.emit(trace(connection, true, header, wire.Summary(ps), len(h.refused[0]), msg.local, msg.remote, 0))
 }
 
 // choose finds the connection by addresses and then identities, among all that have the
-// suite. With a single candidate its machine is left to say what is wrong, in the
-// connection's name. A peer that no connection is for comes with the reason, and with one
-// by lot, whose machine does the work that it does for a wrong key: the time that the
-// refusal takes does not tell which identities there are.
-func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (chosen *sa.Settings, able []*sa.Settings, refused *refusal) {
-	if h.resumed != nil {
-		chosen, refused = a.chooseResumed(h, d)
-		return chosen, nil, refused
-	}
+// suite. With a single candidate it is left to that to say what is wrong, in the
+// connection's name. A peer that no connection is for comes with the reason, and with the
+// first one, in whose place it is refused.
+func (a *Acceptor) choose(h *half, shown auth.Identity, msg *message, d sa.Datagram) (chosen *sa.Settings, able []*sa.Settings, nobody verdict) {
 	for _, c := range a.candidates(d) {
 		if _, _, err := transform.Match(transform.IKE, []transform.Proposal{h.suite.Proposal()}, c.IKEProposals); err == nil {
 			able = append(able, c)
@@ -176,41 +160,39 @@ func (a *Acceptor) choose(h *half, msg *message, d sa.Datagram) (chosen *sa.Sett
 	if len(able) == 1 {
 		return able[0], able, nil
 	}
-	shown, err := auth.FromPayload(msg.identity(true))
-	if err != nil {
-		return nil, able, refuse(wire.NotifyAuthenticationFailed, &sa.Failure{Reason: sa.ReasonInvalidSyntax, Message: err.Error(), Hint: malformedIdentity})
-	}
-	var best *sa.Settings
-	var expected []string
 	wanted := wantedBy(msg, d)
 	for _, c := range able {
 		want := c.ExpectedID(d.Remote.Addr(), false)
-		expected = append(expected, c.Name+" expects "+want.String())
 		asked := wanted(c) // of each: looking takes time
 		if !want.Matches(shown) || !asked {
 			continue
 		}
-		if best == nil || best.ExpectedID(d.Remote.Addr(), false).IsZero() && !want.IsZero() {
-			best = c
+		if chosen == nil || chosen.ExpectedID(d.Remote.Addr(), false).IsZero() && !want.IsZero() {
+			chosen = c
 		}
 	}
-	// What to say of a peer that nobody knows is put into words for every peer, and a lot
-	// is drawn for it: that takes time.
-	nobody := refuse(wire.NotifyAuthenticationFailed, &sa.Failure{
+	if chosen != nil {
+		return chosen, able, nil
+	}
+	if len(able) > 0 {
+		chosen = able[0]
+	}
+	return chosen, able, func() *sa.Failure { return unknownPeer(able, shown, d.Remote.Addr()) }
+}
+
+// unknownPeer explains that no connection is for a peer.
+func unknownPeer(able []*sa.Settings, shown auth.Identity, from netip.Addr) *sa.Failure {
+	var expected []string
+	for _, c := range able[:min(len(able), maxExpected)] {
+		expected = append(expected, c.Name+" expects "+c.ExpectedID(from, false).String())
+	}
+	return &sa.Failure{
 		Reason:  sa.ReasonUnknownPeer,
-		Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, d.Remote.Addr()),
-		Local:   strings.Join(expected[:min(len(expected), maxExpected)], "\n"),
+		Message: fmt.Sprintf("no connection for a peer that shows identity %s from %s", shown, from),
+		Local:   strings.Join(expected, "\n"),
 		Remote:  fmt.Sprintf("%s (%v)", shown, shown.Type),
 		Hint:    "set the remote identity of one connection to " + shown.String() + ", or correct the identity at the peer",
-	})
-	if len(able) == 0 {
-		return nil, able, nobody
 	}
-	drawn := a.lot(shown, able)
-	if best != nil {
-		return best, able, nil
-	}
-	return drawn, able, nobody
 }
 
 // maxExpected bounds the connections that a failure shows.
@@ -234,23 +216,4 @@ func wantedBy(msg *message, d sa.Datagram) func(*sa.Settings) bool {
 		}
 		return wanted
 	}
-}
-
-// adopt takes a half-open IKE SA on and judges its IKE_AUTH.
-func (m *Machine) adopt(h *HalfOpen) {
-	m.stopLingering()
-	s := m.add(&ikeSA{association: h.association, state: adopted})
-	s.createdAt = h.since
-	s.local, s.remote, s.configured = h.auth.local, h.auth.remote, h.auth.remote.Addr()
-	if s.fragmentSize > 0 && m.settings.FragmentSize > 0 {
-		s.fragmentSize = m.settings.FragmentSize
-	}
-	s.lingerUntil = m.now.Add(adoptTimeout)
-	s.window.expectID, s.authID = h.auth.MessageID, h.auth.MessageID
-	s.cover = h.cover
-	if h.refused != nil {
-		s.nobody = h.refused.failure
-	}
-	s.quiet = !m.strangers.Allow(m.now)
-	s.take(h.auth, nil)
 }

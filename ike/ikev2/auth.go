@@ -138,7 +138,7 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 	}
 	refused := s.confirmPPK(msg)
 	s.current = x // while it waits
-	s.verify(s.m.settings, msg, id, true, func(f *sa.Failure) {
+	s.verify(msg, id, func(f *sa.Failure) {
 		s.current = nil
 		if refused != nil {
 			f = refused
@@ -149,6 +149,25 @@ func (x *authExchange) respond(s *ikeSA, msg *message) {
 			return
 		}
 		x.trusted(s, msg)
+	})
+}
+
+// verify holds the identity and AUTH of a responder against the settings.
+func (s *ikeSA) verify(msg *message, id *wire.Identification, then func(*sa.Failure)) {
+	s.remoteIdentity = identityOf(id)
+	x := &examination{association: &s.association, settings: s.m.settings, address: s.peerAddress(), ppk: s.ppk, now: s.m.now,
+		proven: func() bool { return true },
+		start: func(job sa.Job, waits bool, then func(any)) {
+			work := s.m.desk.Start(s, job, then)
+			work.Waits = waits
+			s.m.do(work)
+		}}
+	x.verify(msg, id, func(wrong verdict) {
+		if wrong != nil {
+			then(wrong())
+			return
+		}
+		then(nil)
 	})
 }
 
@@ -244,53 +263,6 @@ func askedFor(mine auth.Identity, asked *wire.Identification) *sa.Failure {
 			Hint: "set the connection's local identity to what the peer expects, or correct it at the peer",
 		}
 	}
-	return nil
-}
-
-// serveAuth judges the first IKE_AUTH of a peer (RFC 7296 §2.15). Whatever is
-// wrong with identity or key, the peer hears AUTHENTICATION_FAILED; it sees our
-// proof after its own held.
-func (s *ikeSA) serveAuth(msg *message) error {
-	if s.resumed != nil {
-		return s.serveResumed(msg)
-	}
-	if crowded := s.admit(); crowded != nil {
-		return crowded
-	}
-	settings := s.m.settings
-	id := msg.identity(true)
-	refused := s.takePPK(msg)
-	s.noteRequests(msg)
-	s.verify(settings, msg, id, false, func(f *sa.Failure) {
-		if refused != nil {
-			f = refused
-		}
-		if s.nobody != nil {
-			f = s.nobody
-		}
-		mine := settings.LocalID(s.local.Addr())
-		if asked := msg.identity(false); f == nil && asked != nil {
-			f = askedFor(mine, asked)
-		}
-		if f != nil {
-			s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
-			return
-		}
-		s.authentic, s.localIdentity = true, mine.String()
-		s.m.emit(sa.Connecting{Connection: settings.Name, Local: s.local, Remote: s.remote})
-		s.prove(mine, s.ppk, func(shown []wire.Payload, proof *wire.Authentication, f *sa.Failure) {
-			if f != nil {
-				s.object(wire.ExchangeIKEAuth, refuse(wire.NotifyAuthenticationFailed, f))
-				return
-			}
-			ps := append([]wire.Payload{mine.Payload(false)}, shown...)
-			if ps = append(ps, proof); s.ppk != nil {
-				ps = append(ps, notify(wire.NotifyPPKIdentity, nil))
-			}
-			s.mixPPK()
-			s.grant(msg, ps)
-		})
-	})
 	return nil
 }
 

@@ -1,10 +1,6 @@
 package ikev2
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
-
 	"causeway/ike/auth"
 	"causeway/ike/sa"
 	"causeway/ike/wire"
@@ -47,18 +43,18 @@ type claim struct {
 
 // claims are the peer's proof, and where it names a PPK that another candidate may have,
 // what its proof would be there: with the PPK or without it (ppk.go).
-func (s *ikeSA) claims(msg *message, body []byte) (own claim, others []claim, ok bool) {
+func (x *examination) claims(msg *message, body []byte) (own claim, others []claim, ok bool) {
 	if _, ok = payload[*wire.Authentication](msg); !ok {
 		return own, nil, false
 	}
 	of := func(ppk *sa.PPK) claim {
-		proof, _ := proofOf(msg, ppk != nil || s.initiator)
-		return claim{proof, s.authOctets(!s.initiator, body, ppk)}
+		proof, _ := proofOf(msg, ppk != nil || x.initiator)
+		return claim{proof, x.authOctets(!x.initiator, body, ppk)}
 	}
-	own = of(s.ppk)
-	switch known := s.cover.ppk(msg); {
-	case known == nil || !s.ppkAgreed:
-	case s.ppk != nil:
+	own = of(x.ppk)
+	switch known := x.cover.ppk(msg); {
+	case known == nil || !x.ppkAgreed:
+	case x.ppk != nil:
 		others = append(others, of(nil))
 	default:
 		others = append(others, of(known))
@@ -87,16 +83,4 @@ func (all cover) trustFor(own *auth.Trust) *auth.Trust {
 		return all.trusts[0]
 	}
 	return own
-}
-
-// lot draws the candidate whose machine refuses a peer that none is for: one for each
-// identity, so that what differs between machines, such as how long they keep their
-// refusals and how many proofs wait there, does not tell the unknown from the known.
-func (a *Acceptor) lot(shown auth.Identity, candidates []*sa.Settings) *sa.Settings {
-	if a.lots == nil {
-		a.lots = a.random.Bytes(sha256.Size)
-	}
-	mac := hmac.New(sha256.New, a.lots)
-	mac.Write(shown.Body())
-	return candidates[binary.BigEndian.Uint64(mac.Sum(nil))%uint64(len(candidates))]
 }

@@ -149,10 +149,13 @@ func (m *Machine) TicketKey() []byte {
 // Busy reports whether Up would begin nothing.
 func (m *Machine) Busy() bool { return m.busy() }
 
-// Observe has the PRF of an IKE SA that is handed over tell what it takes in.
-func Observe(h sa.HalfOpen, see func(octets int)) {
-	half := h.(*HalfOpen)
-	half.association.prf = half.association.prf.Observed(see)
+// Observe has the PRFs of the half-open IKE SAs tell what they take in.
+func (a *Acceptor) Observe(see func(octets int)) {
+	for _, h := range a.halves {
+		if h.stage != stageOver {
+			h.prf = h.prf.Observed(see)
+		}
+	}
 }
 
 // ResumedAlone reports whether the peer's AUTH of the session's resumption covered its

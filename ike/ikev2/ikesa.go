@@ -35,15 +35,11 @@ type ikeSA struct {
 	// proven says that the peer was authenticated: from then on there is an
 	// IKE SA to close.
 	proven bool
-	// authentic says that the peer's proof held, though the IKE SA is not made yet.
-	authentic bool
+	// stale says that the peer proved what is asked of it no more.
+	stale bool
 	// quiet says that so many peers failed to authenticate lately that the
 	// failure of this one is no news.
-	quiet bool
-	// nobody is why no connection is for the peer, or nil: it is refused after the
-	// work that a wrong key makes. cover is what that goes by.
-	nobody                        *sa.Failure
-	cover                         cover
+	quiet                         bool
 	localIdentity, remoteIdentity string
 	// ppk is the post-quantum key in use, or nil (ppk.go).
 	ppk *sa.PPK
@@ -311,8 +307,6 @@ func (s *ikeSA) drop(c cause, e ending) {
 		})
 	case e.failure != nil && s.quiet:
 		s.m.dropped(s.remote, e.failure.Reason, e.failure.Message)
-	case e.failure != nil && s.nobody != nil:
-		s.m.emit(sa.Failed{Remote: s.remote, Failure: e.failure, Stranger: true}) // of no connection
 	case e.failure != nil:
 		s.m.failure = e.failure
 		s.m.emit(sa.Failed{Connection: s.m.settings.Name, Remote: s.remote, Failure: e.failure, Stranger: !s.initiator})

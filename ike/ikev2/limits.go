@@ -2,11 +2,9 @@ package ikev2
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"causeway/ike/sa"
-	"causeway/ike/sansio"
 	"causeway/ike/wire"
 )
 
@@ -79,27 +77,6 @@ func (m *Machine) stopLingering() {
 	if len(closed) >= maxLingering {
 		closed[0].lingered()
 	}
-}
-
-// admit refuses a proof where too many wait to be checked: that of s, or of a source that
-// has more.
-func (s *ikeSA) admit() *refusal {
-	waiting := slices.DeleteFunc(slices.Clone(s.m.sas), func(o *ikeSA) bool { return o.state != adopted || o.authentic })
-	var from []netip.Addr
-	for _, o := range waiting {
-		from = append(from, o.remote.Addr())
-	}
-	out := sansio.Displaced(from, slices.Index(waiting, s))
-	if out < 0 {
-		return nil
-	}
-	refused := refuse(wire.NotifyTemporaryFailure, sansio.Crowded())
-	if waiting[out] == s {
-		return refused
-	}
-	s.m.stopLingering()
-	waiting[out].object(wire.ExchangeIKEAuth, refused)
-	return nil
 }
 
 // livingOf are those of living whose peer shows that identity: a connection may be for

@@ -48,28 +48,32 @@ func ppkFailure(p *sa.PPK, message, remote string) *sa.Failure {
 		Hint: "give both ends the same post-quantum key under the same ID, or set auth.ppk.required to false"}
 }
 
-// takePPK settles, as the responder, whether the PPK that the initiator names is
-// used (RFC 8784 §3).
-func (s *ikeSA) takePPK(msg *message) *sa.Failure {
-	ours, named := s.m.settings.PPK, msg.notify(wire.NotifyPPKIdentity)
-	s.ppk = nil
-	switch {
-	case named != nil && ours != nil && s.ppkAgreed && string(named.Data) == string(ppkIdentity(ours)):
-		s.ppk = ours
-	case ours != nil && ours.Required:
-		remote := "names none"
-		if named != nil {
-			remote = ppkNamed(named)
+// takePPK settles, as the responder, whether ours is used, by what the initiator names (RFC
+// 8784 §3).
+func (a *association) takePPK(ours *sa.PPK, msg *message) (used *sa.PPK, mismatch verdict) {
+	named := msg.notify(wire.NotifyPPKIdentity)
+	say := func(message, remote, hint string) verdict {
+		return func() *sa.Failure {
+			return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: message, Local: ppkKnown(ours), Remote: remote, Hint: hint}
 		}
-		return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
-	case named == nil && s.ppkAgreed: // what an initiator that we told of our PPK must not leave away
-		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer announced a post-quantum key and names none",
-			Local: ppkKnown(ours), Remote: "names none", Hint: "the peer's implementation is broken"}
-	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
-		return &sa.Failure{Reason: sa.ReasonPPKMismatch, Message: "the peer insists on a post-quantum key that is not known here",
-			Local: ppkKnown(ours), Remote: ppkNamed(named), Hint: "configure it with auth.ppk, under this ID"}
 	}
-	return nil
+	switch {
+	case named != nil && ours != nil && a.ppkAgreed && string(named.Data) == string(ppkIdentity(ours)):
+		return ours, nil
+	case ours != nil && ours.Required:
+		return nil, func() *sa.Failure {
+			remote := "names none"
+			if named != nil {
+				remote = ppkNamed(named)
+			}
+			return ppkFailure(ours, "the peer does not use the post-quantum key that is required here", remote)
+		}
+	case named == nil && a.ppkAgreed: // what an initiator that we told of our PPK must not leave away
+		return nil, say("the peer announced a post-quantum key and names none", "names none", "the peer's implementation is broken")
+	case named != nil && msg.notify(wire.NotifyNoPPKAuth) == nil:
+		return nil, say("the peer insists on a post-quantum key that is not known here", ppkNamed(named), "configure it with auth.ppk, under this ID")
+	}
+	return nil, nil
 }
 
 // ppkKnown is what we call ours.

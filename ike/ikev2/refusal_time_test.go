@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"causeway/ike/auth"
-	"causeway/ike/ikev2"
 	"causeway/ike/sa"
 	"causeway/test/transcript"
 )
@@ -89,11 +88,7 @@ type work struct {
 
 func workOf(t *testing.T, w *transcript.World) (out work) {
 	t.Helper()
-	w.B.OnEvent = func(_ time.Time, _ bool, ev sa.Event) {
-		if a, ok := ev.(sa.Adopt); ok {
-			ikev2.Observe(a.Half, func(n int) { out.writes++; out.octets += n })
-		}
-	}
+	w.B.Acceptor.Observe(func(n int) { out.writes++; out.octets += n })
 	before := len(w.B.Actions)
 	w.Deliver(0)
 	for _, act := range w.B.Actions[before:] {

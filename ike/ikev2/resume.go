@@ -229,6 +229,15 @@ func identityIn(body []byte) string {
 	return id.String()
 }
 
+// identityOf is an identity as it is shown to a person.
+func identityOf(id *wire.Identification) string {
+	shown, err := auth.FromPayload(id)
+	if err != nil {
+		return "a malformed identity"
+	}
+	return shown.String()
+}
+
 // checkResumed holds the identity and AUTH of the peer against the ticket.
 func (s *ikeSA) checkResumed(msg *message, id *wire.Identification) *sa.Failure {
 	theirs := s.resumed.idI

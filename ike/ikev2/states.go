@@ -11,7 +11,7 @@ const (
 	initAnswered              // the shared secret is being computed
 	intermediate              // additional key exchanges are made
 	authSent                  // IKE_AUTH is on its way
-	adopted                   // the responder has the first IKE_AUTH to judge
+	adopted                   // the responder has the first IKE_AUTH to answer
 	established
 	rekeying   // our CREATE_CHILD_SA that replaces this IKE SA is on its way
 	superseded // another IKE SA has its children; it waits to be deleted

@@ -1,6 +1,7 @@
 package ikev2_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ func TestPeerThatIsCheckedIsNobody(t *testing.T) {
 		a.Trust, b.Trust = root, root
 		w := transcript.New(a, b, nil)
 		checked := 0
-		w.B.OnEvent = func(_ time.Time, acceptor bool, ev sa.Event) {
-			if _, done := ev.(sa.WorkDone); done && !acceptor && checked == 0 {
+		w.B.OnEvent = func(_ time.Time, _ bool, ev sa.Event) {
+			if done, ok := ev.(sa.WorkDone); ok && fmt.Sprintf("%T", done.Result) == "ikev2.checked" {
 				checked++
 				if s := w.B.Snapshot(); s.State != sa.StateDown || len(s.IKE) != 0 || w.B.Machine.Busy() {
 					t.Errorf("%s: b is %s, busy %v, with %d IKE SAs while it checks who came", name, s.State, w.B.Machine.Busy(), len(s.IKE))
@@ -35,9 +36,9 @@ func TestPeerThatIsCheckedIsNobody(t *testing.T) {
 	}
 }
 
-// A connection that is taken down while the signature of its peer is being checked
-// tells the peer, which would otherwise ask on until it gives up.
-func TestDownWhileThePeerIsChecked(t *testing.T) {
+// A connection that is taken down while its peer waits for our signature tells the peer,
+// which would otherwise ask on until it gives up.
+func TestDownWhileThePeerWaits(t *testing.T) {
 	root := transcript.Trust(nil, transcript.Authorities().Root)
 	a, b := transcript.Pair()
 	a.Credentials = transcript.Credentials(transcript.Authorities().Certificate("p256", "a.example"), nil)
@@ -59,5 +60,38 @@ func TestDownWhileThePeerIsChecked(t *testing.T) {
 	}
 	if f := w.A.Snapshot().LastFailure; f == nil || f.Reason != sa.ReasonPeerError || len(w.A.Snapshot().IKE) != 0 {
 		t.Errorf("a knows of %v, and has %d IKE SAs", f, len(w.A.Snapshot().IKE))
+	}
+}
+
+// What a connection asks of its peer may change while a server is asked about the one that
+// came: it has proved what does not count any more, and tries again.
+func TestWhatIsToBeProvedChangesMeanwhile(t *testing.T) {
+	all := transcript.Authorities()
+	a, b := transcript.Pair()
+	a.Credentials = transcript.Credentials(all.Certificate("p256", "a.example"), nil)
+	b.Credentials = transcript.Credentials(all.Certificate("p256", "b.example"), nil)
+	a.Trust, b.Trust = transcript.Trust(nil, all.Root), transcript.Trust(nil, all.Root)
+	for name, change := range map[string]func(*sa.Settings){
+		"nothing":      func(c *sa.Settings) { c.Trust = transcript.Trust(nil, all.Root) },
+		"an authority": func(c *sa.Settings) { c.Trust = transcript.Trust(nil, all.Other) },
+		"an identity":  func(c *sa.Settings) { c.RemoteIdentity = transcript.Identity("c.example") },
+		"a PPK":        func(c *sa.Settings) { c.PPK = &sa.PPK{ID: "quantum", Secret: c.PSK, Required: true} },
+	} {
+		w := transcript.New(a, b, nil)
+		w.B.OnEvent = func(_ time.Time, _ bool, ev sa.Event) {
+			if done, ok := ev.(sa.WorkDone); ok && fmt.Sprintf("%T", done.Result) == "ikev2.checked" {
+				changed := *b
+				change(&changed)
+				w.B.Machine.Reconfigure(&changed)
+			}
+		}
+		w.A.Up()
+		w.DeliverAll()
+		if got := up(w.A) && up(w.B); got != (name == "nothing") {
+			t.Errorf("%s changed: a is up: %v, after %v", name, got, w.A.Snapshot().LastFailure)
+		}
+		if f := w.A.Snapshot().LastFailure; name != "nothing" && (f == nil || f.Remote != "TEMPORARY_FAILURE") {
+			t.Errorf("%s changed: a hears %+v", name, f)
+		}
 	}
 }

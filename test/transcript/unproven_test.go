@@ -114,3 +114,28 @@ func unprovenPeersAreBounded(t *testing.T, version int) {
 		t.Error("the peer of another address does not come through")
 	}
 }
+
+// So are those whose proofs hold and about whom servers are asked.
+func TestPeersThatServersAreAskedAboutAreBounded(t *testing.T) {
+	w := certified(2, Responder{Authority: Authorities().Root, Says: "good"})
+	w.B.Leaves = func(work sa.StartWork) bool { return work.Waits }
+	for i := range 70 {
+		w.A.Crash()
+		w.A.Reseed(uint64(i))
+		w.A.Up()
+		w.DeliverAll()
+	}
+	n := 0
+	for _, act := range w.B.Actions {
+		if work, ok := act.(sa.StartWork); ok && work.Waits {
+			select {
+			case <-work.Cancelled:
+			default:
+				n++
+			}
+		}
+	}
+	if n != 64 {
+		t.Errorf("servers are asked about %d, want 64", n)
+	}
+}
