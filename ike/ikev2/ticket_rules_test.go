@@ -132,6 +132,10 @@ func TestRedirectOfAResumption(t *testing.T) {
 	w.B.Machine.Reconfigure(&changed)
 	w.A.Up()
 	shown(t, w)
+	w.Deliver(0)
+	if m, err := wire.ParseMessage(w.Network[0].Bytes); err != nil || m.Summary() != "N(REDIRECT)" {
+		t.Errorf("b answers %v: %v", m, err)
+	}
 	w.DeliverAll()
 	if !slices.ContainsFunc(w.A.Reports, func(r sa.Report) bool {
 		to, ok := r.(sa.RedirectedTo)
