@@ -156,25 +156,39 @@ func TestForgedProofInAggressiveMode(t *testing.T) {
 	d.wantUp()
 }
 
-// The initiator may leave its proof in the clear (RFC 2409 §5).
+// The initiator may leave its proof in the clear, or encrypt it (RFC 2409 §5): it is checked
+// either way.
 func TestProofInTheClear(t *testing.T) {
-	d := newDuo(t, aggressive)
-	d.a.up()
-	for range 2 {
-		p := d.wire[0]
-		d.wire = d.wire[1:]
-		p.to.receive(p)
-	}
-	s, p := d.a.m.current(), d.wire[0]
-	h := s.header(isakmp.ExchangeAggressive, 0)
-	raw, err := clearMessage(h, []isakmp.Payload{&isakmp.Hash{Data: s.proof(true, s.ownID)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.raw = raw
-	d.b.receive(p)
-	if len(d.b.m.sas) != 1 || !d.b.m.sas[0].proven {
-		t.Errorf("the proof is not taken\n%s", d.failures())
+	for _, right := range []bool{true, false} {
+		for _, encrypted := range []bool{true, false} {
+			d := newDuo(t, aggressive)
+			d.a.up()
+			for range 2 {
+				p := d.wire[0]
+				d.wire = d.wire[1:]
+				p.to.receive(p)
+			}
+			s, p := d.a.m.current(), d.wire[0]
+			h := s.header(isakmp.ExchangeAggressive, 0)
+			proof := &isakmp.Hash{Data: s.proof(true, s.ownID)}
+			if !right {
+				proof.Data[0] ^= 1
+			}
+			raw, err := clearMessage(h, []isakmp.Payload{proof})
+			if encrypted {
+				half := d.b.acceptor.halves[0]
+				raw, _, err = half.seal(h, []isakmp.Payload{proof}, half.iv)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.raw = raw
+			d.b.receive(p)
+			proven := len(d.b.m.sas) == 1 && d.b.m.sas[0].proven
+			if proven != right {
+				t.Errorf("encrypted %v: a proof that is right %v is taken %v\n%s", encrypted, right, proven, d.failures())
+			}
+		}
 	}
 }
 

@@ -147,9 +147,12 @@ func TestMalformed(t *testing.T) {
 
 // Bounds hold before anything is allocated for what is beyond them.
 func TestBounds(t *testing.T) {
-	many := bytes.Repeat([]byte{byte(PayloadVID), 0, 0, 4}, MaxPayloads+1)
-	if _, err := ParsePayloads(PayloadVID, many); err == nil {
-		t.Error("more payloads than allowed are taken")
+	for _, n := range []int{MaxPayloads, MaxPayloads + 1} {
+		many := bytes.Repeat([]byte{byte(PayloadVID), 0, 0, 4}, n)
+		many[len(many)-4] = byte(PayloadNone)
+		if _, err := ParsePayloads(PayloadVID, many); (err == nil) != (n == MaxPayloads) {
+			t.Errorf("%d payloads, and %d are allowed: %v", n, MaxPayloads, err)
+		}
 	}
 	sa := &SecurityAssociation{}
 	for range MaxTransforms/255 + 1 {
@@ -196,6 +199,26 @@ func TestAttributeNumber(t *testing.T) {
 	}{{"", 0, false}, {"01", 1, true}, {"00015180", 86400, true}, {"0000000000000000000001", 1, true}, {"010000000000000000", 0, false}} {
 		if v, ok := (Attribute{Value: unhex(t, c.value)}).Number(); v != c.want || ok != c.ok {
 			t.Errorf("%q is %d, %v; want %d, %v", c.value, v, ok, c.want, c.ok)
+		}
+	}
+}
+
+// A header counts with the length of the datagram only, and its reserved flags do not
+// count (RFC 2408 §3.1).
+func TestHeaderOfAMessage(t *testing.T) {
+	h := Header{InitiatorCookie: 1, Exchange: ExchangeInformational, Flags: 0xf8}
+	raw, err := (&Message{Header: h, Payloads: []Payload{&VendorID{Data: []byte{1}}}}).Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := ParseMessage(raw); err != nil || len(m.Payloads) != 1 {
+		t.Errorf("with reserved flags: %v", err)
+	}
+	for _, more := range []int{-1, 1} {
+		bad := bytes.Clone(raw)
+		bad[27] += byte(more)
+		if _, err := ParseMessage(bad); err == nil {
+			t.Errorf("a length field that differs by %d is taken", more)
 		}
 	}
 }
