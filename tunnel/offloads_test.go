@@ -95,7 +95,7 @@ func TestOffloadsTogether(t *testing.T) {
 			if err := esp.Native(names[len(names)-1] != "vaes"); err != nil {
 				t.Fatal(err)
 			}
-			carriesAll(t, c, 1<<20)
+			carriesAll(t, c, 512<<10)
 		})
 	}
 }
