@@ -29,7 +29,9 @@ func (s *scene) joined(own, peer link.End) (*gateway.Gateway, *strongswan.Daemon
 		g = s.causeway(here, own)
 		d = s.strongswan(there, peer)
 	}
-	s.up(g)
+	if role := s.up(g).IKE.Role; (role == "initiator") != own.Start {
+		s.t.Errorf("our gateway, which begins: %v, is the %s", own.Start, role)
+	}
 	s.pingBoth(own)
 	s.agree(g, d, own, peer)
 	return g, d

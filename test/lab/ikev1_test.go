@@ -19,6 +19,7 @@ func pairv1() link.End {
 // TestIKEv1 is Main Mode with pre-shared keys, begun by either end, with and
 // without perfect forward secrecy.
 func TestIKEv1(t *testing.T) {
+	t.Parallel()
 	for _, shape := range []struct {
 		name string
 		make func(*link.End)
@@ -33,8 +34,9 @@ func TestIKEv1(t *testing.T) {
 		shape.make(&a)
 		t.Run("initiator/"+shape.name, func(t *testing.T) { newScene(t).joined(a, a.Peer()) })
 		t.Run("responder/"+shape.name, func(t *testing.T) {
-			a.Start = false
-			newScene(t).joined(a, a.Peer())
+			b := a
+			b.Start = false
+			newScene(t).joined(b, b.Peer())
 		})
 	}
 }

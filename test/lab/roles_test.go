@@ -30,6 +30,7 @@ func networks(e link.End, places ...int) link.End {
 
 // TestTunnel is every shape of a tunnel, begun by either end.
 func TestTunnel(t *testing.T) {
+	t.Parallel()
 	for _, shape := range []struct {
 		name string
 		make func(link.End) link.End
@@ -55,14 +56,16 @@ func TestTunnel(t *testing.T) {
 			newScene(t).joined(a, a.Peer())
 		})
 		t.Run("responder/"+shape.name, func(t *testing.T) {
-			a.Start = false
-			newScene(t).joined(a, a.Peer())
+			b := a
+			b.Start = false
+			newScene(t).joined(b, b.Peer())
 		})
 	}
 }
 
 // TestChildren: strongSwan asks for one Child SA for each pair of networks.
 func TestChildren(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []struct {
 		name   string
 		policy bool
