@@ -48,11 +48,11 @@ lint: ## gofmt, vet, staticcheck
 	go tool -modfile=tools.mod staticcheck ./...
 
 # Without root the tests that make network namespaces skip, and say so; in CI
-# nothing may skip.
+# nothing may skip. A slow machine needs more than the ten minutes that go test gives.
 .PHONY: unit
 unit: ## unit and architecture tests, with the race detector
 	@[ -z "$$CI" ] || [ "$$(id -u)" = 0 ] || { echo "make unit: in CI it needs root, or the tests in network namespaces would skip"; exit 1; }
-	go test -race $(UNIT)
+	go test -race -timeout 25m $(UNIT)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, ten minutes in all
@@ -63,10 +63,11 @@ fuzz-short:
 	@FUZZTIME=$(FUZZTIME) FUZZ_TOTAL=$(FUZZ_TOTAL_SHORT) .ci/fuzz
 
 # As root a missing capability is a failure; another user sees the tests
-# skipped, each with what it lacks (in CI that is a failure too).
+# skipped, each with what it lacks (in CI that is a failure too). How many run at
+# once test/lab/places_test.go says; -parallel lets those in who wait there.
 .PHONY: lab
 lab: ## network namespaces with a real strongSwan (root)
-	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 33m -parallel 4
+	$(if $(filter 0,$(shell id -u)),CAUSEWAY_LAB=require )go test ./test/lab/... -count=1 -timeout 33m -parallel 64
 
 .PHONY: lab-long
 lab-long: root ## the long forms: ten minutes of colliding rekeys, five of IKEv1 rekeys, 30 s of forged requests, 10 GiB each way with every offload on and off (root)

@@ -12,6 +12,7 @@ import (
 // TestAlgorithm is the ciphers that TestSuite leaves out, for IKE and for ESP
 // and begun by either end in turn. TestUserspaceESP has every suite of ESP.
 func TestAlgorithm(t *testing.T) {
+	t.Parallel()
 	for i, suite := range []struct{ ike, esp string }{
 		{"chacha20poly1305-prfsha256-x25519", "chacha20poly1305"},
 		{"aes128ccm16-prfsha256-ecp256", "aes128ccm16"},

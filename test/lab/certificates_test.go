@@ -53,6 +53,7 @@ func signed() (a, b link.End) {
 
 // TestCertificates: each kind of key and signature, in both roles.
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	for _, c := range []struct {
 		name         string
@@ -111,6 +112,7 @@ func TestRawPublicKeys(t *testing.T) {
 // TestRefusedCertificates: what strongSwan shows and we do not take, with its
 // reason, in both roles.
 func TestRefusedCertificates(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	key := pki.ECDSA(elliptic.P256())
 	other := pki.Root("Other", pki.ECDSA(elliptic.P256()))

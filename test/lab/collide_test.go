@@ -28,6 +28,7 @@ func collisions() time.Duration {
 // TestCollidingRekeys has both ends rekey Child SAs and IKE SAs at the same
 // moments under pings of 50 a second both ways, which lose nothing.
 func TestCollidingRekeys(t *testing.T) {
+	t.Parallel()
 	a, _ := link.Pair()
 	t.Run("with strongSwan", func(t *testing.T) {
 		s := newScene(t)

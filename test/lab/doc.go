@@ -1,7 +1,8 @@
 // Package lab holds whole gateways against real peers, and against each other,
 // in networks of Linux network namespaces.
 //
-// Each test has a network of its own (package world) and may run beside others.
+// Each test has a network of its own (package world) and may run beside others: two for
+// each processor, besides those that only wait ([scene.idly]).
 // It needs root and what setup.sh test installs and makes; without, the tests
 // are skipped and name what is missing, or fail where CAUSEWAY_LAB=require or
 // CI=true is set. The logs and the capture of a failed test are kept, and the end

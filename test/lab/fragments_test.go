@@ -11,6 +11,7 @@ import (
 // TestFragments: both ends have identities that make IKE_AUTH longer than a
 // datagram may be, so it goes in fragments both ways (RFC 7383).
 func TestFragments(t *testing.T) {
+	t.Parallel()
 	for _, role := range []string{"initiator", "responder"} {
 		t.Run(role, func(t *testing.T) {
 			s := newScene(t)

@@ -11,6 +11,7 @@ import (
 // TestIKEv1Certificates is Main Mode with signatures (RFC 2409 §5.1, RFC 4754),
 // in both roles.
 func TestIKEv1Certificates(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	for _, c := range []struct {
 		name         string

@@ -13,6 +13,7 @@ import (
 // Started again it forgot everything, and the tunnel comes back by itself,
 // whoever begins.
 func TestIKEv1StrongSwanDies(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we begin", "it begins"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -24,7 +25,7 @@ func TestIKEv1StrongSwanDies(t *testing.T) {
 			before := s.status(g, link.Name)
 			d.Kill()
 			s.patience = 2 * time.Minute
-			s.failure(g, link.Name, "liveness_timeout")
+			s.idly(func() { s.failure(g, link.Name, "liveness_timeout") })
 			s.must(s.bounded(d.Start))
 			s.replaced(g, before)
 			s.pingBoth(a)
@@ -36,6 +37,7 @@ func TestIKEv1StrongSwanDies(t *testing.T) {
 // TestIKEv1WeDie: our gateway is killed and started again. INITIAL-CONTACT takes
 // the old SAs away at strongSwan, also if it is the one that begins.
 func TestIKEv1WeDie(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we begin", "it begins"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -60,6 +62,7 @@ func TestIKEv1WeDie(t *testing.T) {
 // TestIKEv1Restart: either end is stopped and started as an administrator does,
 // which deletes its SAs at the other.
 func TestIKEv1Restart(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we begin", "it begins"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -110,6 +113,7 @@ func TestIKEv1PeerTerminates(t *testing.T) {
 // Azure's policy-based gateways do it, whoever began; DPD goes on until then and
 // does not count. Traffic brings it up again.
 func TestIKEv1Idle(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we begin", "it begins"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -131,13 +135,15 @@ func TestIKEv1Idle(t *testing.T) {
 			begin()
 			before := s.up(g)
 			s.pingBoth(a)
-			s.eventually("no SA at either end", func() error {
-				c := s.status(g, link.Name)
-				list, err := d.SAs(s.ctx)
-				if err == nil && (c.IKE != nil || len(c.Children) > 0 || len(list) > 0) {
-					err = fmt.Errorf("%s, and strongSwan has %+v", describe(c), list)
-				}
-				return err
+			s.idly(func() {
+				s.eventually("no SA at either end", func() error {
+					c := s.status(g, link.Name)
+					list, err := d.SAs(s.ctx)
+					if err == nil && (c.IKE != nil || len(c.Children) > 0 || len(list) > 0) {
+						err = fmt.Errorf("%s, and strongSwan has %+v", describe(c), list)
+					}
+					return err
+				})
 			})
 			if e := s.status(g, link.Name).LastError; e != nil {
 				t.Errorf("that it is idle counts as an error: %+v", e)

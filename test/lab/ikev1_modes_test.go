@@ -15,6 +15,7 @@ import (
 // TestIKEv1OldAlgorithms is what only devices of the last century need, begun by
 // either end.
 func TestIKEv1OldAlgorithms(t *testing.T) {
+	t.Parallel()
 	for _, shape := range []struct{ name, ike, esp string }{
 		{"3des", "3des-sha1-modp1024", "3des-sha1"},
 		{"3des with sha2 and pfs", "3des-sha256-modp1536", "3des-sha256-modp1024"},
@@ -23,8 +24,9 @@ func TestIKEv1OldAlgorithms(t *testing.T) {
 		a.IKE, a.ESP = []string{shape.ike}, []string{shape.esp}
 		t.Run("initiator/"+shape.name, func(t *testing.T) { newScene(t).joined(a, a.Peer()) })
 		t.Run("responder/"+shape.name, func(t *testing.T) {
-			a.Start = false
-			newScene(t).joined(a, a.Peer())
+			b := a
+			b.Start = false
+			newScene(t).joined(b, b.Peer())
 		})
 	}
 }
@@ -32,6 +34,7 @@ func TestIKEv1OldAlgorithms(t *testing.T) {
 // TestIKEv1Aggressive is Aggressive Mode, begun by either end, with a key and with
 // certificates.
 func TestIKEv1Aggressive(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	for _, start := range []bool{true, false} {
 		role := "responder"
@@ -61,6 +64,7 @@ func TestIKEv1Aggressive(t *testing.T) {
 // TestIKEv1Fragments: certificates make messages longer than a datagram may be, so
 // they go in fragments of Cisco's kind, both ways.
 func TestIKEv1Fragments(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	for _, role := range []string{"initiator", "responder"} {
 		t.Run(role, func(t *testing.T) {
@@ -89,6 +93,7 @@ const loginSecret = "correct horse battery staple 42"
 // TestIKEv1LoginAtStrongSwan: our gateway logs in, and gets an address, from which
 // it reaches the other site.
 func TestIKEv1LoginAtStrongSwan(t *testing.T) {
+	t.Parallel()
 	for name, keys := range map[string]string{"main mode": "aggressive: false", "aggressive mode": "aggressive: true"} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t)
@@ -116,6 +121,7 @@ func TestIKEv1LoginAtStrongSwan(t *testing.T) {
 // TestIKEv1LoginOfStrongSwan: strongSwan logs in at our gateway, gets an address,
 // and reaches our site from it.
 func TestIKEv1LoginOfStrongSwan(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"assign", "push"} {
 		t.Run(mode, func(t *testing.T) {
 			s := newScene(t)

@@ -13,6 +13,7 @@ import (
 // TestIKEv1NAT has a masquerading router between the ends, with either behind
 // it (RFC 3947).
 func TestIKEv1NAT(t *testing.T) {
+	t.Parallel()
 	for _, hidden := range []string{"ours", "strongSwan"} {
 		t.Run(hidden+" behind it", func(t *testing.T) {
 			s := newScene(t)

@@ -54,6 +54,7 @@ var refusalsv1 = []struct {
 
 // TestIKEv1Refused: whatever differs between the ends is told at ours.
 func TestIKEv1Refused(t *testing.T) {
+	t.Parallel()
 	for _, r := range refusalsv1 {
 		for _, role := range []string{"initiator", "responder"} {
 			want := r.responder

@@ -14,6 +14,7 @@ import (
 // loses nothing. A new ISAKMP SA is a new Main Mode; strongSwan's takes the
 // Child SAs over.
 func TestIKEv1Rekey(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"initiator", "responder"} {
 		for _, r := range rekeys {
 			t.Run(begins+"/"+r.name, func(t *testing.T) {
@@ -37,6 +38,7 @@ func TestIKEv1Rekey(t *testing.T) {
 // TestIKEv1Lifetimes has SAs of both kinds replaced by the lower lifetimes, which
 // are those of either end, under traffic, which loses nothing.
 func TestIKEv1Lifetimes(t *testing.T) {
+	t.Parallel()
 	for _, lower := range []string{"ours", "strongSwan's"} {
 		t.Run(lower, func(t *testing.T) {
 			s := newScene(t)

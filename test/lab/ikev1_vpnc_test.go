@@ -49,6 +49,7 @@ func (s *scene) vpnc(settings vpnc.Settings) *vpnc.Client {
 // gets all that it asks for, answers our DPD and has its own answered, and follows
 // our rekeys; it replaces the ISAKMP SA itself.
 func TestIKEv1Vpnc(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []struct{ nat, encapsulation string }{{"natt", "udp"}, {"force-natt", "udp"}, {"none", "none"}} {
 		t.Run(mode.nat, func(t *testing.T) {
 			s := newScene(t)
@@ -88,10 +89,10 @@ func TestIKEv1Vpnc(t *testing.T) {
 			pingAll()
 			if a.IKELifetime > 0 {
 				s.patience = 2 * time.Minute
-				s.rekeyed(g, c, true, true)
+				s.idly(func() { s.rekeyed(g, c, true, true) })
 				pingAll()
 			} else {
-				s.vpncChecked(g)
+				s.idly(func() { s.vpncChecked(g) })
 			}
 			s.must(client.Running())
 			_ = s.bounded(client.Stop) // its exit status says that a signal ended it
@@ -138,6 +139,7 @@ func (s *scene) vpncChecked(g *gateway.Gateway) {
 
 // TestIKEv1VpncRefused: what is wrong at vpnc is told at our end.
 func TestIKEv1VpncRefused(t *testing.T) {
+	t.Parallel()
 	for _, r := range []struct {
 		name    string
 		mistake func(*vpnc.Settings)

@@ -19,6 +19,7 @@ const failBackPatience = 100 * time.Second
 // like every other. The first of them dies, and the tunnel comes up by the second; the
 // first is there again, and the tunnel goes back to it.
 func TestFailOverInsideEverything(t *testing.T) {
+	t.Parallel()
 	for _, peer := range []string{"causeway", "strongSwan"} {
 		t.Run(peer, func(t *testing.T) {
 			s := newScene(t)
@@ -43,12 +44,12 @@ func TestFailOverInsideEverything(t *testing.T) {
 nft add chain ip dead forward '{ type filter hook forward priority 0; }'
 nft add rule ip dead forward ip daddr %v drop
 nft add rule ip dead forward ip saddr %v drop`, first, first)))
-			s.with(g, spare)
+			s.idly(func() { s.with(g, spare) })
 			s.pingBoth(pings)
 
 			s.must(s.Router.Shell(s.ctx, "nft delete table ip dead"))
 			s.patience = failBackPatience
-			s.with(g, first)
+			s.idly(func() { s.with(g, first) })
 			s.patience = lookTimeout
 			s.pingBoth(pings)
 			if n := s.leaks() - before; n > 0 {
@@ -78,6 +79,7 @@ func (s *scene) with(g *gateway.Gateway, peer netip.Addr) {
 // inside a remote network, and nobody told us of it: before IKE_AUTH, and while the
 // tunnel is up.
 func TestRedirectInsideEverything(t *testing.T) {
+	t.Parallel()
 	other := world.FurtherSite(1)
 	for _, peer := range []string{"causeway", "strongSwan"} {
 		for _, late := range []bool{false, true} {

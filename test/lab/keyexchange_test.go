@@ -17,6 +17,7 @@ import (
 // strongSwan 6.1: in a new IKE SA, and in the rekeys of IKE SA and Child SA by
 // either end.
 func TestKeyExchange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, ike, esp string
 		starts         bool

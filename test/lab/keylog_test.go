@@ -15,6 +15,7 @@ import (
 // TestKeyLog reads the capture of a whole connection with the keys that the
 // gateway wrote, as `tshark` reads it.
 func TestKeyLog(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, ike, esp string }{
 		{"AEAD", "aes256gcm16-prfsha384-ecp384", "aes256gcm16"},
 		{"CBC", "aes256-sha256-modp2048", "aes128-sha256"},

@@ -17,6 +17,7 @@ import (
 // TestStrongSwanDies: strongSwan is killed and started again, and forgot
 // everything. Our side finds out by itself, whoever begins afterwards.
 func TestStrongSwanDies(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we begin", "it begins"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -31,7 +32,7 @@ func TestStrongSwanDies(t *testing.T) {
 			// A liveness check is given up after the whole schedule of
 			// retransmissions, of nearly two minutes.
 			s.patience = 150 * time.Second
-			s.replaced(g, before)
+			s.idly(func() { s.replaced(g, before) })
 			s.patience = lookTimeout
 			s.pingBoth(a)
 			s.agree(g, d, a, b)
@@ -107,6 +108,7 @@ func TestPeerTerminates(t *testing.T) {
 
 // TestBothStart: both ends begin at once, and one pair of SAs remains.
 func TestBothStart(t *testing.T) {
+	t.Parallel()
 	t.Run("with strongSwan", func(t *testing.T) {
 		s := newScene(t)
 		a, b := link.Pair()
@@ -180,6 +182,7 @@ func (s *scene) oneOfOurs(g *gateway.Gateway) {
 // TestOurs joins two of our gateways, with what strongSwan's userspace ESP
 // cannot do: extended sequence numbers.
 func TestOurs(t *testing.T) {
+	t.Parallel()
 	for name, shape := range map[string]func(link.End) link.End{
 		"4in4": func(e link.End) link.End { return networks(e, 0) },
 		"6in4": func(e link.End) link.End { return networks(e, 2) },

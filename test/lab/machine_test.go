@@ -52,6 +52,8 @@ func newMachineScene(t *testing.T) (*scene, *machine.Guest) {
 	if emulated.err != nil {
 		t.Fatal(emulated.err)
 	}
+	places.enter()
+	t.Cleanup(places.leave)
 	s := makeScene(t)
 	s.lastFor(machineCases)
 	s.patience = machinePatience
@@ -112,7 +114,7 @@ func TestRequiredRoots(t *testing.T) {
 			t.Fatal(err)
 		}
 		again := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^TestPerCoreStrongSwan$") // of forky
-		again.Env = append(os.Environ(), "CAUSEWAY_LAB_CACHE="+cache, "CAUSEWAY_LAB="+required, "CI=")
+		again.Env = append(os.Environ(), "CAUSEWAY_LAB_CACHE="+cache, "CAUSEWAY_LAB="+required, "CI=", givenProgram+"="+program)
 		out, err := again.CombinedOutput()
 		if (err != nil) != (required != "") || !strings.Contains(string(out), ends) || !strings.Contains(string(out), "the root forky, which could not be made: "+why) {
 			t.Errorf("CAUSEWAY_LAB=%q: %v\n%s", required, err, out)

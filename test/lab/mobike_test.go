@@ -82,6 +82,7 @@ func at(text string) netip.Addr {
 // at another one (RFC 4555). strongSwan's ESP in userspace cannot move a Child SA,
 // so it makes another.
 func TestMobike(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we", "it"} {
 		for _, moves := range []string{"we", "it"} {
 			t.Run(begins+" began, "+moves+" moves", func(t *testing.T) {
@@ -119,6 +120,7 @@ func TestMobike(t *testing.T) {
 // TestMobikeInsideEverything: the peer goes on at an address that nobody told us of,
 // which lies inside a remote network like every other.
 func TestMobikeInsideEverything(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"we", "it"} {
 		t.Run(begins+" began", func(t *testing.T) {
 			s := newScene(t)
@@ -144,6 +146,7 @@ func TestMobikeInsideEverything(t *testing.T) {
 // liveness check, whose answer says where the peer sees us, finds out, and
 // UPDATE_SA_ADDRESSES tells the peer (RFC 4555 §3.8); the IKE SA is the one from before.
 func TestMobikeNATMapping(t *testing.T) {
+	t.Parallel()
 	for _, peer := range []string{"causeway", "strongSwan"} {
 		t.Run(peer, func(t *testing.T) {
 			s := newScene(t)

@@ -16,6 +16,7 @@ import (
 // once, make-before-break reauthentication from its side, a trap, and ESP without
 // UDP. What 6.1 has besides is in TestKeyExchange.
 func TestNewerStrongSwan(t *testing.T) {
+	t.Parallel()
 	for _, root := range []string{roots.Trixie, roots.Forky} {
 		for _, begins := range []string{"initiator", "responder"} {
 			a, _ := link.Pair()

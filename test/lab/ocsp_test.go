@@ -21,6 +21,7 @@ var responder = net.JoinHostPort(world.SiteA.Router4.String(), "8888")
 // TestOCSP: the responder that strongSwan's certificate names, which is OpenSSL's,
 // is asked, and says that all is well, or that it is revoked, or nothing.
 func TestOCSP(t *testing.T) {
+	t.Parallel()
 	for status, reason := range map[string]string{"V": "", "R": "certificate_revoked", "silent": "revocation_unknown"} {
 		t.Run(cmp.Or(reason, "valid"), func(t *testing.T) {
 			p := newAuthority()

@@ -14,6 +14,7 @@ import (
 // both: its own site is 100.64.1.0/24 to the peer, which knows nothing of it,
 // and the peer's is 100.64.2.0/24 here.
 func TestOverlap(t *testing.T) {
+	t.Parallel()
 	for _, peer := range []string{"causeway", "strongswan"} {
 		t.Run(peer, func(t *testing.T) {
 			s := newScene(t)

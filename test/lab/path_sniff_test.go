@@ -34,6 +34,8 @@ func (s *scene) sniff(space *world.Namespace, device, name string, count int, fi
 // found waits until all of them have passed and gives tcpdump's lines.
 func (n *sniffer) found(within time.Duration) string {
 	n.s.t.Helper()
+	places.leave()
+	defer places.back()
 	ctx, cancel := context.WithTimeout(n.s.ctx, within)
 	defer cancel()
 	select {

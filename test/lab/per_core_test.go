@@ -33,6 +33,7 @@ const (
 // nothing. Where trains are cut on the way and merged anew, as between network cards,
 // a train may hold both SAs, and then order suffers (docs/adr/0015).
 func TestPerCore(t *testing.T) {
+	t.Parallel()
 	t.Run("trains stay whole", func(t *testing.T) { perCore(t, false) })
 	t.Run("trains are merged anew", func(t *testing.T) { perCore(t, true) })
 }

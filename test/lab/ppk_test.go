@@ -12,6 +12,7 @@ const postQuantumKey = "MJ8Xb0kqT4tZ0wq8Jr3vHn5cYp2sLd7gEa1uFx9iKoQ6Rz"
 // TestPPK is a post-quantum pre-shared key (RFC 8784) with strongSwan: known at both
 // ends, at one, or another one, demanded or not.
 func TestPPK(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		ours      string   // the rest of our auth

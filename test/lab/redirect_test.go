@@ -11,6 +11,7 @@ import (
 // TestRedirect (RFC 5685): ours sends strongSwan to another gateway, which is ours as
 // well, and strongSwan sends ours to another strongSwan.
 func TestRedirect(t *testing.T) {
+	t.Parallel()
 	elsewhere := world.FurtherSite(1)
 	t.Run("ours sends strongSwan", func(t *testing.T) {
 		s := newScene(t)

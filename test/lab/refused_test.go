@@ -90,6 +90,7 @@ var refusals = []refusal{
 }
 
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for _, r := range refusals {
 		t.Run("initiator/"+r.name, func(t *testing.T) {
 			s, a, b := refused(t, r)

@@ -37,6 +37,7 @@ var rekeys = []struct {
 
 // TestRekey replaces SAs under traffic, which loses nothing.
 func TestRekey(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"initiator", "responder"} {
 		for _, r := range rekeys {
 			t.Run(begins+"/"+r.name, func(t *testing.T) {
@@ -142,6 +143,7 @@ func TestLifetime(t *testing.T) {
 // made before the old one goes or after it, and by us by time. Only the one in the
 // middle loses packets.
 func TestReauthentication(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"initiator", "responder"} {
 		t.Run(begins+"/their make before break", func(t *testing.T) {
 			s := newScene(t)

@@ -27,13 +27,21 @@ func resuming() (a, b link.End) {
 func (s *scene) lost(g *gateway.Gateway) {
 	s.t.Helper()
 	s.must(s.Lose(s.ctx, 100))
-	s.eventually("the end of the tunnel", func() error {
-		if c := s.status(g, link.Name); c.State == "up" {
-			return errors.New(describe(c))
-		}
-		return nil
-	})
+	s.givenUp(g)
 	s.must(s.Lose(s.ctx, 0))
+}
+
+// givenUp waits until a gateway gave the tunnel up.
+func (s *scene) givenUp(g *gateway.Gateway) {
+	s.t.Helper()
+	s.idly(func() {
+		s.eventually("the end of the tunnel", func() error {
+			if c := s.status(g, link.Name); c.State == "up" {
+				return errors.New(describe(c))
+			}
+			return nil
+		})
+	})
 }
 
 // resumed waits until the tunnel is up in another IKE SA than before, which was, or
@@ -72,12 +80,7 @@ func TestResume(t *testing.T) {
 	s.must(s.Lose(s.ctx, 100))
 	answers.Kill()
 	s.must(s.bounded(answers.Start))
-	s.eventually("the end of the tunnel", func() error {
-		if c := s.status(g, link.Name); c.State == "up" {
-			return errors.New(describe(c))
-		}
-		return nil
-	})
+	s.givenUp(g)
 	s.must(s.Lose(s.ctx, 0))
 	s.resumed(g, before, false)
 	s.pingBoth(a)

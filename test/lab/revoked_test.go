@@ -14,6 +14,7 @@ import (
 // TestRevocationList: strongSwan's certificate against the list of its authority, in
 // a file of ours, and ours against strongSwan's.
 func TestRevocationList(t *testing.T) {
+	t.Parallel()
 	key := pki.ECDSA(elliptic.P256())
 	now := time.Now()
 	for _, c := range []struct {
@@ -62,6 +63,7 @@ func TestRevocationList(t *testing.T) {
 // TestClassicSignatures: strongSwan signs as RFC 7296 has it, without the framework of
 // RFC 7427: RSA with SHA-1, and ECDSA with the hash of its curve (RFC 4754).
 func TestClassicSignatures(t *testing.T) {
+	t.Parallel()
 	p := newAuthority()
 	for _, c := range []struct {
 		name string

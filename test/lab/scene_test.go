@@ -51,6 +51,8 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	t.Parallel()
 	require(t)
+	places.enter()
+	t.Cleanup(places.leave)
 	return makeScene(t)
 }
 

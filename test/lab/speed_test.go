@@ -24,6 +24,7 @@ func speedSize() int {
 // two of our gateways: what arrives is what was sent, datagrams of all sizes in
 // order, nothing is dropped, and what is off is what was turned off. The long form carries 10 GiB each way.
 func TestOffloads(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, path string
 		without    []string
@@ -80,6 +81,7 @@ const damagedPort = 7007
 // a damaged one must stay alone with the checksum that it had, so that the client
 // drops it and TCP sends it again (RFC 9293 §3.1).
 func TestInnerDamage(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"native", "portable"} {
 		t.Run(path, func(t *testing.T) {
 			s := newScene(t)

@@ -63,6 +63,7 @@ func TestAnyAddress(t *testing.T) {
 // TestGroupRetry: the first offer's key share is of a group that the other end
 // does not want, which it says by INVALID_KE_PAYLOAD (RFC 7296 §1.3).
 func TestGroupRetry(t *testing.T) {
+	t.Parallel()
 	for _, begins := range []string{"initiator", "responder"} {
 		t.Run(begins, func(t *testing.T) {
 			s := newScene(t)
@@ -85,6 +86,7 @@ func TestGroupRetry(t *testing.T) {
 // TestNarrowing: the responder takes a part of the selectors that are offered
 // (RFC 7296 §2.9).
 func TestNarrowing(t *testing.T) {
+	t.Parallel()
 	wide := netip.MustParsePrefix("10.0.0.0/8")
 	for _, begins := range []string{"initiator", "responder"} {
 		t.Run(begins, func(t *testing.T) {

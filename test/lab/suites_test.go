@@ -9,6 +9,7 @@ import (
 // TestSuite is every Diffie-Hellman group and every kind of cipher, each once
 // for IKE and once for ESP, and begun by either end in turn.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	for i, suite := range []struct{ ike, esp string }{
 		{"aes128gcm16-prfsha256-modp2048", "aes128gcm16"},
 		{"aes192gcm16-prfsha384-modp3072", "aes192gcm16"},

@@ -21,6 +21,7 @@ var everywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustPa
 // outer address, as IKE, ESP or anything else, goes into the tunnel like all else, and
 // the peer's own packets beside it.
 func TestTunnelCrackServerIP(t *testing.T) {
+	t.Parallel()
 	for name, v6 := range map[string]bool{"IPv4": false, "IPv6": true} {
 		for _, bare := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: ", UDP", true: ", bare"}[bare], func(t *testing.T) {
@@ -144,6 +145,7 @@ func (s *scene) resolving(space *world.Namespace, end link.End) (g *gateway.Gate
 // send to the outer network itself goes there, too, unless the configuration says that
 // it is outside.
 func TestTunnelCrackLocalNet(t *testing.T) {
+	t.Parallel()
 	for name, given := range map[string][]string{
 		"a network":       {"ip address add 203.0.113.7/24 dev wan", "ip -6 address add 2001:db8:99::7/64 dev wan nodad"},
 		"a route by DHCP": {"ip route add 203.0.113.96/28 via 192.0.2.1 proto dhcp", "ip -6 route add 2001:db8:99::/64 via 2001:db8:a::1 proto ra"},
