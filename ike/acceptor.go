@@ -15,17 +15,17 @@ type acceptor struct {
 	engine  *Engine
 	version *version
 	inbox   *inbox
-	// further are messages of peers that it has answered, or that show a cookie: a
-	// flood of first messages fills the inbox and leaves these their turns, as a flood
-	// of forged cookies does the other way round.
-	further chan sa.Event
-	machine stranger
-	perform performer
-	actions []sa.Action
+	// first are first messages, and further those of peers that it has answered, or
+	// that show a cookie: a flood of first messages leaves the others their turns, as a
+	// flood of forged cookies does the other way round.
+	first, further *queue
+	machine        stranger
+	perform        performer
+	actions        []sa.Action
 }
 
 func newAcceptor(e *Engine, v *version) *acceptor {
-	a := &acceptor{engine: e, version: v, inbox: newInbox(), further: make(chan sa.Event, inboxSize), machine: v.stranger()}
+	a := &acceptor{engine: e, version: v, inbox: newInbox(), first: newQueue(), further: newQueue(), machine: v.stranger()}
 	a.perform = performer{engine: e, spis: &v.spis, inbox: a.inbox, workers: e.strangers, step: a.step, sendFailed: a.sendFailed}
 	return a
 }
@@ -37,8 +37,10 @@ func (a *acceptor) run(ctx context.Context) {
 	for {
 		resetTimer(timer, a.machine.Deadline())
 		select { // whatever is ready, at random: nothing keeps the rest waiting
-		case ev := <-a.further:
-			a.step(ev)
+		case d := <-a.further.datagrams:
+			a.step(a.further.took(d))
+		case d := <-a.first.datagrams:
+			a.step(a.first.took(d))
 		case ev := <-a.inbox.events:
 			a.step(ev)
 		case task := <-a.inbox.tasks:
@@ -55,11 +57,13 @@ func (a *acceptor) run(ctx context.Context) {
 // that it names an SPI of ours. What begins with a notification may show a cookie,
 // which has to come first (RFC 7296 §2.6).
 func (a *acceptor) offer(h header, known bool, d sa.Datagram) {
-	to := a.inbox.events
+	to := a.first
 	if known || h.major == 2 && wire.PayloadType(h.next) == wire.PayloadNotify {
 		to = a.further
 	}
-	a.inbox.put(to, d)
+	if !to.put(d) {
+		a.inbox.dropped.Add(1)
+	}
 }
 
 func (a *acceptor) step(ev sa.Event) {

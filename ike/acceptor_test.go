@@ -19,11 +19,11 @@ func (l listed) Step(dst []sa.Action, _ time.Time, ev sa.Event) []sa.Action {
 
 func (listed) Deadline() time.Time { return time.Time{} }
 
-// TestBesideAFlood fills the inbox with first messages: what shows a cookie, and what
+// TestBesideAFlood fills the queue of first messages: what shows a cookie, and what
 // names a half-open IKE SA, is taken all the same, in its order and long before the last
 // of them. A flood of forged cookies keeps neither first messages nor work waiting.
 func TestBesideAFlood(t *testing.T) {
-	const spi, many = 7, 3 * inboxSize
+	const spi, many = 7, 3 * queueSize
 	got := listed{make(chan sa.Event)}
 	v := &version{ours: localSPIv2, spis: spiTable{m: map[uint64]*inbox{}}, stranger: func() stranger { return got }}
 	v.acceptor = newAcceptor(&Engine{}, v)
@@ -50,14 +50,14 @@ func TestBesideAFlood(t *testing.T) {
 		message(wire.Header{InitiatorSPI: 1, ResponderSPI: spi, Exchange: wire.ExchangeIKEAuth}, &wire.Nonce{Data: make([]byte, 32)}),
 	}
 	message(wire.Header{InitiatorSPI: 1, ResponderSPI: spi + 1, Exchange: wire.ExchangeIKEAuth}, &wire.Nonce{Data: make([]byte, 32)})
-	if n := v.acceptor.inbox.dropped.Load(); n != many-inboxSize+1 {
+	if n := v.acceptor.inbox.dropped.Load(); n != many-queueSize+1 {
 		t.Errorf("%d messages are dropped", n)
 	}
 	go v.acceptor.run(t.Context())
 	for n := 0; len(first) > 0; n++ {
 		if d := (<-got.got).(sa.Datagram); &d.Raw[0] == &first[0].Raw[0] {
 			first = first[1:]
-		} else if n == inboxSize-1 { // each turn is one of two at random
+		} else if n == queueSize-1 { // each turn is one of two at random
 			t.Fatal("first messages went before all else")
 		}
 	}
@@ -65,7 +65,7 @@ func TestBesideAFlood(t *testing.T) {
 	worked := make(chan struct{})
 	go v.acceptor.inbox.post(func() { close(worked) })
 	refill := func() {
-		for len(v.acceptor.further) < inboxSize {
+		for len(v.acceptor.further.datagrams) < queueSize {
 			message(wire.Header{InitiatorSPI: 1, Exchange: wire.ExchangeIKESAInit}, &wire.Notify{NotifyType: wire.NotifyCookie, Data: []byte{1}})
 		}
 	}
@@ -79,7 +79,7 @@ func TestBesideAFlood(t *testing.T) {
 		case <-worked:
 			worked = nil
 		}
-		if n == 100*inboxSize {
+		if n == 100*queueSize {
 			t.Fatalf("of a flood of cookies nothing else is looked at: a first message %v, work %v", plain, worked == nil)
 		}
 	}

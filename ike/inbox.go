@@ -31,12 +31,9 @@ func newInbox() *inbox {
 }
 
 // offer hands ev over or drops it; it never blocks.
-func (b *inbox) offer(ev sa.Event) { b.put(b.events, ev) }
-
-// put is offer to one of several queues of the same goroutine.
-func (b *inbox) put(to chan sa.Event, ev sa.Event) {
+func (b *inbox) offer(ev sa.Event) {
 	select {
-	case to <- ev:
+	case b.events <- ev:
 	default:
 		b.dropped.Add(1)
 	}
