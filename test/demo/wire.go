@@ -29,6 +29,12 @@ type wire struct {
 // shown is how many datagrams are put into words.
 const shown = 4
 
+// In front of a frame is a struct virtio_net_hdr, with gso_size in it.
+const (
+	vnetHeader = 10
+	vnetSize   = 4
+)
+
 // poll is how often the reader looks whether it is to end.
 const poll = 100 * time.Millisecond
 
@@ -43,6 +49,11 @@ func watch(space *world.Namespace, device string) (*wire, error) {
 		all := int(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ALL)))
 		w.socket, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
 		if err != nil {
+			return fmt.Errorf("packet socket: %w", err)
+		}
+		// Datagrams that leave together are one frame to the kernel; this tells of how
+		// many bytes each is.
+		if err := unix.SetsockoptInt(w.socket, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1); err != nil {
 			return fmt.Errorf("packet socket: %w", err)
 		}
 		timeout := unix.NsecToTimeval(poll.Nanoseconds())
@@ -60,15 +71,15 @@ func watch(space *world.Namespace, device string) (*wire, error) {
 // read runs until close; what is in the socket by then is still counted.
 func (w *wire) read() {
 	defer close(w.done)
-	frame := make([]byte, 1<<16)
+	frame := make([]byte, 1<<17)
 	for {
 		n, _, err := unix.Recvfrom(w.socket, frame, 0)
 		switch {
 		case err == unix.EINTR:
 		case err != nil && w.ending.Load():
 			return
-		case err == nil:
-			w.count(frame[:n])
+		case err == nil && n >= vnetHeader:
+			w.count(frame[vnetHeader:n], int(binary.NativeEndian.Uint16(frame[vnetSize:])))
 		}
 	}
 }
@@ -80,7 +91,9 @@ func (w *wire) close() error {
 	return unix.Close(w.socket)
 }
 
-func (w *wire) count(frame []byte) {
+// count counts a frame, which is several datagrams of size, the last one shorter, if
+// size is not 0.
+func (w *wire) count(frame []byte, size int) {
 	if bytes.Contains(frame, []byte(pattern)) {
 		w.plain++
 	}
@@ -90,9 +103,13 @@ func (w *wire) count(frame []byte) {
 	if ip == nil || udp == nil || udp.DstPort != 4500 || len(udp.Payload) < 8 || binary.BigEndian.Uint32(udp.Payload) == 0 {
 		return // not NAT traversal, or its keepalive, or IKE behind its marker (RFC 3948 §2)
 	}
-	w.esp++
-	if w.esp <= shown {
+	datagrams := 1
+	if size > 0 {
+		datagrams = (len(udp.Payload) + size - 1) / size
+	}
+	w.esp += datagrams
+	if len(w.first) < shown {
 		w.first = append(w.first, fmt.Sprintf("%s > %s  UDP 4500  ESP SPI %x, sequence %d, %d bytes",
-			ip.SrcIP, ip.DstIP, udp.Payload[:4], binary.BigEndian.Uint32(udp.Payload[4:]), len(udp.Payload)))
+			ip.SrcIP, ip.DstIP, udp.Payload[:4], binary.BigEndian.Uint32(udp.Payload[4:]), len(udp.Payload)/datagrams))
 	}
 }
