@@ -143,3 +143,22 @@ func TestRepeater(t *testing.T) {
 		t.Errorf("100 copies are answered %d times", answers)
 	}
 }
+
+// A message of phase 2 is taken once, by its ID, and 0 is the ID of none (RFC 2409 §5.5).
+func TestMessageIDsAreUsedOnce(t *testing.T) {
+	d := joined(t)
+	ask := func(id uint32) (answers int) {
+		p := d.a.forge(isakmp.ExchangeInformational, id, same, d.a.m.current().notification(isakmp.RUThere, []byte{0, 0, 0, 9}))
+		before := len(d.b.out)
+		d.b.receive(p)
+		return len(d.b.out) - before
+	}
+	for _, c := range []struct {
+		id      uint32
+		answers int
+	}{{77, 1}, {77, 0}, {78, 1}, {77, 0}, {0, 0}} {
+		if n := ask(c.id); n != c.answers {
+			t.Errorf("a question with message ID %d is answered %d times, want %d", c.id, n, c.answers)
+		}
+	}
+}

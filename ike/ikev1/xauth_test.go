@@ -320,3 +320,39 @@ func TestPeersWithoutALoginAreBounded(t *testing.T) {
 		t.Error("who logged in lost the ISAKMP SA")
 	}
 }
+
+// After too many wrong passwords the right one is not taken for a minute, and a login that
+// is refused opens nothing, though the peer does not say that it heard so.
+func TestRefusedLoginOpensNothing(t *testing.T) {
+	closed := newDuo(t, login)
+	closed.b.m.logins.until = closed.a.duo.now.Add(wrongWait)
+	closed.a.up()
+	closed.settle()
+	if len(closed.b.inbound) != 0 {
+		t.Error("the right password is taken while the door is shut")
+	}
+	d := newDuo(t, login, func(a, b *sa.Settings) {
+		a.XAUTH.Password = auth.NewSecret([]byte("a guess"))
+		b.ModeConfig.Assign = netip.PrefixFrom(given, 32)
+	})
+	d.a.up()
+	for d.b.m.logins.wrong == 0 {
+		p := d.wire[0]
+		d.wire = d.wire[1:]
+		p.to.receive(p)
+	}
+	d.wire = nil // a acknowledges nothing
+	sent, s := len(d.b.out), d.a.m.sas[0]
+	all, err := s.hashed(8, nil, []isakmp.Payload{&isakmp.Configuration{ConfigType: isakmp.ConfigRequest, Attributes: []isakmp.Attribute{{Type: isakmp.ConfigIPv4Address}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _, err := s.seal(s.header(isakmp.ExchangeTransaction, 8), all, phaseTwoIV(s, 8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.b.receive(packet{d.b, s.remote, s.local, raw})
+	if len(d.b.out) != sent || d.b.m.sas[0].completed {
+		t.Errorf("b sends %d messages to a peer whose login it refused", len(d.b.out)-sent)
+	}
+}
