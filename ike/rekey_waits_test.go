@@ -17,7 +17,7 @@ func TestRekeyOfWhatThePeerTakesDown(t *testing.T) {
 		if err := a.engine.Up(t.Context(), "to-right"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Second) // until b asks, too
+		time.Sleep(7 * time.Second) // until b asks, too
 		n.setDrop(func(from, _ netip.Addr) bool { return from == a.address })
 		go func() {
 			time.Sleep(100 * time.Millisecond)

@@ -9,16 +9,15 @@ import (
 )
 
 // Dead peer detection (RFC 3706): R-U-THERE, to which R-U-THERE-ACK answers with
-// the same number. Any proof of life ends the question.
-
-// checkTries bounds how often the question is put.
-const checkTries = 5
+// the same number. Any proof of life ends the question. It is put early enough for the
+// peer to be given up when nothing was heard for the liveness interval.
 
 // check is the question that is open.
 type check struct {
-	number uint32    // of the last question
-	tries  int       // how often it was put; 0: none is open
-	dueAt  time.Time // when to put it again, or to give up
+	number  uint32    // of the last question
+	tries   int       // how often it was put; 0: none is open
+	begunAt time.Time // when it was put first
+	dueAt   time.Time // when to put it again, or to give up
 }
 
 // answered ends the question: the peer lives.
@@ -37,23 +36,33 @@ func (s *ikeSA) livenessAt() time.Time {
 	if s.m.settings.DPD == 0 || !s.peer.dpd || s.state != established || s.dpd.tries > 0 {
 		return time.Time{}
 	}
-	at := s.heardAt.Add(s.m.settings.DPD)
+	at := s.heardAt.Add(s.liveness().Asks)
 	if s.unheard() {
 		return later(at, s.unheardUntil)
 	}
 	return at
 }
 
+// liveness is how the liveness interval is spent.
+func (s *ikeSA) liveness() sa.Liveness {
+	return s.m.cfg.Retransmit.Liveness(s.m.settings.DPD, sa.CheckSends)
+}
+
 // ask puts the question, or puts it again.
 func (s *ikeSA) ask() {
 	if s.dpd.tries == 0 {
+		s.dpd.begunAt = s.m.now
 		if s.dpd.number == 0 {
 			s.dpd.number = s.m.random.MessageID() >> 1
 		}
 		s.dpd.number++
 	}
 	s.dpd.tries++
-	s.dpd.dueAt = s.m.now.Add(s.m.cfg.Retransmit.Wait(s.dpd.tries-1, s.m.random.Fraction()))
+	l := s.liveness()
+	s.dpd.dueAt = s.m.now.Add(min(s.m.cfg.Retransmit.Wait(s.dpd.tries-1, s.m.random.Fraction()), l.Longest))
+	if s.dpd.tries == sa.CheckSends { // the last one, to which a host that slept waits for an answer, too
+		s.dpd.dueAt = later(s.m.now.Add(l.Longest/2), later(s.heardAt.Add(s.m.settings.DPD), s.dpd.begunAt.Add(l.Lasts)))
+	}
 	s.inform(s.notification(isakmp.RUThere, binary.BigEndian.AppendUint32(nil, s.dpd.number)))
 }
 

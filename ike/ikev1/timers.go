@@ -148,7 +148,7 @@ func (s *ikeSA) runTimers() {
 		s.wantRekey, s.rekeyAt = true, time.Time{}
 	}
 	if s.m.due(s.livenessAt()) || s.m.due(s.dpd.dueAt) {
-		if s.dpd.tries >= checkTries {
+		if s.dpd.tries >= sa.CheckSends {
 			s.silent()
 			return
 		}

@@ -15,8 +15,6 @@ import (
 // would be here by now. So where each of the first sends, but for one, was denied, we wait
 // for deniedWait instead of repeating for the whole schedule. Who can forge that sees
 // our requests; to end the IKE SA he would have to keep the answers away, too.
-//
-// A liveness check begins early enough for this to be over when the liveness interval is.
 
 const (
 	// deniedSends is how many sends of a request the peer has to deny.
@@ -43,16 +41,6 @@ func (w *window) deny() {
 
 // lost reports whether the peer denied the request on its way often enough.
 func (w *window) lost() bool { return w.denials >= deniedSends }
-
-// denial is how long it takes from the first send of a request that the peer denies to
-// the end of the IKE SA.
-func (w *window) denial() time.Duration {
-	d := deniedWait
-	for n := range deniedSends - 1 {
-		d += w.policy.Wait(n, 0)
-	}
-	return d
-}
 
 // denies reports whether a message says that the IKE SA is not known, and anybody may
 // have sent it.

@@ -19,7 +19,7 @@ const (
 	supersededTime = 60 * time.Second
 	// checkTries bounds how often a liveness check is sent: the answer needs no
 	// work, and a peer that came back without its state waits for us to notice.
-	checkTries = 5
+	checkTries = sa.CheckSends
 	// deleteTries bounds how often a DELETE of an IKE SA is sent: it ends
 	// anyway.
 	deleteTries = 4

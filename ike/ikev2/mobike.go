@@ -64,6 +64,7 @@ func (m *Machine) localAddress(ev sa.LocalAddress) {
 		s.wantUpdate = s.origin
 		s.wantAddresses = s.wantAddresses || !s.origin || len(now) > 1 // the one that was in use is a further one
 		s.relocate(netip.AddrPortFrom(ev.Addr, s.local.Port()), s.remote)
+		s.window.renew(m.now, m.random.Fraction()) // the peer was not asked from here yet
 	}
 }
 

@@ -31,7 +31,7 @@ func TestRequestsProveLife(t *testing.T) {
 	w := transcript.New(a, b, nil)
 	w.Stand()
 	for range 20 {
-		w.Advance(a.DPD/2, false)
+		w.Advance(a.DPD/4, false)
 		if len(w.Network) > 0 {
 			t.Fatalf("a sends %v to a peer that has just asked something", w.Network[0])
 		}

@@ -29,6 +29,17 @@ func (m *Machine) probePath(ev sa.ProbePath) {
 	}
 }
 
+// probeSends is how often a probe is sent: the probe itself is no failed check.
+const probeSends = checkTries + 1
+
+// tooLateToProbe reports whether the peer was silent for so long that a probe would go
+// on beyond the liveness interval: it is asked first.
+func (s *ikeSA) tooLateToProbe() bool {
+	dpd := s.m.settings.DPD
+	s.hearESP()
+	return dpd > 0 && s.m.now.After(s.heardAt.Add(s.window.policy.Liveness(dpd, probeSends).Asks))
+}
+
 type probeExchange struct {
 	size        int
 	lost        bool
@@ -68,7 +79,7 @@ func (s *ikeSA) probe() {
 	x := &probeExchange{size: want.Size, whole: [][]byte{raw}}
 	s.current, s.asking = x, draft{}
 	s.window.open(s.m.now, x.whole, s.m.random.Fraction())
-	s.window.tries = s.patience(checkTries + 1) // the probe itself is no failed check
+	s.window.tries = s.patience(probeSends)
 	x.summary = wire.Summary(payloads)
 	s.requestSummary = x.summary
 	s.m.do(sa.Send{Local: s.local, Remote: s.remote, Bytes: raw, Whole: true})

@@ -31,17 +31,31 @@ const (
 
 // proceed starts the next exchange of every IKE SA that is free to. None starts
 // while a request of the peer waits for work: what it asks for would change
-// under it.
+// under it. While the peer has more to say only its silence may be questioned, for that
+// changes nothing.
 func (m *Machine) proceed() {
 	m.reauthenticated()
 	m.planChildren()
 	for _, s := range slices.Clone(m.sas) {
 		s.hasten()
-		if s.current == nil && s.sync == nil && !s.serving() && s.contest() == nil && s.state >= established && s.state < deleting && (s.wantDelete || !s.muted()) {
+		switch {
+		case s.state < established || s.state >= deleting:
+		case (s.idle() || s.wantDelete && s.free()) && !s.decides():
 			s.proceed()
+		case s.idle() && s.wantCheck && s.state == established:
+			s.check()
 		}
 	}
 }
+
+// free reports whether nothing is on its way on the IKE SA and nothing of the peer is
+// being answered, idle whether something may be asked then.
+func (s *ikeSA) free() bool { return s.current == nil && s.sync == nil && !s.window.working }
+func (s *ikeSA) idle() bool { return s.free() && !s.muted() }
+
+// decides reports whether the peer is about to say what becomes of the IKE SA or its
+// Child SAs.
+func (s *ikeSA) decides() bool { return s.serving() || s.contest() != nil }
 
 // proceed is the order of what waits: ends before replacements before new
 // things, and questions last.
@@ -66,7 +80,7 @@ func (s *ikeSA) proceed() {
 		s.proceed() // that was no exchange of this IKE SA
 	case s.wantTicket:
 		s.askForTicket()
-	case s.wantCheck:
+	case s.wantCheck || s.wantProbe.Size > 0 && s.tooLateToProbe():
 		s.check()
 	case s.wantProbe.Size > 0:
 		s.probe()

@@ -103,13 +103,14 @@ func (s *ikeSA) repeatSync() (ended bool) {
 	if s.sync == nil {
 		return false
 	}
-	again, exhausted := s.sync.window.repeat(s.m.now, s.m.random.Fraction)
-	if exhausted {
+	w := &s.sync.window
+	again, exhausted := w.repeat(s.m.now, s.longestWait(w), s.m.random.Fraction)
+	if exhausted || s.silent(w) {
 		s.exhausted()
 		return true
 	}
 	if again != nil {
-		s.transmit(s.header(wire.ExchangeInformational, false, 0), again, "N(IKEV2_MESSAGE_ID_SYNC)", s.sync.window.attempt, s.path())
+		s.transmit(s.header(wire.ExchangeInformational, false, 0), again, "N(IKEV2_MESSAGE_ID_SYNC)", w.attempt, s.path())
 	}
 	return false
 }

@@ -27,8 +27,10 @@ func (m *Machine) Deadline() time.Time {
 
 func (s *ikeSA) deadlines(d *sansio.Deadline) {
 	d.By(s.window.dueAt)
+	d.By(s.silentAt(&s.window))
 	if s.sync != nil {
 		d.By(s.sync.window.dueAt)
+		d.By(s.silentAt(&s.sync.window))
 	}
 	d.By(s.lingerUntil)
 	d.By(s.duplicateAt)
@@ -53,11 +55,11 @@ func (s *ikeSA) deadlines(d *sansio.Deadline) {
 		d.By(c.auditAt)
 		d.By(c.idleAt)
 	}
-	if s.current != nil || s.sync != nil || s.serving() || s.contest() != nil || s.muted() {
+	if !s.idle() {
 		return // the next exchange waits for that
 	}
 	d.By(s.livenessAt())
-	if s.state != established {
+	if s.state != established || s.decides() {
 		return
 	}
 	if s.wantRekey {
@@ -90,39 +92,6 @@ func (c *child) deadlines(d *sansio.Deadline) {
 	}
 }
 
-// livenessAt is when the peer's silence is to be questioned (RFC 7296 §2.4). One
-// that never showed that it has the IKE SA is asked in any case.
-func (s *ikeSA) livenessAt() time.Time {
-	var d sansio.Deadline
-	if s.state == superseded {
-		return d.At
-	}
-	if dpd := s.m.settings.DPD; dpd > 0 {
-		// Early enough to be through with a peer that is there and lost the IKE SA.
-		d.By(s.heardAt.Add(max(dpd-s.window.denial(), min(dpd, s.window.denial()))))
-	}
-	if s.unheard != nil {
-		d.By(s.unheard.endAt)
-	}
-	return d.At
-}
-
-// hearESP looks when ESP came last on a Child SA of the IKE SA: that is a sign of life of
-// this peer, and of no other (RFC 7296 §2.4).
-func (s *ikeSA) hearESP() {
-	if s.m.cfg.LastInbound == nil {
-		return
-	}
-	for _, c := range s.children {
-		if at := s.m.cfg.LastInbound(c.SPIIn); at.After(s.heardAt) {
-			s.heardAt = at
-			if s.granted == s { // the answer that made both arrived (unheard.go)
-				s.heard()
-			}
-		}
-	}
-}
-
 // due reports whether t is set and has come.
 func (m *Machine) due(t time.Time) bool { return !t.IsZero() && !m.now.Before(t) }
 
@@ -145,7 +114,8 @@ func (m *Machine) runTimers() {
 // repeat sends the request on its way again if that is due, or tells that the
 // tries are used up.
 func (s *ikeSA) repeat() (exhausted bool) {
-	again, exhausted := s.window.repeat(s.m.now, s.m.random.Fraction)
+	s.givesSigns()
+	again, exhausted := s.window.repeat(s.m.now, s.longestWait(&s.window), s.m.random.Fraction)
 	if again != nil {
 		attempt := s.window.attempt
 		again = s.recut()
@@ -160,7 +130,7 @@ func (s *ikeSA) runTimers() {
 	if s.repeatSync() {
 		return
 	}
-	if s.repeat() {
+	if s.silent(&s.window) || s.repeat() {
 		s.exhausted()
 		return
 	}
@@ -303,6 +273,7 @@ func (s *ikeSA) exhausted() {
 	default:
 		s.drop(causeFailed, ending{failure: f})
 	}
+	s.endReplaced()
 }
 
 // silence explains a request that was never answered.

@@ -28,6 +28,7 @@ const (
 // the answer that made it.
 type unheard struct {
 	copyAt time.Time // of the peer's last copy of the request
+	lost   bool      // there was one, so the answer was lost
 	until  time.Time // we ask nothing before
 	lookAt time.Time // when to look again; zero: we may ask
 	endAt  time.Time // copies count until then
@@ -86,7 +87,7 @@ func (s *ikeSA) asksAgain() {
 	}
 	u := n.unheard
 	u.wait(now, max(answerWait, 2*now.Sub(u.copyAt)))
-	u.copyAt = now
+	u.copyAt, u.lost = now, true
 	n.window.renew(now, n.m.random.Fraction())
 	if s.state == superseded { // it is what the answer goes by
 		s.lingerUntil = u.endAt

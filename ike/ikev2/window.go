@@ -20,6 +20,9 @@ type window struct {
 	attempt int      // how often request was repeated
 	sentAt  time.Time
 	dueAt   time.Time
+	// begunAt is when request was first sent, and sends how often since, in any form.
+	begunAt time.Time
+	sends   int
 	// denials is how many sends of it the peer denied to know, and denied the last of
 	// them, counted from 1 (denied.go).
 	denials, denied int
@@ -33,6 +36,7 @@ type window struct {
 // open starts the schedule of our next request.
 func (w *window) open(now time.Time, request [][]byte, jitter float64) {
 	w.request, w.tries = request, 0
+	w.begunAt, w.sends = now, 1
 	w.begin(now, jitter)
 }
 
@@ -63,8 +67,8 @@ func (w *window) close() {
 func (w *window) replace() { w.request, w.dueAt = nil, time.Time{} }
 
 // repeat gives the request to be sent again at now, or tells that the tries are
-// used up.
-func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, exhausted bool) {
+// used up. The wait for the answer is no longer than longest; 0: than the policy has it.
+func (w *window) repeat(now time.Time, longest time.Duration, jitter func() float64) (again [][]byte, exhausted bool) {
 	if w.request == nil || now.Before(w.dueAt) {
 		return nil, false
 	}
@@ -76,14 +80,20 @@ func (w *window) repeat(now time.Time, jitter func() float64) (again [][]byte, e
 		return nil, true
 	}
 	w.attempt++
+	w.sends++
 	w.sentAt = now
-	w.dueAt = now.Add(w.policy.Wait(w.attempt, jitter()))
+	wait := w.policy.Wait(w.attempt, jitter())
+	if longest > 0 {
+		wait = min(wait, longest)
+	}
+	w.dueAt = now.Add(wait)
 	return w.request, false
 }
 
 // renew begins the schedule of the request on its way anew.
 func (w *window) renew(now time.Time, jitter float64) {
 	if w.request != nil {
+		w.begunAt, w.sends = now, 1
 		w.begin(now, jitter)
 	}
 }

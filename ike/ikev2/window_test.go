@@ -25,7 +25,7 @@ func TestRetransmission(t *testing.T) {
 		{8999 * time.Millisecond, false, false},
 		{9 * time.Second, false, true},
 	} {
-		raw, exhausted := w.repeat(start.Add(c.after), none)
+		raw, exhausted := w.repeat(start.Add(c.after), 0, none)
 		if (raw != nil) != c.again || exhausted != c.exhausted {
 			t.Errorf("after %v: again %v, exhausted %v", c.after, raw != nil, exhausted)
 		}
@@ -93,7 +93,7 @@ func TestDenialsOfOneSend(t *testing.T) {
 	}
 	for now := start; !w.lost(); {
 		now = w.dueAt
-		if again, _ := w.repeat(now, func() float64 { return 0 }); again == nil {
+		if again, _ := w.repeat(now, 0, func() float64 { return 0 }); again == nil {
 			t.Fatal("the schedule is over")
 		}
 		w.deny()

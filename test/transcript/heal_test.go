@@ -59,7 +59,8 @@ func live(t *rapid.T, w *World) {
 const noticed = 30 * time.Second
 
 // TestRandomCrash lets one end lose everything without a word: the other one notices
-// in time, and what either then makes anew is what both agree on.
+// in time, whether the first denies what it is asked or says nothing, and what either then
+// makes anew is what both agree on.
 func TestRandomCrash(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w, lines := randomWorld(t)
@@ -71,7 +72,10 @@ func TestRandomCrash(t *testing.T) {
 		}
 		lost.Deaf = rapid.Bool().Draw(t, "deaf")
 		talks := rapid.Bool().Draw(t, "there is traffic")
-		lost.Crash()
+		mute := rapid.Bool().Draw(t, "it denies nothing")
+		if lost.Crash(); mute {
+			w.Mute = lost
+		}
 		since := w.Now
 		for len(other.Snapshot().IKE) > 0 {
 			if w.Now.Sub(since) > noticed {
@@ -83,6 +87,7 @@ func TestRandomCrash(t *testing.T) {
 				w.Advance(time.Second, true)
 			}
 		}
+		w.Mute = nil
 		again := rapid.SampledFrom([]*Host{w.A, w.B}).Draw(t, "who begins anew")
 		again.Up()
 		w.Advance(10*time.Second, true)

@@ -17,9 +17,10 @@ var patient = sa.RetransmitPolicy{First: 4 * time.Second, Factor: 1.8, Tries: 6}
 
 // TestUnheard loses the responder's first answer to IKE_AUTH, and then copies of
 // the request or the answers to them, in every combination that leaves the last
-// copy alone, while the responder has a path to probe, a Child SA to rekey and a
-// short liveness interval. The IKE SA that it made first is the one that both have
-// in the end, and it asks nothing before the wait is over.
+// copy alone, while the responder has a path to probe and a Child SA to rekey, and a
+// liveness interval that is longer than the 89 s in which nothing may arrive. The
+// IKE SA that it made first is the one that both have in the end, and it asks nothing
+// before the wait is over.
 func TestUnheard(t *testing.T) {
 	for n := range 81 { // what becomes of four copies
 		fates := []fate{answerLost}
@@ -43,7 +44,7 @@ func (f fate) String() string { return [...]string{"arrives", "answer lost", "lo
 
 func unheard(t *testing.T, fates []fate) {
 	a, b := Pair()
-	b.DPD = 10 * time.Second
+	b.DPD = 2 * time.Minute
 	w := New(a, b, func(line string) { t.Log(line) })
 	w.A.Retransmit, w.B.Retransmit = patient, sa.DefaultRetransmit
 	w.A.Restart(cookie.Config{})

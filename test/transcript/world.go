@@ -52,6 +52,8 @@ type World struct {
 	MTU int
 	// HoldWork keeps Diffie-Hellman results until Work is called.
 	HoldWork bool
+	// Mute is an end of which nothing arrives; nil: there is none.
+	Mute *Host
 	// Faults are broken invariants, for tests to look at.
 	Faults []string
 
@@ -96,6 +98,9 @@ func (w *World) fault(format string, args ...any) {
 // send puts a datagram on the network, through the NAT.
 func (w *World) send(from *Host, s sa.Send) {
 	w.sent++
+	if from == w.Mute {
+		return
+	}
 	if s.Whole && w.MTU > 0 && len(s.Bytes)+20+8+4 > w.MTU {
 		w.logf("the path drops %d octets of %s", len(s.Bytes)+20+8+4, from.Name)
 		return
