@@ -172,7 +172,7 @@ var ikeKeys = section[IKE]{
 		duration(10*time.Second, 30*24*time.Hour), func(i *IKE) *time.Duration { return &i.Lifetime }),
 	value(Key{Name: "reauth", Doc: "The peer is authenticated anew before its last authentication is this old; the old IKE SA goes when the new one carries everything.", Default: "off", Example: "1d"},
 		either("off", duration(10*time.Second, 30*24*time.Hour)), func(i *IKE) *time.Duration { return &i.Reauth }),
-	value(Key{Name: "dpd", Doc: "After this much silence the peer is asked whether it is alive (dead peer detection). IKEv2 asks 5s earlier, so that a peer that is there and says that it lost the SAs is noticed within this time; one that says nothing is given up about 20s later.", Default: "30s", Example: "10s"},
+	value(Key{Name: "dpd", Doc: "A peer of which nothing is heard for this long, neither IKE nor ESP, is given up (dead peer detection). It is asked five times before, the first time 22s before the end, or after a third of the time where that is later. Less than 7.5s has no room for that: then a third of it and 5s count.", Default: "30s", Example: "10s"},
 		either("off", duration(time.Second, time.Hour)), func(i *IKE) *time.Duration { return &i.DPD }),
 	value(Key{Name: "mobike", Doc: "The SAs go on when this gateway's address changes, or that of a peer that began (MOBIKE, RFC 4555).", Default: "false", Example: "true"},
 		truth, func(i *IKE) *bool { return &i.MOBIKE }),

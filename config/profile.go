@@ -27,14 +27,15 @@ const (
 )
 
 // profiles are the keys of a connection that each profile sets, as one would
-// write them. docs/configuration.md says where the values come from.
+// write them. docs/configuration.md says where the values come from. The liveness interval is
+// the time-out of the peer's own dead peer detection, where its maker has one.
 var profiles = map[Profile]string{
 	ProfileNone: `{}`,
 	// The default policy of a route-based gateway knows only group 2 for IKE,
 	// and rekeys without PFS; a custom policy has GCM and ECP384.
 	ProfileAzure: `
 type: route-based
-ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048, aes256-sha256-modp1024], lifetime: 8h, dpd: 15s}
+ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048, aes256-sha256-modp1024], lifetime: 8h, dpd: 45s}
 esp: {proposals: [aes256gcm16, aes256-sha256, aes256-sha1], lifetime: 7h, lifetime_bytes: 100GB}`,
 	ProfileAzurePolicy: `
 type: policy-based
@@ -46,37 +47,37 @@ idle: 5m`,
 	// the default policy unless a custom one has a better.
 	ProfileAzureIKEv1: `
 type: route-based
-ike: {version: 1, proposals: [aes256-sha256-modp2048, aes256-sha256-modp1024, aes256-sha1-modp1024, aes128-sha1-modp1024, 3des-sha1-modp1024], lifetime: 8h, dpd: 15s}
+ike: {version: 1, proposals: [aes256-sha256-modp2048, aes256-sha256-modp1024, aes256-sha1-modp1024, aes128-sha1-modp1024, 3des-sha1-modp1024], lifetime: 8h, dpd: 45s}
 esp: {proposals: [aes256gcm16, aes256-sha256, aes256-sha1, aes128-sha1, 3des-sha1], lifetime: 1h, lifetime_bytes: 100GB}`,
 	ProfileAWS: `
 type: route-based
-ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384], lifetime: 8h, dpd: 10s}
+ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384], lifetime: 8h, dpd: 30s}
 esp: {proposals: [aes256gcm16-ecp384], lifetime: 1h, replay_window: 1024}`,
 	ProfileGCP: `
 type: route-based
-ike: {version: 2, proposals: [aes256gcm16-prfsha256-modp2048], lifetime: 10h, dpd: 20s}
+ike: {version: 2, proposals: [aes256gcm16-prfsha256-modp2048], lifetime: 10h}
 esp: {proposals: [aes256gcm16-modp2048], lifetime: 3h}`,
 	// One selector of each side for a Child SA, and no narrowing.
 	ProfileCiscoASA: `
 type: policy-based
 child_per_pair: true
-ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 1d, dpd: 10s}
+ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 1d}
 esp: {proposals: [aes256gcm16, aes256-sha256], lifetime: 8h, lifetime_bytes: off}`,
 	ProfileCiscoIOS: `
 type: route-based
-ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048], lifetime: 1d, dpd: 10s}
+ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048], lifetime: 1d}
 esp: {proposals: [aes256gcm16, aes256-sha256], lifetime: 1h}`,
 	ProfileFortinet: `
 type: route-based
-ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048], lifetime: 1d, dpd: 20s}
+ike: {version: 2, proposals: [aes256gcm16-prfsha384-ecp384, aes256-sha256-modp2048], lifetime: 1d}
 esp: {proposals: [aes256gcm16-ecp384, aes256-sha256-modp2048], lifetime: 12h}`,
 	ProfileJuniper: `
 type: route-based
-ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 8h, dpd: 10s}
+ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 8h}
 esp: {proposals: [aes256gcm16-ecp384, aes256-sha256-modp2048], lifetime: 1h}`,
 	ProfilePaloAlto: `
 type: route-based
-ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 8h, dpd: 10s}
+ike: {version: 2, proposals: [aes256-sha384-ecp384, aes256-sha256-modp2048], lifetime: 8h}
 esp: {proposals: [aes256gcm16-ecp384, aes256-sha256-modp2048], lifetime: 1h}`,
 	ProfileStrongSwan: `
 type: route-based
