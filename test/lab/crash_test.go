@@ -48,7 +48,7 @@ func TestLostWithoutProof(t *testing.T) {
 			s := newScene(t)
 			a, _ := link.Pair()
 			a = networks(a, 0)
-			a.DPD = 10 * time.Second
+			a.DPD = 8 * time.Second
 			a.IKEKeys = []string{"crash_detection: false"}
 			victim := s.causeway(s.GatewayB, a.Peer())
 			g := s.causeway(s.GatewayA, a)
