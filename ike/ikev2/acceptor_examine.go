@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -75,19 +76,34 @@ func (a *Acceptor) admitted(h *half, c *sa.Settings, ppk *sa.PPK) {
 	a.handOver(h, h.proof, c, ppk)
 }
 
-// turnAway refuses a peer, and then says why, in the name of the connection that it was
-// meant for.
+// turnAway refuses a peer, and has it put into words why, in the name of the connection that
+// it was meant for.
 func (a *Acceptor) turnAway(h *half, connection string, why verdict) {
 	msg := h.proof
 	a.emit(traceReceived(connection, msg))
 	a.answerOver(h, msg, connection, notify(wire.NotifyAuthenticationFailed, nil))
-	f := why()
-	if !a.strangers.Allow(a.now) {
-		a.dropped(sa.Datagram{Remote: msg.remote}, f.Reason, f.Message)
-		return
-	}
-	a.emit(sa.Failed{Connection: connection, Remote: msg.remote, Failure: f, Stranger: true})
+	news := a.strangers.Allow(a.now)
+	work := a.desk.Start(msg, &wording{why}, func(result any) {
+		f, ok := result.(*sa.Failure)
+		if !ok {
+			f = internal(fmt.Errorf("a refusal ended without words: %v", result))
+		}
+		if !news {
+			a.dropped(sa.Datagram{Remote: msg.remote}, f.Reason, f.Message)
+			return
+		}
+		a.emit(sa.Failed{Connection: connection, Remote: msg.remote, Failure: f, Stranger: true})
+	})
+	work.Stranger = true
+	a.do(work)
 }
+
+// wording puts a refusal into words. That is work for elsewhere, since it takes time which
+// differs, and what a Step does it does before anything is sent. It implements sa.Job.
+type wording struct{ why verdict }
+
+// Run implements sa.Job.
+func (j *wording) Run() any { return j.why() }
 
 // crowd refuses a peer where the proofs of too many wait to be checked, or, of those that
 // hold, for what servers say: that of h, or of a source that has more. It reports whether

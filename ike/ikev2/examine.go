@@ -74,7 +74,8 @@ type examination struct {
 }
 
 // verdict is what is wrong with a proof, for the person at this end only; nil: nothing. It
-// is put into words once the peer has its answer: that takes time, and differs.
+// is put into words once the peer has its answer, on any goroutine: that takes time, and
+// differs.
 type verdict func() *sa.Failure
 
 // verify holds the peer's identity and AUTH against settings. Whatever is wrong, the
@@ -90,9 +91,10 @@ func (x *examination) verify(msg *message, id *wire.Identification, then func(ve
 	body, _ := id.AppendBody(nil)
 	own, others, ok := x.claims(msg, body)
 	if !ok {
+		settings := x.settings
 		then(func() *sa.Failure {
 			return &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer wants to use EAP",
-				Local: expectedMethod(x.settings), Remote: "EAP", Hint: methodHint(x.settings)}
+				Local: expectedMethod(settings), Remote: "EAP", Hint: methodHint(settings)}
 		})
 		return
 	}
@@ -128,7 +130,8 @@ func (x *examination) decide(result any, own claim, want, shown auth.Identity) v
 	case !matches:
 		return func() *sa.Failure { return sa.IdentityMismatch(want, shown) }
 	case x.settings.Trust == nil: // the trust was another's
-		return func() *sa.Failure { return otherMethod(x.settings, own.proof) }
+		settings := x.settings
+		return func() *sa.Failure { return otherMethod(settings, own.proof) }
 	case r.problem != nil:
 		return func() *sa.Failure { return sa.FailureOf(r.problem) }
 	}
@@ -151,23 +154,25 @@ func (x *examination) checkPSK(own claim, others []claim, want, shown auth.Ident
 	case !matches:
 		return func() *sa.Failure { return sa.IdentityMismatch(want, shown) }
 	case own.proof.Method != wire.AuthSharedKey || x.settings.Trust != nil:
-		return func() *sa.Failure { return otherMethod(x.settings, own.proof) }
+		settings := x.settings
+		return func() *sa.Failure { return otherMethod(settings, own.proof) }
 	case !valid:
-		return func() *sa.Failure { return x.wrongKey(shown) }
+		ours, theirs, ppk := x.settings.LocalID(x.local.Addr()), shown, x.ppk != nil
+		return func() *sa.Failure { return wrongKey(ours, theirs, ppk) }
 	}
 	return nil
 }
 
-// wrongKey explains a pre-shared key that differs.
-func (x *examination) wrongKey(shown auth.Identity) *sa.Failure {
+// wrongKey explains a pre-shared key that differs, or the post-quantum key besides.
+func wrongKey(ours, theirs auth.Identity, ppk bool) *sa.Failure {
 	f := &sa.Failure{
 		Reason:  sa.ReasonAuthenticationFailed,
 		Message: "the pre-shared key of the peer is another one",
-		Local:   "identity " + x.settings.LocalID(x.local.Addr()).String(),
-		Remote:  "identity " + shown.String(),
+		Local:   "identity " + ours.String(),
+		Remote:  "identity " + theirs.String(),
 		Hint:    "compare the key at both ends, octet by octet: quotes, spaces, a final newline, 0x and 0s prefixes",
 	}
-	if x.ppk != nil {
+	if ppk {
 		f.Message = "the pre-shared key of the peer, or its post-quantum key, is another one"
 	}
 	return f
