@@ -9,8 +9,8 @@ import "time"
 // by an answer, or by ESP on a Child SA that the same answer made.
 //
 // Many peers have it and say nothing. So a pause that is longer than the peer's
-// next repeat would be counts as a yes, and what is not answered then is repeated
-// for longer than otherwise. A repeat of the request says that the peer is there
+// next repeat would be counts as a yes, and where one came, what is not answered then is
+// repeated for longer than otherwise (silence.go). A repeat of the request says that the peer is there
 // and that the answer was lost, so what we asked begins anew. It may as well be a
 // stranger's copy (RFC 7296 §2.4): copies count for confirmTime, and a peer from
 // which nothing else comes is asked then, and given up.

@@ -19,10 +19,12 @@ func TestRandomSilence(t *testing.T) {
 		w, lines := randomWorld(t)
 		defer explain(t, lines)
 		dpd := rapid.SampledFrom([]time.Duration{15 * time.Second, 20 * time.Second, 30 * time.Second, 45 * time.Second, 2 * time.Minute}).Draw(t, "interval")
+		resumes := rapid.Bool().Draw(t, "sessions are resumed")
+		childless := rapid.SampledFrom([]sa.Childless{sa.ChildlessAllow, sa.ChildlessPrefer}).Draw(t, "childless")
 		w.HoldWork = false
 		for _, h := range []*Host{w.A, w.B} {
 			h.Settings.DPD, h.Retransmit = dpd, sa.DefaultRetransmit
-			h.Settings.MOBIKE = false
+			h.Settings.SessionResumption, h.Settings.Childless = resumes, childless
 			h.Restart(cookie.Config{})
 		}
 		w.Stand()
