@@ -87,6 +87,9 @@ func TestTheSequenceNeverWraps(t *testing.T) {
 		if out.Packets() != last-3 {
 			t.Errorf("esn=%v: the refused block was taken", esn)
 		}
+		if _, state, err := out.Reserve(1, 0); err != ErrExhausted || state != Hard {
+			t.Errorf("esn=%v: one number after that: %v, %v", esn, state, err)
+		}
 	}
 }
 

@@ -549,3 +549,18 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// Two copies of a packet that are looked at before either is recorded are one packet (RFC
+// 4303 §3.4.3).
+func TestCopiesInOneBatch(t *testing.T) {
+	forEachSuite(t, func(t *testing.T, c suite, p Parameters) {
+		out, in := newPair(t, c, p)
+		s := NewScratch()
+		sealed := out.Seal(s, nil, []byte("payload of 16 B."), 4, 7)
+		batch := []Packet{{Bytes: bytes.Clone(sealed)}, {Bytes: bytes.Clone(sealed)}}
+		in.OpenBatch(s, batch)
+		if batch[0].Err != nil || batch[1].Err != ErrReplay || batch[1].Payload != nil {
+			t.Errorf("two copies: %v and %v", batch[0].Err, batch[1].Err)
+		}
+	})
+}
