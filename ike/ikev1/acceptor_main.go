@@ -243,6 +243,10 @@ func (a *Acceptor) agreed(h *half, r sansio.KeyExchanged) {
 // fits, the peer is told once, and may try again.
 func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	among := a.candidates(d)
+	if h.method != isakmp.AuthPSK {
+		a.judgeSigned(h, msg, d, among)
+		return
+	}
 	var keyed *sa.Settings
 	tried := 0
 	for _, c := range among {
@@ -277,6 +281,29 @@ func (a *Acceptor) judge(h *half, msg *isakmp.Message, d sa.Datagram) {
 	h.repeat.hear(d.Raw)
 	a.failed(d, among, f)
 	a.sayRefused(h, d)
+}
+
+// judgeSigned hands the SA over to the connection that the peer's identity is of, or to the
+// first one, which says what is wrong. The keys are those of all: they are made once,
+// whoever the peer says it is.
+func (a *Acceptor) judgeSigned(h *half, msg *isakmp.Message, d sa.Datagram, among []*sa.Settings) {
+	able := slices.DeleteFunc(slices.Clone(among), func(c *sa.Settings) bool { return offeredMethod(c) != h.offered })
+	if len(able) == 0 {
+		return
+	}
+	x, shown, ok := h.opens(able[0], msg, d)
+	if !ok {
+		h.repeat.hear(d.Raw)
+		a.failed(d, among, &sa.Failure{Reason: sa.ReasonAuthenticationFailed, Message: "the peer's identity does not decrypt",
+			Local: expectations(among, d.Remote.Addr()), Remote: d.Remote.String(), Hint: "something on the path changes messages, or the peer's implementation is broken"})
+		a.sayRefused(h, d)
+		return
+	}
+	chosen := able[0]
+	if i := slices.IndexFunc(able, func(c *sa.Settings) bool { return c.ExpectedID(d.Remote.Addr(), false).Matches(shown) }); i >= 0 {
+		chosen = able[i]
+	}
+	a.handOver(h, chosen, x, d)
 }
 
 // opens tries the key of a connection on the message with the peer's identity.
