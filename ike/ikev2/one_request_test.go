@@ -161,7 +161,7 @@ func TestRepeatIsKnownByItsFirstFragment(t *testing.T) {
 			t.Fatalf("fragment %d of %d", i+1, len(pieces))
 		}
 	}
-	for i, p := range pieces {
+	for i, p := range slices.Backward(pieces) {
 		if give(p) != (i == 0) {
 			t.Errorf("a copy of fragment %d of %d brings the answer: %v", i+1, len(pieces), i != 0)
 		}
