@@ -8,7 +8,12 @@ import (
 // maxClients bounds the connections of one listener: each costs a descriptor, of which
 // the program has a number for all it does. More wait until one of them ends, which
 // those that say nothing do in headerTime.
-const maxClients = 64
+const maxClients = 128
+
+// maxCommands bounds those who wait for a connection to go up or down, or for new keys,
+// as maxReaders does those who follow events: beside both there is room for whoever asks
+// why it takes so long.
+const maxCommands = maxClients - maxReaders - 16
 
 // roomy is a listener with room for so many connections at a time.
 type roomy struct {

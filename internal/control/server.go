@@ -21,6 +21,8 @@ type Server struct {
 	handler http.Handler
 	servers []*http.Server
 	serving sync.WaitGroup
+	// commands has a place for each that waits for a connection.
+	commands chan struct{}
 	// ended closes the event streams, which no other deadline would end.
 	ended chan struct{}
 	once  sync.Once
@@ -40,7 +42,7 @@ const (
 
 // NewServer makes a server that serves nothing yet. Metrics come from registry.
 func NewServer(b Backend, s *Stream, registry *prometheus.Registry) *Server {
-	srv := &Server{backend: b, stream: s, ended: make(chan struct{})}
+	srv := &Server{backend: b, stream: s, commands: make(chan struct{}, maxCommands), ended: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", srv.status)
 	mux.HandleFunc("GET /v1/connections/{name}", srv.connection)
@@ -136,6 +138,15 @@ func (s *Server) named(w http.ResponseWriter, r *http.Request) (Connection, bool
 
 func (s *Server) command(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s.commands <- struct{}{}:
+			defer func() { <-s.commands }()
+		default:
+			writeJSON(w, http.StatusServiceUnavailable, &Problem{
+				Reason: ReasonRefused, Message: fmt.Sprintf("%d commands wait for connections already", maxCommands), Hint: "try again when one of them is done",
+			})
+			return
+		}
 		if c, ok := s.named(w, r); ok {
 			s.finish(w, r, func(ctx context.Context) (Applied, error) { return Applied{}, do(ctx, c.Name) })
 		}

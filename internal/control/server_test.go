@@ -207,3 +207,37 @@ func (deaf) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
+
+// TestCommandsLeaveRoom: however many commands wait for peers, the status is shown, and
+// what was refused goes once another is done.
+func TestCommandsLeaveRoom(t *testing.T) {
+	started, release := make(chan struct{}), make(chan struct{})
+	client, _, _ := daemon(t, &backend{status: sample(), do: func(context.Context) error {
+		started <- struct{}{}
+		<-release
+		return nil
+	}})
+	up := func() error { return client.Command(t.Context(), sample().Connections[0].Name, "up", time.Minute) }
+	done := make(chan error)
+	for range maxCommands {
+		go func() { done <- up() }()
+		<-started
+	}
+	var p *Problem
+	if err := up(); !errors.As(err, &p) || p.Reason != ReasonRefused {
+		t.Errorf("one more of at most %d: %v", maxCommands, err)
+	}
+	if _, err := client.Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(release)
+	for range maxCommands {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	go func() { <-started }()
+	if err := up(); err != nil {
+		t.Errorf("when all are done: %v", err)
+	}
+}

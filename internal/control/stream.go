@@ -12,7 +12,7 @@ const streamBuffer = 256
 
 // maxReaders bounds those who follow events, who may stay for ever: there is room for
 // commands beside them.
-const maxReaders = maxClients / 2
+const maxReaders = maxClients / 4
 
 // Stream hands events to all who listen. Publish never blocks.
 type Stream struct {
