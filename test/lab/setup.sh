@@ -12,7 +12,7 @@ strongswan=(strongswan-charon strongswan-swanctl libcharon-extra-plugins libchar
 case ${1:-} in
 demo) packages=("${network[@]}") ;;
 # gcc and libc6-dev are for the race detector.
-test) packages=("${network[@]}" "${strongswan[@]}" nftables tcpdump tshark openssl gcc libc6-dev
+test) packages=("${network[@]}" "${strongswan[@]}" nftables ethtool procps tcpdump tshark openssl gcc libc6-dev
   vpnc mmdebstrap e2fsprogs qemu-system-x86 qemu-system-data seabios) ;;
 bench) packages=("${network[@]}" "${strongswan[@]}" wireguard-tools linux-perf) ;;
 *) sed -n '2,5p' "$0" >&2; exit 2 ;;
