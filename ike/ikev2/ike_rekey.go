@@ -29,6 +29,9 @@ type rekeyExchange struct {
 	public  []byte
 	tried   []uint16
 	offered []transform.Proposal // whatever the settings are by the time of the answer
+	// answered says that the keys of the new IKE SA are worked on, which the peer has made
+	// by then, and ends that the peer's DELETE of the old one waits for it.
+	answered, ends bool
 }
 
 // ikeRival is the peer's replacement of an IKE SA that we replace, too.
@@ -134,39 +137,63 @@ func (x *rekeyExchange) respond(s *ikeSA, msg *message) {
 			Local:   sa.ProposalLines(x.offered), Remote: answerIn(proposal, ke), Hint: "the peer's implementation is broken"})
 		return
 	}
-	s.current = x
+	s.current, x.answered = x, true
+	next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog, held: s.m.cfg.Held}
 	s.m.work(s, &sansio.KeyExchange{Group: x.group, Private: x.private, Peer: ke.Data}, func(r sansio.KeyExchanged) {
-		s.current = nil
-		x.private.Erase()
-		if r.Err != nil {
-			s.endOver(badShare(r.Err))
+		x.agreed(s, msg, next, suite, r)
+		if x.ends && s.state < lingering {
+			s.deletedByRequest()
+		}
+	})
+}
+
+// agreed goes on with the first shared secret of the new IKE SA.
+func (x *rekeyExchange) agreed(s *ikeSA, msg *message, next association, suite transform.Suite, r sansio.KeyExchanged) {
+	s.current = nil
+	x.private.Erase()
+	if r.Err != nil {
+		s.endOver(badShare(r.Err))
+		return
+	}
+	nonce := lowest(next.nonceI, next.nonceR)
+	if left := len(suite.Rest()); left > 0 && x.ends { // there is nothing to ask on any more
+		keymat.Erase(r.Shared)
+		return
+	} else if left > 0 && s.rival != nil {
+		if bytes.Compare(nonce, s.rival.lowest) < 0 {
+			keymat.Erase(r.Shared)
+			s.leaveTo(s.rival)
 			return
 		}
-		next := association{initiator: true, spiI: x.spi, spiR: binary.BigEndian.Uint64(spi), nonceI: x.nonce, nonceR: nonce.Data, keyLog: s.m.cfg.KeyLog, held: s.m.cfg.Held}
-		if len(suite.Rest()) > 0 && s.rival != nil {
-			if bytes.Compare(lowest(x.nonce, nonce.Data), s.rival.lowest) < 0 {
-				keymat.Erase(r.Shared)
-				s.leaveTo(s.rival)
-				return
-			}
-			s.rival.lost = true // the peer does not go on
-			s.forgetFollowUps()
+		s.rival.lost = true // the peer does not go on
+		s.forgetFollowUps()
+	}
+	s.followUp(x, msg, suite.Rest(), r.Shared, func(secrets [][]byte, err error) {
+		if err != nil {
+			s.followUpsFailed(x, err)
+			return
 		}
-		s.followUp(x, msg, suite.Rest(), r.Shared, func(secrets [][]byte, err error) {
-			if err != nil {
-				s.followUpsFailed(x, err)
-				return
-			}
-			made, err := s.successor(next, suite, secrets)
-			if err != nil {
-				s.drop(causeFailed, ending{failure: internal(err)})
-				return
-			}
-			made.takeCrashToken(msg)
-			made.giveCrashToken(s)
-			s.decideIKE(made, lowest(x.nonce, nonce.Data))
-		})
+		made, err := s.successor(next, suite, secrets)
+		if err != nil {
+			s.drop(causeFailed, ending{failure: internal(err)})
+			return
+		}
+		made.takeCrashToken(msg)
+		made.giveCrashToken(s)
+		s.decideIKE(made, nonce)
 	})
+}
+
+// rekeysFirst reports whether the peer's DELETE of the IKE SA has to wait: the peer has made the
+// IKE SA that is to replace it, and whichever of the two that replace it is one too many is
+// its maker's to delete (RFC 7296 §2.8.2).
+func (s *ikeSA) rekeysFirst() bool {
+	x, ok := s.current.(*rekeyExchange)
+	if ok && x.answered {
+		x.ends = true
+		return true
+	}
+	return false
 }
 
 // followUpsFailed ends a rekey whose additional key exchanges came to nothing.

@@ -128,9 +128,10 @@ func (s *ikeSA) serveInformational(msg *message) error {
 		switch {
 		case !ok:
 		case d.Protocol == wire.ProtocolIKE:
-			if s.state != deleting && s.succeed() {
+			switch {
+			case s.state != deleting && s.succeed():
 				s.endAt = s.m.now.Add(drainTime)
-			} else {
+			case !s.rekeysFirst():
 				s.deletedByRequest()
 			}
 			return nil
