@@ -63,8 +63,13 @@ func Prepare(program string, space *world.Namespace, config, socket string) *Gat
 	return &Gateway{space: space, program: program, config: config, socket: socket, name: "causeway-" + space.Role, http: atSocket(socket)}
 }
 
-// Start starts the gateway and waits until it answers, on its socket and to the command.
+// started is what the log says once the routes are there: the socket answers before.
+const started = "gateway started"
+
+// Start starts the gateway and waits until it answers, on its socket and to the command,
+// and has its routes.
 func (g *Gateway) Start(ctx context.Context) error {
+	before := g.starts()
 	p, err := g.space.Start(g.name, g.program, append([]string{"run", "-c", g.config}, g.Arguments...)...)
 	if err != nil {
 		return err
@@ -74,6 +79,9 @@ func (g *Gateway) Start(ctx context.Context) error {
 		if err := p.Running(); err != nil {
 			return err
 		}
+		if g.starts() == before {
+			return errors.New("it has not started yet; its log ends\n" + world.Tail(g.Log(), 3))
+		}
 		_, err := g.Status(ctx)
 		return err
 	})
@@ -81,6 +89,12 @@ func (g *Gateway) Start(ctx context.Context) error {
 		err = g.statusCommand(ctx)
 	}
 	return place.OrEnd(p, err)
+}
+
+// starts is how often its log says that it started.
+func (g *Gateway) starts() int {
+	log, _ := os.ReadFile(g.Log()) // before the first there is none
+	return bytes.Count(log, []byte(started))
 }
 
 // answerTime is how long the gateway may take for an answer.
