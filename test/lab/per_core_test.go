@@ -68,7 +68,8 @@ func perCore(t *testing.T, anew bool) {
 	}
 	for _, g := range []*gateway.Gateway{left, right} {
 		c := s.status(g, link.Name)
-		if err := workersOf(c, 1000); err != nil {
+		// Since the rekey; ports decide by chance how many flows each has.
+		if err := workersOf(c, 100); err != nil {
 			t.Error(err)
 		}
 		for _, reason := range []string{"replay", "authentication", "selector", "unknown_spi", "no_sa"} {
